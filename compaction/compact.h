@@ -1,0 +1,52 @@
+/* Compaction: sealed segments and small archives -> archives, in one edit. */
+#ifndef AQ_COMPACTION_COMPACT_H
+#define AQ_COMPACTION_COMPACT_H
+
+#include "engine/store/snapshot.h"
+
+struct aq_compact_progress {
+    const char *dataset;
+    const char *phase; /* "read", "merge", "write" */
+    uint64_t rows_done;
+    uint64_t rows_total;
+};
+
+struct aq_compact_options {
+    uint64_t target_size_bytes;
+    uint64_t memory_bytes; /* 0: 1 GiB */
+    unsigned thread_count; /* 0: all cores */
+    bool dry_run;
+    const char *const *datasets; /* names; NULL: all. Restricts rewriting of archives only: a
+                                    segment is always consumed whole */
+    size_t dataset_count;
+    void (*progress)(void *context, const struct aq_compact_progress *progress); /* may be NULL */
+    void *context;
+    const volatile bool *stop;
+};
+
+struct aq_compact_report {
+    uint64_t segment_count; /* inputs */
+    uint64_t archive_input_count;
+    uint64_t archive_output_count;
+    uint64_t row_count;
+    uint64_t input_bytes;
+    uint64_t output_bytes;
+    double seconds;
+};
+
+/** One run under the lock "compact" (AQ_CONFLICT when held). Deterministic output bytes for equal
+ * inputs; content hashes are compared and files re-read before the commit. */
+enum aq_status aq_compact(struct aq_store *store, const struct aq_compact_options *options,
+                          struct aq_compact_report *report, struct aq_error *err) AQ_RESULT;
+
+struct aq_gc_report {
+    uint64_t file_count;
+    uint64_t bytes;
+};
+/** Remove files that the head does not name, under the gc lock exclusively (AQ_CONFLICT while a query
+ * reads); `visit` (may be NULL) hears each name. */
+enum aq_status aq_gc(struct aq_store *store, bool dry_run,
+                     void (*visit)(void *context, const char *name, uint64_t size_bytes),
+                     void *context, struct aq_gc_report *report, struct aq_error *err) AQ_RESULT;
+
+#endif

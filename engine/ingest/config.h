@@ -1,0 +1,121 @@
+/* The config file (docs/config.md), parsed and checked. */
+#ifndef AQ_ENGINE_INGEST_CONFIG_H
+#define AQ_ENGINE_INGEST_CONFIG_H
+
+#include "format/schema.h"
+
+/** Where in the config something stands, for messages: "file:line:column". */
+struct aq_config_mark {
+    int line;   /* from 1; 0: not from a file */
+    int column; /* from 1 */
+};
+
+/** One step of a path: a member by name, or an array element. */
+struct aq_path_step {
+    struct aq_slice member; /* data NULL: `index` counts */
+    int64_t index;
+};
+
+struct aq_path {
+    struct aq_slice text; /* as written; the CSV header's name */
+    enum aq_path_kind {
+        AQ_PATH_VALUE,   /* steps into the message */
+        AQ_PATH_REST,    /* "*": everything not named by another column */
+        AQ_PATH_ARRIVAL, /* the stamp */
+        AQ_PATH_SOURCE,  /* the source's name */
+        AQ_PATH_KAFKA_KEY,
+        AQ_PATH_KAFKA_HEADER, /* steps[0].member: its name */
+        AQ_PATH_KAFKA_TIMESTAMP,
+        AQ_PATH_KAFKA_PARTITION,
+        AQ_PATH_KAFKA_OFFSET,
+        AQ_PATH_TEMPLATE, /* parts: texts and paths, joined */
+    } kind;
+    size_t step_count;
+    struct aq_path_step *steps;
+    size_t part_count;
+    struct aq_path_part *parts;
+};
+
+/** Of a template: literal text, or a path in braces. */
+struct aq_path_part {
+    struct aq_slice text; /* literal when path is NULL */
+    struct aq_path *path;
+};
+
+/** How one column's value is found in a message and read. */
+struct aq_column_config {
+    struct aq_config_mark mark;
+    size_t from_count;
+    struct aq_path *from;   /* tried in order */
+    struct aq_slice format; /* times: strptime pattern or epoch_s|ms|us; empty: RFC 3339 */
+    struct aq_slice zone;   /* tz name or ISO offset for times without one; empty: UTC */
+    size_t null_value_count;
+    struct aq_slice *null_values;
+    bool has_default;
+    struct aq_slice default_value; /* text form */
+    bool has_scale;
+    double scale;     /* numbers are multiplied by it */
+    size_t map_count; /* texts replaced before typing */
+    struct aq_slice *map_from;
+    struct aq_slice *map_to;
+};
+
+struct aq_dataset_config {
+    struct aq_config_mark mark;
+    struct aq_schema schema;          /* ids and version unassigned; columns in declared order */
+    struct aq_column_config *columns; /* schema.column_count of them */
+};
+
+enum aq_source_format {
+    AQ_FORMAT_AUTO,
+    AQ_FORMAT_CSV,
+    AQ_FORMAT_NDJSON,
+    AQ_FORMAT_JSON,
+    AQ_FORMAT_RAW
+};
+
+struct aq_source_config {
+    struct aq_config_mark mark;
+    const char *name;
+    const char *dataset;
+    enum aq_source_format format;
+    size_t file_count; /* patterns, relative to the config's folder; 0 for Kafka sources */
+    const char **files;
+    bool is_kafka; /* decoded and checked; run by a later version */
+};
+
+struct aq_view_config {
+    const char *name;
+    const char *sql;
+};
+
+struct aq_config {
+    const char *path;  /* as given; "" for built-in defaults */
+    const char *store; /* relative paths are relative to the config's folder */
+    size_t dataset_count;
+    struct aq_dataset_config *datasets;
+    size_t source_count;
+    struct aq_source_config *sources;
+    size_t view_count;
+    struct aq_view_config *views;
+    int64_t commit_interval_us;
+    uint64_t commit_size_bytes;
+    uint64_t segment_size_bytes;
+    uint64_t ingest_memory_bytes;
+    uint64_t target_size_bytes;
+    struct aq_arena arena;
+};
+
+/** Read, expand ${NAME} and ${NAME:default}, parse, check everything. A fault is AQ_INVALID with path
+ * "file:line:column", what was expected and the nearest valid word. */
+enum aq_status aq_config_load(const char *path, struct aq_config **config,
+                              struct aq_error *err) AQ_RESULT;
+/** Same, from memory; `name` stands for the file in messages. */
+enum aq_status aq_config_parse(const char *name, struct aq_slice text, struct aq_config **config,
+                               struct aq_error *err) AQ_RESULT;
+void aq_config_destroy(struct aq_config *config);
+const struct aq_dataset_config *aq_config_dataset(const struct aq_config *config, const char *name);
+/** YAML with defaults filled in and secrets masked. */
+enum aq_status aq_config_show(const struct aq_config *config, struct aq_bytes *out) AQ_RESULT;
+
+#endif

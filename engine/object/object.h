@@ -1,0 +1,37 @@
+/* One object-store API; back ends: a directory (now), S3 and a fault-injecting one (later).
+ * Names are relative, '/'-separated, of [A-Za-z0-9._=-]; anything else is refused. */
+#ifndef AQ_ENGINE_OBJECT_OBJECT_H
+#define AQ_ENGINE_OBJECT_OBJECT_H
+
+#include "format/bytes.h"
+
+struct aq_object_store;
+
+/** Directory back end rooted at `path`; `create` makes it. */
+enum aq_status aq_object_open_dir(const char *path, bool create, struct aq_object_store **store,
+                                  struct aq_error *err) AQ_RESULT;
+void aq_object_close(struct aq_object_store *store);
+
+/** Create `name` with `data`, durable when AQ_OK; AQ_EXISTS when it is there already (atomic:
+ * temporary file, fsync, link(2), fsync of the directory). */
+enum aq_status aq_object_put_if_absent(struct aq_object_store *store, const char *name,
+                                       struct aq_slice data, struct aq_error *err) AQ_RESULT;
+/** Create or replace atomically, durable when AQ_OK. */
+enum aq_status aq_object_put(struct aq_object_store *store, const char *name, struct aq_slice data,
+                             struct aq_error *err) AQ_RESULT;
+/** Whole object appended to `out`; AQ_NOT_FOUND; AQ_LIMIT above `size_max`. */
+enum aq_status aq_object_get(struct aq_object_store *store, const char *name, uint64_t size_max,
+                             struct aq_bytes *out, struct aq_error *err) AQ_RESULT;
+/** Exactly `size` bytes at `offset`. */
+enum aq_status aq_object_get_range(struct aq_object_store *store, const char *name, uint64_t offset,
+                                   void *buffer, size_t size, struct aq_error *err) AQ_RESULT;
+/** AQ_OK also when it is not there. */
+enum aq_status aq_object_delete(struct aq_object_store *store, const char *name,
+                                struct aq_error *err) AQ_RESULT;
+/** Calls visit for each object below `prefix` in name order. A negative status from it stops. */
+typedef enum aq_status (*aq_object_visit_fn)(void *context, const char *name, uint64_t size_bytes);
+enum aq_status aq_object_list(struct aq_object_store *store, const char *prefix,
+                              aq_object_visit_fn visit, void *context,
+                              struct aq_error *err) AQ_RESULT;
+
+#endif

@@ -1,0 +1,75 @@
+/* The catalog: which files are the store, where its feeds stand, what its datasets are. An immutable
+ * state per version; the only way to change it is aq_store_commit (engine/store/store.h). */
+#ifndef AQ_ENGINE_STORE_CATALOG_H
+#define AQ_ENGINE_STORE_CATALOG_H
+
+#include "format/archive.h"
+#include "format/catalog_edit.h"
+
+struct aq_catalog_file {
+    uint64_t file_id;
+    enum aq_file_kind kind;
+    enum aq_file_state state;
+    uint64_t epoch;       /* segments: the writer's */
+    uint64_t frame_count; /* closed segments */
+    uint64_t size_bytes;  /* closed: bytes that count */
+    uint64_t file_bytes;  /* whole file as sealed; 0: closed by recovery, not sealed */
+    uint64_t checksum;    /* closed segments: header checksum of the last frame */
+    uint64_t added_edit;
+    struct aq_content_hash content; /* archives */
+    size_t entry_count;             /* archives: 1; open segments: 0 */
+    struct aq_file_entry *entries;
+    struct aq_slice root; /* archives */
+};
+
+struct aq_catalog_dataset {
+    size_t version_count;
+    struct aq_schema *versions; /* ascending; the last one is in force */
+};
+
+struct aq_catalog_view {
+    struct aq_slice name;
+    struct aq_slice sql;
+};
+
+struct aq_catalog_feed {
+    struct aq_feed_identity identity;
+    struct aq_feed_position position; /* as of the last closed segment that fed it */
+    uint64_t claim_file_id;           /* segment of the last claim; 0: none */
+    uint64_t claim_epoch;
+};
+
+/** Immutable; shared by reference count. */
+struct aq_catalog {
+    uint64_t number;   /* of the newest edit applied */
+    uint64_t checksum; /* of that edit */
+    struct aq_store_id store_id;
+    uint64_t incarnation;
+    uint64_t next_file_id;
+    uint64_t next_feed_id;
+    uint64_t next_epoch;
+    uint32_t next_dataset_id;
+    size_t dataset_count;
+    struct aq_catalog_dataset *datasets;
+    size_t view_count;
+    struct aq_catalog_view *views;
+    size_t file_count;
+    struct aq_catalog_file *files; /* by file_id */
+    size_t feed_count;
+    struct aq_catalog_feed *feeds; /* by feed_id */
+    struct aq_arena arena;
+    unsigned reference_count; /* atomic */
+};
+
+const struct aq_schema *aq_catalog_schema(const struct aq_catalog *catalog, const char *dataset);
+/** Declaration by id; version 0: the one in force. NULL when there is none. */
+const struct aq_schema *aq_catalog_schema_by_id(const struct aq_catalog *catalog,
+                                                uint32_t dataset_id, uint32_t version);
+const struct aq_catalog_file *aq_catalog_file(const struct aq_catalog *catalog, uint64_t file_id);
+const struct aq_catalog_feed *aq_catalog_feed(const struct aq_catalog *catalog, uint64_t feed_id);
+const struct aq_catalog_view *aq_catalog_view(const struct aq_catalog *catalog, const char *name);
+
+/** "segments/00000000000000000042.seg" or "archives/....aqa", relative to the home; `out` >= 64. */
+void aq_catalog_file_name(enum aq_file_kind kind, uint64_t file_id, char *out, size_t out_size);
+
+#endif

@@ -1,0 +1,59 @@
+/* A snapshot: the catalog at one version and the durable part of the open segments it names. Every
+ * query, export and compaction reads exactly one. */
+#ifndef AQ_ENGINE_STORE_SNAPSHOT_H
+#define AQ_ENGINE_STORE_SNAPSHOT_H
+
+#include "engine/store/store.h"
+
+struct aq_snapshot;
+
+/** Takes the home's gc lock shared, so that no file goes away while it is open. Refuses with
+ * AQ_UNSUPPORTED what this version cannot honour (masks, tombstones). */
+enum aq_status aq_snapshot_open(struct aq_store *store, struct aq_snapshot **snapshot,
+                                struct aq_error *err) AQ_RESULT;
+void aq_snapshot_close(struct aq_snapshot *snapshot);
+const struct aq_catalog *aq_snapshot_catalog(const struct aq_snapshot *snapshot);
+
+/** The smallest readable part: one dataset's section of a frame, or one tile of an archive. */
+struct aq_unit {
+    uint64_t file_id;
+    enum aq_file_kind kind;
+    uint32_t index; /* frame sequence or tile number, for messages and inspect */
+    uint32_t dataset_id;
+    uint32_t schema_version;
+    uint32_t row_count;
+    uint64_t size_bytes; /* on disk, all columns */
+    bool has_time;
+    int64_t min_time_us;
+    int64_t max_time_us;
+    bool has_keys; /* key_min and key_max bound the text form of the key */
+    struct aq_slice key_min;
+    struct aq_slice key_max;
+    const struct aq_partition *partitions; /* frame sections; NULL for tiles */
+    size_t partition_count;
+    const void *detail; /* private */
+};
+
+/** All units of a dataset, in (file, index) order; borrowed from the snapshot. Headers and
+ * directories are read and verified on first call. */
+enum aq_status aq_snapshot_units(struct aq_snapshot *snapshot, uint32_t dataset_id,
+                                 const struct aq_unit **units, size_t *unit_count,
+                                 struct aq_error *err) AQ_RESULT;
+
+/** Statistics of one declared column (by column id) of a unit, or NULL where none are kept. */
+const struct aq_column_stats *aq_unit_stats(const struct aq_unit *unit, uint32_t column_id);
+
+/**
+ * Read columns of a unit: batch column i becomes the declared column with id column_ids[i] (or
+ * AQ_SYSTEM_ID_* for frame sections); all null where the file has none. Every byte is verified.
+ * @param batch  Initialised with the types wanted; cleared first; owns all that it points to.
+ * @thread Any number of threads at once, each with its own batch.
+ */
+enum aq_status aq_unit_read(struct aq_snapshot *snapshot, const struct aq_unit *unit,
+                            const uint32_t *column_ids, struct aq_batch *batch,
+                            struct aq_error *err) AQ_RESULT;
+
+/** Bytes read from files so far. */
+uint64_t aq_snapshot_bytes_read(const struct aq_snapshot *snapshot);
+
+#endif

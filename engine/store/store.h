@@ -1,0 +1,82 @@
+/* An open store: its home, its catalog, commits, recovery. */
+#ifndef AQ_ENGINE_STORE_STORE_H
+#define AQ_ENGINE_STORE_STORE_H
+
+#include "engine/io/io.h"
+#include "engine/store/catalog.h"
+
+struct aq_store;
+
+struct aq_store_options {
+    const char *home;
+    bool create;    /* make the home and its first edit when there is none; else AQ_NOT_FOUND */
+    bool read_only; /* refuse commits */
+    enum aq_io_kind io;
+};
+
+/** Open: catalog read and verified. Nothing is recovered yet. @thread The store may be used from
+ * several threads; each writer and snapshot from one at a time. */
+enum aq_status aq_store_open(const struct aq_store_options *options, struct aq_store **store,
+                             struct aq_error *err) AQ_RESULT;
+void aq_store_close(struct aq_store *store);
+const char *aq_store_home(const struct aq_store *store);
+int aq_store_home_fd(const struct aq_store *store);
+enum aq_io_kind aq_store_io_kind(const struct aq_store *store);
+
+/** The newest catalog this process knows, referenced; `refresh` reads newer edits first. */
+enum aq_status aq_store_catalog(struct aq_store *store, bool refresh,
+                                const struct aq_catalog **catalog, struct aq_error *err) AQ_RESULT;
+void aq_catalog_release(const struct aq_catalog *catalog);
+
+/** Records being collected for one edit. Everything added is copied. */
+struct aq_edit;
+enum aq_status aq_edit_add(struct aq_edit *edit, const struct aq_record *record) AQ_RESULT;
+
+/**
+ * Build an edit against `catalog`. Called again with a newer catalog after a lost race, with an empty
+ * edit. Returns AQ_OK to commit, AQ_END when there is nothing to commit, or an error to give up
+ * (AQ_CONFLICT when an input is gone).
+ */
+typedef enum aq_status (*aq_edit_build_fn)(void *context, const struct aq_catalog *catalog,
+                                           struct aq_edit *edit, struct aq_error *err);
+
+/** Commit one edit: the only way the store changes. AQ_OK: durable, and the store's catalog includes
+ * it. AQ_END: build said there was nothing to do. */
+enum aq_status aq_store_commit(struct aq_store *store, aq_edit_build_fn build, void *context,
+                               struct aq_error *err) AQ_RESULT;
+
+/**
+ * Record a declaration, and that of its rejects, unless it equals the one in force: new dataset, added
+ * columns and hidden ones become a new version; a changed type, key, time or slot is AQ_INVALID with
+ * what to do. `schema` gives names, types and roles; ids and version are assigned. `recorded` is
+ * borrowed from the store's present catalog copy, valid until aq_store_close.
+ */
+enum aq_status aq_store_declare(struct aq_store *store, const struct aq_schema *schema,
+                                const struct aq_schema **recorded, const struct aq_schema **rejects,
+                                struct aq_error *err) AQ_RESULT;
+/** Record `sql` under `name` unless it is the recorded one; empty SQL removes it. */
+enum aq_status aq_store_declare_view(struct aq_store *store, const char *name, const char *sql,
+                                     struct aq_error *err) AQ_RESULT;
+
+struct aq_recovery_report {
+    uint64_t segment_count; /* open segments without a living writer */
+    uint64_t frame_count;   /* frames kept */
+    uint64_t row_count;
+    uint64_t torn_bytes; /* unacked tails cut off */
+};
+/**
+ * Close every open segment whose writer is gone (its flock is free): read the valid prefix, commit a
+ * `close` edit with the positions its frames hold. A segment with a valid frame behind a bad one is
+ * AQ_CORRUPT: nothing is changed. Waits for a dying writer's flock up to a second.
+ */
+enum aq_status aq_store_recover(struct aq_store *store, struct aq_recovery_report *report,
+                                struct aq_error *err) AQ_RESULT;
+
+/** Advisory lock file in the home ("locks/NAME"); AQ_CONFLICT when another process holds it in a way
+ * that excludes this one. Released by aq_store_unlock or the process's end. */
+struct aq_store_lock;
+enum aq_status aq_store_lock(struct aq_store *store, const char *name, bool exclusive,
+                             struct aq_store_lock **lock, struct aq_error *err) AQ_RESULT;
+void aq_store_unlock(struct aq_store_lock *lock);
+
+#endif
