@@ -1,0 +1,30 @@
+/* Column encodings: a vector of values <-> self-describing bytes. Used by frame sections and archive
+ * chunks alike. Bytes: docs/archive-format.md, "Encodings". A coded column is a tree of nodes (depth
+ * <= 4), each with a one-byte encoding number; nulls are coded beside the values. */
+#ifndef AQ_FORMAT_ENCODE_ENCODE_H
+#define AQ_FORMAT_ENCODE_ENCODE_H
+
+#include "format/vector.h"
+
+enum aq_profile {
+    AQ_PROFILE_FRAME,   /* one cheap pass, no zstd on small input: the write path */
+    AQ_PROFILE_ARCHIVE, /* smallest */
+};
+
+/** Append rows [first, first + count) of `vector`, coded, to `out`. Deterministic. count may be 0. */
+enum aq_status aq_column_encode(const struct aq_vector *vector, size_t first, size_t count,
+                                enum aq_profile profile, struct aq_bytes *out) AQ_RESULT;
+
+/** Decode exactly `count` rows of `type`; `vector` (of that type) is replaced. Slices point into
+ * `arena`, never into `bytes`. All of `bytes` must be used. Memory is bounded by count and by
+ * AQ_DECODED_BYTES_MAX whatever the bytes say. @thread Reentrant. */
+#define AQ_DECODED_BYTES_MAX ((size_t)1 << 30)
+enum aq_status aq_column_decode(struct aq_slice bytes, enum aq_type type, size_t count,
+                                struct aq_arena *arena, struct aq_vector *vector,
+                                struct aq_error *err) AQ_RESULT;
+
+/** "delta(bitpack 7) + zstd": for people. */
+enum aq_status aq_column_describe(struct aq_slice bytes, char *out, size_t out_size,
+                                  struct aq_error *err) AQ_RESULT;
+
+#endif
