@@ -138,7 +138,11 @@ struct aq_edit_header {
     bool checkpoint;            /* its records are the whole state as of `number` */
 };
 
-/** Append a whole edit; `checksum` (of the edit) is what the next one names. */
+/** Nothing larger is written or read. */
+#define AQ_EDIT_BYTES_MAX ((uint64_t)1 << 30)
+
+/** Append a whole edit; `checksum` (of the edit) is what the next one names.
+ * On failure out->size is restored. */
 enum aq_status aq_edit_encode(const struct aq_edit_header *header, const struct aq_record *records,
                               size_t record_count, struct aq_bytes *out, uint64_t *checksum,
                               struct aq_error *err) AQ_RESULT;
