@@ -8,6 +8,7 @@
 #define AQ_NAME_BYTES_MAX 128
 #define AQ_COLUMNS_MAX 1024
 #define AQ_COLUMN_NONE UINT32_MAX
+#define AQ_COLUMN_ID_MAX UINT32_C(0xffffffef) /* higher ids are those of system columns */
 
 struct aq_column {
     const char *name;
@@ -88,6 +89,10 @@ enum aq_system_column {
 /** Batch with the declared columns, then the system columns if `with_system`. */
 enum aq_status aq_schema_batch_init(const struct aq_schema *schema, bool with_system,
                                     struct aq_batch *batch) AQ_RESULT;
+
+/** Order of two rows by (key, series) alone: 0 where they belong to one run. */
+int aq_schema_compare_series(const struct aq_schema *schema, const struct aq_batch *a, size_t row_a,
+                             const struct aq_batch *b, size_t row_b);
 
 /** Storage order of two rows of batches of this schema: key, series, time, then the other declared
  * columns in order, by aq_vector_compare_bits. */
