@@ -51,6 +51,7 @@ static const struct {
     {"bytes", AQ_TYPE_BYTEA},
     {"jsonb", AQ_TYPE_JSON},
     {"timestamp with time zone", AQ_TYPE_TIMESTAMPTZ},
+    {"timestamp without time zone", AQ_TYPE_TIMESTAMP},
 };
 
 enum aq_status aq_type_parse(const char *name, enum aq_type *type)

@@ -6,9 +6,10 @@
 
 /* How a type's values lie in memory. */
 enum aq_physical {
-    AQ_PHYSICAL_INT, /* int64_t: boolean (0, 1), integer, bigint, date (days), timestamptz (us) */
-    AQ_PHYSICAL_DOUBLE,   /* double; a real is held as the double of the same value */
-    AQ_PHYSICAL_SLICE,    /* struct aq_slice: text (UTF-8), bytea, json (its text) */
+    AQ_PHYSICAL_INT,    /* int64_t: boolean (0, 1), integer, bigint, date (days), timestamptz (us);
+                        timestamp (us of civil time, as if in UTC; only inside queries) */
+    AQ_PHYSICAL_DOUBLE, /* double; a real is held as the double of the same value */
+    AQ_PHYSICAL_SLICE,  /* struct aq_slice: text (UTF-8), bytea, json (its text) */
     AQ_PHYSICAL_INTERVAL, /* struct aq_interval; only inside queries */
 };
 
@@ -24,7 +25,8 @@ enum aq_physical {
     X(AQ_TYPE_JSON, 8, "json", AQ_PHYSICAL_SLICE)                \
     X(AQ_TYPE_DATE, 9, "date", AQ_PHYSICAL_INT)                  \
     X(AQ_TYPE_TIMESTAMPTZ, 10, "timestamptz", AQ_PHYSICAL_INT)   \
-    X(AQ_TYPE_INTERVAL, 11, "interval", AQ_PHYSICAL_INTERVAL)
+    X(AQ_TYPE_INTERVAL, 11, "interval", AQ_PHYSICAL_INTERVAL)    \
+    X(AQ_TYPE_TIMESTAMP, 12, "timestamp", AQ_PHYSICAL_INT)
 
 enum aq_type {
 #define AQ_TYPE_ENUM(name, number, text, physical) name = (number),
@@ -47,7 +49,8 @@ enum aq_slot {
     AQ_SLOT_MONTH = 3,
 };
 
-/** Whether `number`, read from untrusted bytes, is a type that a column may have (no interval). */
+/** Whether `number`, read from untrusted bytes, is a type that a column may have (neither interval nor
+ * timestamp). */
 bool aq_type_valid_column(uint8_t number);
 
 /** SQL name, never NULL. */
