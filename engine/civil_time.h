@@ -29,8 +29,9 @@ struct aq_civil {
     unsigned us; /* of the second */
 };
 void aq_zone_civil(const struct aq_zone *zone, int64_t time_us, struct aq_civil *civil);
-/** The instant of a civil time: in a gap shifted forward as PostgreSQL does, the earlier one (standard
- * rules of PostgreSQL) of two. AQ_LIMIT when it does not fit. */
+/** The instant of a civil time, by PostgreSQL's rule: a time in a gap is shifted forward, of a time that
+ * occurs twice the later one counts. Fields may be out of range (day 0, hour 25) and carry over, except
+ * month. AQ_LIMIT when it does not fit. @thread Any. */
 enum aq_status aq_zone_instant(const struct aq_zone *zone, const struct aq_civil *civil,
                                int64_t *time_us) AQ_RESULT;
 
@@ -39,9 +40,13 @@ enum aq_status aq_zone_instant(const struct aq_zone *zone, const struct aq_civil
  * time. @thread Any. */
 enum aq_status aq_time_parse(struct aq_slice text, const struct aq_zone *zone,
                              int64_t *time_us) AQ_RESULT;
-/** By strptime-like `pattern` (%Y %m %d %H %M %S %I %p %b %B %j %z %e %f %% ...). */
+/** By strptime-like `pattern` (docs/import.md, "Time formats"), which aq_time_pattern_check accepts.
+ * Fields that the pattern lacks are those of 1970-01-01 00:00. AQ_REJECT when `text` does not match it
+ * whole or is no time. @thread Any. */
 enum aq_status aq_time_parse_format(struct aq_slice text, const char *pattern,
                                     const struct aq_zone *zone, int64_t *time_us) AQ_RESULT;
+/** AQ_INVALID naming the conversion of `pattern` that is not known. */
+enum aq_status aq_time_pattern_check(const char *pattern, struct aq_error *err) AQ_RESULT;
 /** "2025-02-14 13:00:00+07" as PostgreSQL prints timestamptz; out >= 64 bytes. @return length. */
 size_t aq_time_format(int64_t time_us, const struct aq_zone *zone, char *out, size_t out_size);
 

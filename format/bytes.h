@@ -19,7 +19,10 @@ struct aq_slice {
 
 static inline struct aq_slice aq_slice_make(const void *data, size_t size)
 {
-    return (struct aq_slice){.data = (const uint8_t *)data, .size = size};
+    struct aq_slice slice; /* no compound literal: C++ shims include this, too */
+    slice.data = (const uint8_t *)data;
+    slice.size = size;
+    return slice;
 }
 
 /** Slice over a NUL-terminated string, without its terminator. */
