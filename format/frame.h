@@ -62,6 +62,7 @@ enum aq_status aq_frame_encode(const struct aq_frame_input *input, struct aq_byt
 /** The fixed first part of a frame, enough to know how many bytes the frame takes. */
 #define AQ_FRAME_PREFIX_BYTES 128
 #define AQ_FRAME_BYTES_MAX ((uint64_t)1 << 30)
+#define AQ_FRAME_ROWS_MAX (1u << 22) /* of one dataset in one frame */
 struct aq_frame_prefix {
     struct aq_store_id store_id;
     uint64_t segment_id;
