@@ -30,7 +30,8 @@ enum aq_io_flags {
     AQ_IO_LOCK = 4,       /* take an exclusive flock, or AQ_CONFLICT at once */
 };
 
-/** Open `name` beneath the directory `dir_fd` (never outside it). `path` is for messages. */
+/** Open `name` beneath the directory `dir_fd` (never outside it). `path` is for messages. With
+ * CREATE_NEW the name is durable when AQ_OK. */
 enum aq_status aq_io_open(struct aq_io *io, int dir_fd, const char *name, unsigned flags,
                           const char *path, struct aq_io_file **file,
                           struct aq_error *err) AQ_RESULT;
@@ -76,5 +77,8 @@ enum aq_status aq_io_pread_exact(int fd, const char *path, uint64_t offset, void
                                  size_t size, struct aq_error *err) AQ_RESULT;
 /** openat2(RESOLVE_BENEATH) where the kernel has it, else openat with a check of `name`. */
 int aq_io_openat_beneath(int dir_fd, const char *name, int flags, unsigned mode);
+/** fsync the directory that `name` (beneath `dir_fd`) lies in: its name is durable then. */
+enum aq_status aq_io_sync_parent(int dir_fd, const char *name, const char *path,
+                                 struct aq_error *err) AQ_RESULT;
 
 #endif

@@ -1,0 +1,268 @@
+/* The file API: one suite over every back end. */
+#include "engine/io/io.h"
+
+#include "tests/unit/scratch.h"
+
+#include <errno.h>
+#include <sys/file.h>
+#include <sys/resource.h>
+
+#include <signal.h>
+
+static const enum aq_io_kind kinds[] = {AQ_IO_URING, AQ_IO_POSIX};
+
+/* NULL where this machine refuses io_uring; test_io_auto covers that case. */
+static struct aq_io *make(enum aq_io_kind kind, unsigned depth)
+{
+    struct aq_io *io = NULL;
+    struct aq_error err = {0};
+    enum aq_status status = aq_io_create(kind, depth, &io, NULL, 0, &err);
+    if (kind == AQ_IO_URING && status != AQ_OK)
+        return NULL;
+    cr_assert_eq(status, AQ_OK, "%s", err.message);
+    cr_assert_eq(aq_io_kind_of(io), kind);
+    return io;
+}
+
+static struct aq_io_file *open_new(struct aq_io *io, int dir, const char *name)
+{
+    struct aq_io_file *file = NULL;
+    struct aq_error err = {0};
+    enum aq_status status =
+        aq_io_open(io, dir, name, AQ_IO_WRITE | AQ_IO_CREATE_NEW | AQ_IO_LOCK, name, &file, &err);
+    cr_assert_eq(status, AQ_OK, "%s", err.message);
+    return file;
+}
+
+static int open_scratch(void)
+{
+    int dir = open(scratch_make(), O_RDONLY | O_DIRECTORY);
+    cr_assert_geq(dir, 0);
+    return dir;
+}
+
+static unsigned done_count;
+static void count_done(struct aq_io_op *op)
+{
+    (void)op;
+    done_count++;
+}
+
+static void write_all_in_flight(enum aq_io_kind kind)
+{
+    struct aq_io *io = make(kind, 4);
+    if (io == NULL)
+        return;
+    int dir = open_scratch();
+    struct aq_io_file *file = open_new(io, dir, "data");
+    enum { BLOCK = 8192, COUNT = 37 };
+    static unsigned char blocks[COUNT][BLOCK];
+    struct aq_io_op ops[COUNT];
+    done_count = 0;
+    /* Backwards, so that files have holes until all of it is there. */
+    for (int i = COUNT - 1; i >= 0; i--) {
+        memset(blocks[i], i + 1, BLOCK);
+        ops[i] = (struct aq_io_op){
+            .kind = AQ_IO_OP_WRITE_DURABLE,
+            .file = file,
+            .buffer = blocks[i],
+            .size = BLOCK,
+            .offset = (uint64_t)i * BLOCK,
+            .done = count_done,
+        };
+        cr_assert_eq(aq_io_submit(io, &ops[i], NULL), AQ_OK);
+    }
+    cr_assert_eq(done_count, 0, "callbacks run only in aq_io_wait");
+    cr_assert_eq(aq_io_in_flight(io), COUNT);
+    cr_assert_eq(aq_io_wait(io, COUNT, NULL), AQ_OK);
+    cr_assert_eq(done_count, COUNT);
+    cr_assert_eq(aq_io_in_flight(io), 0);
+    for (int i = 0; i < COUNT; i++) {
+        cr_assert_eq(ops[i].status, AQ_OK);
+        cr_assert_eq(ops[i].transferred, BLOCK);
+    }
+    size_t size;
+    unsigned char *content = scratch_read(scratch_file("data"), &size);
+    cr_assert_eq(size, sizeof blocks);
+    cr_assert_eq(memcmp(content, blocks, size), 0);
+    free(content);
+    aq_io_close(file);
+    aq_io_destroy(io);
+    close(dir);
+}
+
+Test(io, writes_in_flight)
+{
+    for (size_t k = 0; k < 2; k++)
+        write_all_in_flight(kinds[k]);
+}
+
+static void reads_until_the_end(enum aq_io_kind kind)
+{
+    struct aq_io *io = make(kind, 2);
+    if (io == NULL)
+        return;
+    int dir = open_scratch();
+    scratch_write(scratch_file("short"), "0123456789", 10);
+    struct aq_io_file *file = NULL;
+    cr_assert_eq(aq_io_open(io, dir, "short", AQ_IO_READ, "short", &file, NULL), AQ_OK);
+    char buffer[32] = {0};
+    struct aq_io_op op = {.kind = AQ_IO_OP_READ,
+                          .file = file,
+                          .buffer = buffer,
+                          .size = 32,
+                          .offset = 4,
+                          .done = count_done};
+    cr_assert_eq(aq_io_submit(io, &op, NULL), AQ_OK);
+    cr_assert_eq(aq_io_wait(io, 1, NULL), AQ_OK);
+    cr_assert_eq(op.status, AQ_OK);
+    cr_assert_eq(op.transferred, 6);
+    cr_assert_str_eq(buffer, "456789");
+    op.kind = AQ_IO_OP_SYNC;
+    cr_assert_eq(aq_io_submit(io, &op, NULL), AQ_OK);
+    cr_assert_eq(aq_io_wait(io, 1, NULL), AQ_OK);
+    cr_assert_eq(op.status, AQ_OK);
+    aq_io_close(file);
+    aq_io_destroy(io);
+    close(dir);
+}
+
+Test(io, reads)
+{
+    for (size_t k = 0; k < 2; k++)
+        reads_until_the_end(kinds[k]);
+}
+
+/* RLIMIT_FSIZE cuts the write short, then refuses the rest: what was asked for must not be taken
+ * for written. */
+static void short_write_is_seen(enum aq_io_kind kind)
+{
+    struct aq_io *io = make(kind, 2);
+    if (io == NULL)
+        return;
+    int dir = open_scratch();
+    struct aq_io_file *file = open_new(io, dir, "data");
+    signal(SIGXFSZ, SIG_IGN);
+    struct rlimit old;
+    cr_assert_eq(getrlimit(RLIMIT_FSIZE, &old), 0);
+    struct rlimit limit = {.rlim_cur = 10000, .rlim_max = old.rlim_max};
+    cr_assert_eq(setrlimit(RLIMIT_FSIZE, &limit), 0);
+    static char buffer[16384];
+    struct aq_io_op op = {
+        .kind = AQ_IO_OP_WRITE_DURABLE,
+        .file = file,
+        .buffer = buffer,
+        .size = sizeof buffer,
+        .done = count_done,
+    };
+    cr_assert_eq(aq_io_submit(io, &op, NULL), AQ_OK);
+    cr_assert_eq(aq_io_wait(io, 1, NULL), AQ_OK);
+    cr_assert_eq(setrlimit(RLIMIT_FSIZE, &old), 0);
+    cr_assert_eq(op.status, AQ_IO);
+    cr_assert_eq(op.os_errno, EFBIG);
+    cr_assert_lt(op.transferred, sizeof buffer);
+    aq_io_close(file);
+    aq_io_destroy(io);
+    close(dir);
+}
+
+Test(io, short_write)
+{
+    for (size_t k = 0; k < 2; k++)
+        short_write_is_seen(kinds[k]);
+}
+
+static void failed_write_names_errno(enum aq_io_kind kind)
+{
+    struct aq_io *io = make(kind, 2);
+    if (io == NULL)
+        return;
+    int dir = open_scratch();
+    scratch_write(scratch_file("read-only"), "x", 1);
+    struct aq_io_file *file = NULL;
+    cr_assert_eq(aq_io_open(io, dir, "read-only", AQ_IO_READ, "read-only", &file, NULL), AQ_OK);
+    struct aq_io_op op = {.kind = AQ_IO_OP_WRITE_DURABLE,
+                          .file = file,
+                          .buffer = "abc",
+                          .size = 3,
+                          .done = count_done};
+    cr_assert_eq(aq_io_submit(io, &op, NULL), AQ_OK);
+    cr_assert_eq(aq_io_wait(io, 1, NULL), AQ_OK);
+    cr_assert_eq(op.status, AQ_IO);
+    cr_assert_eq(op.os_errno, EBADF);
+    aq_io_close(file);
+    aq_io_destroy(io);
+    close(dir);
+}
+
+Test(io, failed_write)
+{
+    for (size_t k = 0; k < 2; k++)
+        failed_write_names_errno(kinds[k]);
+}
+
+Test(io, names_stay_beneath)
+{
+    struct aq_io *io = make(AQ_IO_POSIX, 1);
+    int dir = open_scratch();
+    cr_assert_eq(mkdirat(dir, "inner", 0755), 0);
+    scratch_write(scratch_file("secret"), "s", 1);
+    cr_assert_eq(symlinkat("../secret", dir, "inner/link"), 0);
+    int inner = openat(dir, "inner", O_RDONLY | O_DIRECTORY);
+    const char *const names[] = {"../secret", "/etc/passwd", "link", "a/../../secret"};
+    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
+        struct aq_io_file *file = NULL;
+        cr_assert_lt(aq_io_open(io, inner, names[i], AQ_IO_READ, names[i], &file, NULL), 0, "%s",
+                     names[i]);
+    }
+    close(inner);
+    close(dir);
+    aq_io_destroy(io);
+}
+
+Test(io, locks_and_existing_files)
+{
+    struct aq_io *io = make(AQ_IO_POSIX, 1);
+    int dir = open_scratch();
+    struct aq_io_file *file = open_new(io, dir, "data");
+    struct aq_io_file *second = NULL;
+    struct aq_error err = {0};
+    unsigned flags = AQ_IO_WRITE | AQ_IO_LOCK;
+    cr_assert_eq(aq_io_open(io, dir, "data", flags, "data", &second, &err), AQ_CONFLICT);
+    cr_assert_eq(aq_io_open(io, dir, "data", flags | AQ_IO_CREATE_NEW, "data", &second, &err),
+                 AQ_EXISTS);
+    aq_io_close(file);
+    cr_assert_eq(aq_io_open(io, dir, "data", flags, "data", &second, &err), AQ_OK);
+    aq_io_close(second);
+    aq_io_destroy(io);
+    close(dir);
+}
+
+Test(io, auto_takes_what_there_is)
+{
+    struct aq_io *io = NULL;
+    char notice[256] = "unset";
+    cr_assert_eq(aq_io_create(AQ_IO_AUTO, 4, &io, notice, sizeof notice, NULL), AQ_OK);
+    if (aq_io_kind_of(io) == AQ_IO_URING)
+        cr_assert_str_eq(notice, "");
+    else
+        cr_assert_not_null(strstr(notice, "io_uring"));
+    aq_io_destroy(io);
+}
+
+Test(io, exact_read_past_the_end_is_corrupt)
+{
+    int dir = open_scratch();
+    (void)dir;
+    scratch_write(scratch_file("ten"), "0123456789", 10);
+    int fd = open(scratch_file("ten"), O_RDONLY);
+    char buffer[8];
+    struct aq_error err = {0};
+    cr_assert_eq(aq_io_pread_exact(fd, "ten", 2, buffer, 8, &err), AQ_OK);
+    cr_assert_eq(memcmp(buffer, "23456789", 8), 0);
+    cr_assert_eq(aq_io_pread_exact(fd, "ten", 3, buffer, 8, &err), AQ_CORRUPT);
+    cr_assert_eq(err.offset, 10);
+    cr_assert_str_eq(err.path, "ten");
+    close(fd);
+    close(dir);
+}
