@@ -1,5 +1,6 @@
 /* One object-store API; back ends: a directory (now), S3 and a fault-injecting one (later).
- * Names are relative, '/'-separated, of [A-Za-z0-9._=-]; anything else is refused. */
+ * Names are relative, '/'-separated, of [A-Za-z0-9._=-], no part of them empty or beginning with a
+ * dot; anything else is refused. @thread Any: a store has no state but its connection. */
 #ifndef AQ_ENGINE_OBJECT_OBJECT_H
 #define AQ_ENGINE_OBJECT_OBJECT_H
 
@@ -33,5 +34,9 @@ typedef enum aq_status (*aq_object_visit_fn)(void *context, const char *name, ui
 enum aq_status aq_object_list(struct aq_object_store *store, const char *prefix,
                               aq_object_visit_fn visit, void *context,
                               struct aq_error *err) AQ_RESULT;
+/** Whoever reads `name` after this reads it after a power cut too: a reader calls it before it acts
+ * on an object that another process may have put a moment ago. */
+enum aq_status aq_object_settle(struct aq_object_store *store, const char *name,
+                                struct aq_error *err) AQ_RESULT;
 
 #endif

@@ -1,0 +1,267 @@
+/* Objects as files below a directory.
+ *
+ * Happy path of a put: write a temporary file beside the name, fsync it, link(2) it to the name
+ * (create if absent) or rename(2) it over the name, fsync the directory.
+ * Failures: the name is taken -> AQ_EXISTS; any other failure removes the temporary file and says
+ * what failed: the name is then unchanged, except that after a failed directory fsync it may or may
+ * not be there. A process that dies leaves a temporary file behind: its name begins with a dot, so
+ * that nobody takes it for an object, and aq_object_open_dir(create) does not touch it. */
+#include "engine/object/object_backend.h"
+
+#include "engine/io/io.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#define PATH_BYTES_MAX 512
+
+struct dir_store {
+    struct aq_object_store base;
+    int fd;
+    char *path;
+};
+
+/* The root's path and the object's name, for messages. */
+struct full_path {
+    char text[PATH_BYTES_MAX];
+};
+
+static struct full_path path_of(const struct dir_store *dir, const char *name)
+{
+    struct full_path path;
+    if (snprintf(path.text, sizeof path.text, "%s/%s", dir->path, name) >= PATH_BYTES_MAX)
+        path.text[PATH_BYTES_MAX - 2] = '~'; /* cut, visibly */
+    return path;
+}
+
+static void dir_close(struct aq_object_store *store)
+{
+    struct dir_store *dir = (struct dir_store *)store;
+    close(dir->fd);
+    free(dir->path);
+    free(dir);
+}
+
+static enum aq_status write_all(int fd, struct aq_slice data, const char *path,
+                                struct aq_error *err)
+{
+    size_t done = 0;
+    while (done < data.size) {
+        ssize_t count = write(fd, data.data + done, data.size - done);
+        if (count < 0 && errno == EINTR)
+            continue;
+        if (count <= 0)
+            return aq_error_set_errno(err, count < 0 ? errno : EIO, path, "cannot write");
+        done += (size_t)count;
+    }
+    if (fsync(fd) != 0)
+        return aq_error_set_errno(err, errno, path, "cannot make durable");
+    return AQ_OK;
+}
+
+/* "dir/.tmp-PID-N" beside "dir/name": on the same file system, and invisible to list. */
+static void temporary_name(const char *name, char *out, size_t out_size)
+{
+    static atomic_uint counter;
+    const char *slash = strrchr(name, '/');
+    int length = slash == NULL ? 0 : (int)(slash - name) + 1;
+    snprintf(out, out_size, "%.*s.tmp-%ld-%u", length, name, (long)getpid(),
+             atomic_fetch_add(&counter, 1));
+}
+
+static enum aq_status make_temporary(struct dir_store *dir, const char *temporary,
+                                     struct aq_slice data, const char *path, struct aq_error *err)
+{
+    /* Left by a dead process that had this process's id. */
+    unlinkat(dir->fd, temporary, 0);
+    int fd = aq_io_openat_beneath(dir->fd, temporary, O_WRONLY | O_CREAT | O_EXCL, 0644);
+    if (fd < 0)
+        return aq_error_set_errno(err, errno, path, "cannot create");
+    enum aq_status status = write_all(fd, data, path, err);
+    if (close(fd) != 0 && status == AQ_OK)
+        status = aq_error_set_errno(err, errno, path, "cannot close");
+    if (status < 0)
+        unlinkat(dir->fd, temporary, 0);
+    return status;
+}
+
+static enum aq_status dir_put(struct aq_object_store *store, const char *name, struct aq_slice data,
+                              bool if_absent, struct aq_error *err)
+{
+    struct dir_store *dir = (struct dir_store *)store;
+    struct full_path path = path_of(dir, name);
+    char temporary[PATH_BYTES_MAX];
+    temporary_name(name, temporary, sizeof temporary);
+    AQ_TRY(make_temporary(dir, temporary, data, path.text, err));
+    int result = if_absent ? linkat(dir->fd, temporary, dir->fd, name, 0)
+                           : renameat(dir->fd, temporary, dir->fd, name);
+    int os_errno = errno;
+    if (if_absent || result != 0)
+        unlinkat(dir->fd, temporary, 0);
+    if (result != 0)
+        return aq_error_set_errno(err, os_errno, path.text, "cannot create");
+    return aq_io_sync_parent(dir->fd, name, path.text, err);
+}
+
+static enum aq_status open_object(struct dir_store *dir, const char *name, const char *path,
+                                  int *fd, uint64_t *size, struct aq_error *err)
+{
+    *fd = aq_io_openat_beneath(dir->fd, name, O_RDONLY, 0);
+    if (*fd < 0)
+        return aq_error_set_errno(err, errno, path, "cannot open");
+    struct stat info;
+    int os_errno = fstat(*fd, &info) == 0 ? 0 : errno;
+    if (os_errno == 0 && !S_ISREG(info.st_mode))
+        os_errno = EISDIR;
+    if (os_errno != 0) {
+        close(*fd);
+        return aq_error_set_errno(err, os_errno, path, "cannot open");
+    }
+    *size = (uint64_t)info.st_size;
+    return AQ_OK;
+}
+
+static enum aq_status dir_get(struct aq_object_store *store, const char *name, uint64_t size_max,
+                              struct aq_bytes *out, struct aq_error *err)
+{
+    struct dir_store *dir = (struct dir_store *)store;
+    struct full_path path = path_of(dir, name);
+    int fd = -1;
+    uint64_t size = 0;
+    AQ_TRY(open_object(dir, name, path.text, &fd, &size, err));
+    enum aq_status status = AQ_OK;
+    uint8_t *at = NULL;
+    if (size > size_max)
+        status = aq_error_set_at(err, AQ_LIMIT, path.text, -1,
+                                 "is %llu bytes long, more than the %llu that it may have",
+                                 (unsigned long long)size, (unsigned long long)size_max);
+    else if ((at = aq_bytes_reserve(out, size)) == NULL)
+        status = aq_error_set(err, AQ_NO_MEMORY, "out of memory");
+    else
+        status = aq_io_pread_exact(fd, path.text, 0, at, size, err);
+    if (status == AQ_OK)
+        out->size += size;
+    close(fd);
+    return status;
+}
+
+static enum aq_status dir_get_range(struct aq_object_store *store, const char *name,
+                                    uint64_t offset, void *buffer, size_t size,
+                                    struct aq_error *err)
+{
+    struct dir_store *dir = (struct dir_store *)store;
+    struct full_path path = path_of(dir, name);
+    int fd = -1;
+    uint64_t file_size = 0;
+    AQ_TRY(open_object(dir, name, path.text, &fd, &file_size, err));
+    enum aq_status status = aq_io_pread_exact(fd, path.text, offset, buffer, size, err);
+    close(fd);
+    return status;
+}
+
+static enum aq_status dir_delete(struct aq_object_store *store, const char *name,
+                                 struct aq_error *err)
+{
+    struct dir_store *dir = (struct dir_store *)store;
+    if (unlinkat(dir->fd, name, 0) != 0 && errno != ENOENT) {
+        int os_errno = errno;
+        struct full_path path = path_of(dir, name);
+        return aq_error_set_errno(err, os_errno, path.text, "cannot remove");
+    }
+    return AQ_OK;
+}
+
+static int visible(const struct dirent *entry)
+{
+    return entry->d_name[0] != '.';
+}
+
+static enum aq_status visit_one(struct dir_store *dir, const char *folder, const char *entry,
+                                const char *prefix, aq_object_visit_fn visit, void *context)
+{
+    char name[PATH_BYTES_MAX];
+    int length = snprintf(name, sizeof name, "%s%s", folder, entry);
+    struct stat info;
+    if (length < 0 || (size_t)length >= sizeof name || strncmp(name, prefix, strlen(prefix)) != 0)
+        return AQ_OK;
+    /* Gone since the directory was read: deleted, as if it had been before. */
+    if (fstatat(dir->fd, name, &info, AT_SYMLINK_NOFOLLOW) != 0 || !S_ISREG(info.st_mode))
+        return AQ_OK;
+    return visit(context, name, (uint64_t)info.st_size);
+}
+
+/* Not alphasort: that is by locale. */
+static int compare_names(const struct dirent **a, const struct dirent **b)
+{
+    return strcmp((*a)->d_name, (*b)->d_name);
+}
+
+/* Files of the one directory that `prefix` lies in: stores are one level deep. */
+static enum aq_status dir_list(struct aq_object_store *store, const char *prefix,
+                               aq_object_visit_fn visit, void *context, struct aq_error *err)
+{
+    struct dir_store *dir = (struct dir_store *)store;
+    const char *slash = strrchr(prefix, '/');
+    char folder[PATH_BYTES_MAX];
+    snprintf(folder, sizeof folder, "%.*s", slash == NULL ? 0 : (int)(slash - prefix) + 1, prefix);
+    struct full_path path = path_of(dir, folder);
+    struct dirent **entries = NULL;
+    int count =
+        scandirat(dir->fd, folder[0] == '\0' ? "." : folder, &entries, visible, compare_names);
+    if (count < 0)
+        return aq_error_set_errno(err, errno, path.text, "cannot list");
+    enum aq_status status = AQ_OK;
+    for (int i = 0; i < count; i++) {
+        if (status >= 0)
+            status = visit_one(dir, folder, entries[i]->d_name, prefix, visit, context);
+        free(entries[i]);
+    }
+    free(entries);
+    return status < 0 ? status : AQ_OK;
+}
+
+static enum aq_status dir_settle(struct aq_object_store *store, const char *name,
+                                 struct aq_error *err)
+{
+    struct dir_store *dir = (struct dir_store *)store;
+    struct full_path path = path_of(dir, name);
+    return aq_io_sync_parent(dir->fd, name, path.text, err);
+}
+
+static const struct aq_object_backend dir_backend = {
+    .close = dir_close,
+    .put = dir_put,
+    .get = dir_get,
+    .get_range = dir_get_range,
+    .delete = dir_delete,
+    .list = dir_list,
+    .settle = dir_settle,
+};
+
+enum aq_status aq_object_open_dir(const char *path, bool create, struct aq_object_store **store,
+                                  struct aq_error *err)
+{
+    if (create && mkdir(path, 0755) != 0 && errno != EEXIST)
+        return aq_error_set_errno(err, errno, path, "cannot create");
+    int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (fd < 0)
+        return aq_error_set_errno(err, errno, path, "cannot open");
+    struct dir_store *dir = calloc(1, sizeof *dir);
+    char *copy = strdup(path);
+    if (dir == NULL || copy == NULL) {
+        free(dir);
+        free(copy);
+        close(fd);
+        return aq_error_set(err, AQ_NO_MEMORY, "out of memory");
+    }
+    *dir = (struct dir_store){.base.backend = &dir_backend, .fd = fd, .path = copy};
+    *store = &dir->base;
+    return AQ_OK;
+}
