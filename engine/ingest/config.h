@@ -10,6 +10,8 @@ struct aq_config_mark {
     int column; /* from 1 */
 };
 
+struct aq_config_node; /* engine/config: settings that later steps read, as a checked tree */
+
 /** One step of a path: a member by name, or an array element. */
 struct aq_path_step {
     struct aq_slice member; /* data NULL: `index` counts */
@@ -17,7 +19,10 @@ struct aq_path_step {
 };
 
 struct aq_path {
-    struct aq_slice text; /* as written; the CSV header's name */
+    /* The CSV header's name: the path as written, or the name in a lone ["..."]. For messages and
+     * `config show`: as written. */
+    struct aq_slice text;
+    struct aq_slice written;
     enum aq_path_kind {
         AQ_PATH_VALUE,   /* steps into the message */
         AQ_PATH_REST,    /* "*": everything not named by another column */
@@ -79,9 +84,12 @@ struct aq_source_config {
     const char *name;
     const char *dataset;
     enum aq_source_format format;
-    size_t file_count; /* patterns, relative to the config's folder; 0 for Kafka sources */
+    size_t file_count; /* patterns, joined to the config's folder if relative; 0 for Kafka */
     const char **files;
-    bool is_kafka; /* decoded and checked; run by a later version */
+    bool is_kafka;                      /* decoded and checked; run by a later version */
+    const struct aq_config_node *kafka; /* its settings */
+    const char *start;                  /* earliest | latest | a time; Kafka only */
+    const char *when;                   /* condition on messages; NULL: all; Kafka only */
 };
 
 struct aq_view_config {
@@ -91,7 +99,7 @@ struct aq_view_config {
 
 struct aq_config {
     const char *path;  /* as given; "" for built-in defaults */
-    const char *store; /* relative paths are relative to the config's folder */
+    const char *store; /* joined to the config's folder if relative; default ./store there */
     size_t dataset_count;
     struct aq_dataset_config *datasets;
     size_t source_count;
@@ -103,6 +111,10 @@ struct aq_config {
     uint64_t segment_size_bytes;
     uint64_t ingest_memory_bytes;
     uint64_t target_size_bytes;
+    int64_t late_us;    /* a slot is closed for roll-up this long after its end */
+    int64_t history_us; /* replaced files are kept this long for readers of a bucket */
+    const struct aq_config_node *tier; /* NULL: no bucket */
+    const struct aq_config_node *http;
     struct aq_arena arena;
 };
 

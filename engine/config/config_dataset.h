@@ -1,0 +1,22 @@
+/* Datasets and their columns. */
+#ifndef AQ_ENGINE_CONFIG_DATASET_H
+#define AQ_ENGINE_CONFIG_DATASET_H
+
+#include "engine/config/config_read.h"
+
+/** Parse and check one entry of `datasets:`; node->key is its name. */
+enum aq_status aq_config_dataset_parse(struct aq_config_reader *reader,
+                                       const struct aq_config_node *node,
+                                       struct aq_dataset_config *dataset) AQ_RESULT;
+
+/** Parse and check one entry of `columns:`; node->key is its name. */
+enum aq_status aq_config_column_parse(struct aq_config_reader *reader,
+                                      const struct aq_config_node *node, struct aq_column *column,
+                                      struct aq_column_config *config) AQ_RESULT;
+
+/** Fail unless node->key is a name that SQL takes without quotes, as `what` ("a dataset"). */
+enum aq_status aq_config_check_relation(struct aq_config_reader *reader,
+                                        const struct aq_config_node *node,
+                                        const char *what) AQ_RESULT;
+
+#endif

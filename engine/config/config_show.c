@@ -1,0 +1,304 @@
+/*
+ * struct aq_config -> YAML, defaults filled in, secrets masked. What is printed is a config again: it
+ * parses to the same settings, secrets aside (a test holds that), so "${" is written "$${". Paths are
+ * printed as seen from the working directory.
+ */
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "engine/config/config_node.h"
+#include "engine/config/config_source.h"
+
+#define MASK "***"
+
+static void put(struct aq_bytes *out, const char *text)
+{
+    aq_bytes_append(out, text, strlen(text));
+}
+
+/* Plain where YAML would read the same text back whatever its version, else in double quotes. */
+static void put_scalar(struct aq_bytes *out, const char *text, size_t size)
+{
+    static const char safe[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_./";
+    bool plain = size > 0 && strcspn(text, "abcdefghijklmnopqrstuvwxyz") == 0;
+    for (size_t i = 0; i < size; i++)
+        plain = plain && text[i] != '\0' && strchr(safe, text[i]) != NULL;
+    if (plain && !(size == 4 && memcmp(text, "null", 4) == 0)) {
+        aq_bytes_append(out, text, size);
+        return;
+    }
+    put(out, "\"");
+    for (size_t i = 0; i < size; i++) {
+        unsigned char c = (unsigned char)text[i];
+        char escaped[8];
+        if (c == '"' || c == '\\')
+            snprintf(escaped, sizeof escaped, "\\%c", c);
+        else if (c < 0x20 || c == 0x7f)
+            snprintf(escaped, sizeof escaped, "\\x%02X", c);
+        else if (c == '$' && i + 1 < size && text[i + 1] == '{')
+            snprintf(escaped, sizeof escaped, "$$");
+        else
+            snprintf(escaped, sizeof escaped, "%c", c);
+        put(out, escaped);
+    }
+    put(out, "\"");
+}
+
+static void put_text(struct aq_bytes *out, const char *text)
+{
+    put_scalar(out, text, strlen(text));
+}
+
+static void put_slice(struct aq_bytes *out, struct aq_slice slice)
+{
+    put_scalar(out, (const char *)slice.data, slice.size);
+}
+
+static void put_slices(struct aq_bytes *out, const struct aq_slice *slices, size_t count)
+{
+    put(out, "[");
+    for (size_t i = 0; i < count; i++) {
+        put(out, i == 0 ? "" : ", ");
+        put_slice(out, slices[i]);
+    }
+    put(out, "]");
+}
+
+static void put_columns(struct aq_bytes *out, const char *name, const struct aq_schema *schema,
+                        const uint32_t *columns, size_t count)
+{
+    put(out, name);
+    put(out, "[");
+    for (size_t i = 0; i < count; i++) {
+        put(out, i == 0 ? "" : ", ");
+        put_text(out, schema->columns[columns[i]].name);
+    }
+    put(out, "]\n");
+}
+
+static void put_from(struct aq_bytes *out, const struct aq_column_config *config)
+{
+    put(out, ", from: ");
+    if (config->from_count == 1) {
+        put_slice(out, config->from[0].written);
+        return;
+    }
+    put(out, "[");
+    for (size_t i = 0; i < config->from_count; i++) {
+        put(out, i == 0 ? "" : ", ");
+        put_slice(out, config->from[i].written);
+    }
+    put(out, "]");
+}
+
+static void put_column(struct aq_bytes *out, const struct aq_column *column,
+                       const struct aq_column_config *config)
+{
+    put(out, "      ");
+    put_text(out, column->name);
+    put(out, ": {type: ");
+    put(out, aq_type_name(column->type));
+    put_from(out, config);
+    put(out, column->required ? ", required: true" : "");
+    if (config->format.size > 0) {
+        put(out, ", format: ");
+        put_slice(out, config->format);
+    }
+    if (column->type == AQ_TYPE_TIMESTAMPTZ) {
+        put(out, ", zone: ");
+        put_slice(out, config->zone.size > 0 ? config->zone : aq_slice_of("UTC"));
+    }
+    if (config->null_value_count > 0) {
+        put(out, ", null_values: ");
+        put_slices(out, config->null_values, config->null_value_count);
+    }
+    if (config->has_default) {
+        put(out, ", default: ");
+        put_slice(out, config->default_value);
+    }
+    if (config->has_scale) {
+        char text[64];
+        snprintf(text, sizeof text, ", scale: %.17g", config->scale);
+        put(out, text);
+    }
+    for (size_t i = 0; i < config->map_count; i++) {
+        put(out, i == 0 ? ", map: {" : ", ");
+        put_slice(out, config->map_from[i]);
+        put(out, ": ");
+        put_slice(out, config->map_to[i]);
+    }
+    put(out, config->map_count > 0 ? "}}\n" : "}\n");
+}
+
+static void put_role(struct aq_bytes *out, const char *name, const struct aq_schema *schema,
+                     uint32_t column)
+{
+    if (column == AQ_COLUMN_NONE)
+        return;
+    put(out, name);
+    put_text(out, schema->columns[column].name);
+    put(out, "\n");
+}
+
+static void put_dataset(struct aq_bytes *out, const struct aq_dataset_config *dataset)
+{
+    const struct aq_schema *schema = &dataset->schema;
+    put(out, "  ");
+    put_text(out, schema->dataset);
+    put(out, ":\n");
+    put_role(out, "    key: ", schema, schema->key_column);
+    put_role(out, "    time: ", schema, schema->time_column);
+    if (schema->slot != AQ_SLOT_NONE) {
+        put(out, "    slot: ");
+        put(out, aq_slot_name(schema->slot));
+        put(out, "\n");
+    }
+    put_columns(out, "    series: ", schema, schema->series, schema->series_count);
+    if (schema->unique_count > 0) {
+        put_columns(out, "    unique: ", schema, schema->unique, schema->unique_count);
+        put(out, schema->keep == AQ_KEEP_FIRST ? "    keep: first\n" : "    keep: last\n");
+    }
+    put_role(out, "    version: ", schema, schema->version_column);
+    if (schema->retention_us > 0) {
+        put(out, "    retention: ");
+        aq_config_print_span(schema->retention_us, out);
+        put(out, "\n");
+    }
+    put(out, "    columns:\n");
+    for (size_t i = 0; i < schema->column_count; i++)
+        put_column(out, &schema->columns[i], &dataset->columns[i]);
+}
+
+/* A URL's "user:password@" is a secret wherever it stands. */
+static void put_masked(struct aq_bytes *out, const char *text)
+{
+    const char *host = strstr(text, "://");
+    const char *at = host == NULL ? NULL : strchr(host, '@');
+    const char *slash = host == NULL ? NULL : strchr(host + 3, '/');
+    if (at == NULL || (slash != NULL && slash < at)) {
+        put_text(out, text);
+        return;
+    }
+    put(out, "\"");
+    aq_bytes_append(out, text, (size_t)(host + 3 - text));
+    put(out, MASK);
+    for (; *at != '\0'; at++)
+        if (*at != '"' && *at != '\\')
+            aq_bytes_u8(out, (uint8_t)*at);
+    put(out, "\"");
+}
+
+static void put_node(struct aq_bytes *out, const struct aq_config_node *node)
+{
+    bool list = node->kind == AQ_NODE_LIST;
+    if (node->kind == AQ_NODE_SCALAR) {
+        if (node->key != NULL && aq_config_is_secret(node->key) && node->text[0] != '\0')
+            put(out, "\"" MASK "\"");
+        else
+            put_masked(out, node->text);
+        return;
+    }
+    put(out, list ? "[" : "{");
+    for (const struct aq_config_node *entry = node->first; entry != NULL; entry = entry->next) {
+        if (!list) {
+            put_text(out, entry->key);
+            put(out, ": ");
+        }
+        put_node(out, entry);
+        put(out, entry->next == NULL ? "" : ", ");
+    }
+    put(out, list ? "]" : "}");
+}
+
+static const char *format_name(enum aq_source_format format)
+{
+    switch (format) {
+    case AQ_FORMAT_AUTO:
+        return NULL;
+    case AQ_FORMAT_CSV:
+        return "csv";
+    case AQ_FORMAT_NDJSON:
+        return "ndjson";
+    case AQ_FORMAT_JSON:
+        return "json";
+    case AQ_FORMAT_RAW:
+        return "raw";
+    }
+    return NULL;
+}
+
+static void put_line(struct aq_bytes *out, const char *name, const char *text)
+{
+    if (text == NULL)
+        return;
+    put(out, name);
+    put_text(out, text);
+    put(out, "\n");
+}
+
+static void put_source(struct aq_bytes *out, const struct aq_source_config *source)
+{
+    put(out, "  ");
+    put_text(out, source->name);
+    put(out, ":\n");
+    if (source->is_kafka) {
+        put(out, "    kafka: ");
+        put_node(out, source->kafka);
+        put(out, "\n");
+    }
+    for (size_t i = 0; i < source->file_count; i++)
+        put_line(out, i == 0 ? "    files:\n      - " : "      - ", source->files[i]);
+    put_line(out, "    start: ", source->start);
+    put_line(out, "    dataset: ", source->dataset);
+    put_line(out, "    format: ", format_name(source->format));
+    put_line(out, "    when: ", source->when);
+}
+
+static void put_settings(struct aq_bytes *out, const struct aq_config *config)
+{
+    put(out, "ingest: {commit_interval: ");
+    aq_config_print_span(config->commit_interval_us, out);
+    put(out, ", commit_size: ");
+    aq_config_print_size(config->commit_size_bytes, out);
+    put(out, ", segment_size: ");
+    aq_config_print_size(config->segment_size_bytes, out);
+    put(out, ", memory: ");
+    aq_config_print_size(config->ingest_memory_bytes, out);
+    put(out, "}\ncompaction: {target_size: ");
+    aq_config_print_size(config->target_size_bytes, out);
+    put(out, ", late: ");
+    aq_config_print_span(config->late_us, out);
+    put(out, "}\n");
+    if (config->tier != NULL) {
+        put(out, "tier: ");
+        put_node(out, config->tier);
+        put(out, "\n");
+    }
+    if (config->http != NULL) {
+        put(out, "http: ");
+        put_node(out, config->http);
+        put(out, "\n");
+    }
+}
+
+enum aq_status aq_config_show(const struct aq_config *config, struct aq_bytes *out)
+{
+    put(out, "store: ");
+    put_text(out, config->store);
+    put(out, "\nhistory: ");
+    aq_config_print_span(config->history_us, out);
+    put(out, config->dataset_count > 0 ? "\ndatasets:\n" : "\n");
+    for (size_t i = 0; i < config->dataset_count; i++)
+        put_dataset(out, &config->datasets[i]);
+    put(out, config->source_count > 0 ? "sources:\n" : "");
+    for (size_t i = 0; i < config->source_count; i++)
+        put_source(out, &config->sources[i]);
+    for (size_t i = 0; i < config->view_count; i++) {
+        put(out, i == 0 ? "views:\n  " : "  ");
+        put_text(out, config->views[i].name);
+        put_line(out, ": ", config->views[i].sql);
+    }
+    put_settings(out, config);
+    return aq_bytes_status(out);
+}
