@@ -287,39 +287,3 @@ enum aq_status aq_reader_finish(const struct aq_reader *reader, const char *what
                            "%s is followed by %zu bytes that do not belong to it", what,
                            reader->size - reader->offset);
 }
-
-uint16_t aq_load_u16(const uint8_t *at)
-{
-    uint16_t value;
-    memcpy(&value, at, sizeof value);
-    return value;
-}
-
-uint32_t aq_load_u32(const uint8_t *at)
-{
-    uint32_t value;
-    memcpy(&value, at, sizeof value);
-    return value;
-}
-
-uint64_t aq_load_u64(const uint8_t *at)
-{
-    uint64_t value;
-    memcpy(&value, at, sizeof value);
-    return value;
-}
-
-void aq_store_u16(uint8_t *at, uint16_t value)
-{
-    memcpy(at, &value, sizeof value);
-}
-
-void aq_store_u32(uint8_t *at, uint32_t value)
-{
-    memcpy(at, &value, sizeof value);
-}
-
-void aq_store_u64(uint8_t *at, uint64_t value)
-{
-    memcpy(at, &value, sizeof value);
-}

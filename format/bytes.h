@@ -4,6 +4,7 @@
 #define AQ_FORMAT_BYTES_H
 
 #include <stdbool.h>
+#include <string.h>
 
 #include "format/status.h"
 
@@ -104,12 +105,41 @@ enum aq_status aq_reader_finish(const struct aq_reader *reader, const char *what
                                 struct aq_error *err) AQ_RESULT;
 
 /* Fixed-width little-endian access to memory that is known to be there. */
-uint16_t aq_load_u16(const uint8_t *at);
-uint32_t aq_load_u32(const uint8_t *at);
-uint64_t aq_load_u64(const uint8_t *at);
-void aq_store_u16(uint8_t *at, uint16_t value);
-void aq_store_u32(uint8_t *at, uint32_t value);
-void aq_store_u64(uint8_t *at, uint64_t value);
+static inline uint16_t aq_load_u16(const uint8_t *at)
+{
+    uint16_t value;
+    memcpy(&value, at, sizeof value);
+    return value;
+}
+
+static inline uint32_t aq_load_u32(const uint8_t *at)
+{
+    uint32_t value;
+    memcpy(&value, at, sizeof value);
+    return value;
+}
+
+static inline uint64_t aq_load_u64(const uint8_t *at)
+{
+    uint64_t value;
+    memcpy(&value, at, sizeof value);
+    return value;
+}
+
+static inline void aq_store_u16(uint8_t *at, uint16_t value)
+{
+    memcpy(at, &value, sizeof value);
+}
+
+static inline void aq_store_u32(uint8_t *at, uint32_t value)
+{
+    memcpy(at, &value, sizeof value);
+}
+
+static inline void aq_store_u64(uint8_t *at, uint64_t value)
+{
+    memcpy(at, &value, sizeof value);
+}
 
 static inline uint64_t aq_zigzag(int64_t value)
 {
