@@ -11,7 +11,23 @@ enum aq_profile {
     AQ_PROFILE_ARCHIVE, /* smallest */
 };
 
-/** Append rows [first, first + count) of `vector`, coded, to `out`. Deterministic. count may be 0. */
+struct aq_encode_options {
+    enum aq_profile profile;
+    int zstd_level; /* 0: the profile's own */
+    /* First row, relative to the first one coded, of each run of rows that belong together: where
+     * decimals may change their scale. Strictly ascending from 0; may be empty. */
+    const uint32_t *run_starts;
+    size_t run_count;
+};
+
+/** Append rows [first, first + count) of `vector`, coded, to `out`. Deterministic. count may be 0.
+ * @return AQ_OK; AQ_INVALID when a value lies outside its type (a boolean of 2); AQ_LIMIT when the
+ * rows could not be decoded within AQ_DECODED_BYTES_MAX; AQ_NO_MEMORY. out->size is restored. */
+enum aq_status aq_column_encode_with(const struct aq_vector *vector, size_t first, size_t count,
+                                     const struct aq_encode_options *options,
+                                     struct aq_bytes *out) AQ_RESULT;
+
+/** As aq_column_encode_with, with nothing but a profile. */
 enum aq_status aq_column_encode(const struct aq_vector *vector, size_t first, size_t count,
                                 enum aq_profile profile, struct aq_bytes *out) AQ_RESULT;
 

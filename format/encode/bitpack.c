@@ -1,0 +1,122 @@
+/* Frame of reference and bit packing: per vector of 1,024 values the smallest of them, and of every
+ * value its distance from it in as few bits as the largest distance needs.
+ *
+ * The packed bits are one little-endian stream per vector, the first value in the lowest bits.
+ * Decoding reads each value by itself (no carried state), so that the loop can be vectorised; a
+ * vector's bytes are copied behind which there is room, for the loads reach past the last one. */
+#include "format/encode/node.h"
+
+#define WIDTH_MAX 64
+#define LOAD_SLACK 16
+
+static size_t packed_size(size_t count, unsigned width)
+{
+    return (count * width + 7) / 8;
+}
+
+static unsigned width_of(uint64_t distance)
+{
+    return distance == 0 ? 0 : 64 - (unsigned)__builtin_clzll(distance);
+}
+
+static void pack(const int64_t *values, size_t count, uint64_t reference, unsigned width,
+                 uint8_t *at)
+{
+    aq_uint128 pending = 0;
+    unsigned bits = 0;
+    for (size_t i = 0; i < count; i++) {
+        pending |= (aq_uint128)((uint64_t)values[i] - reference) << bits;
+        for (bits += width; bits >= 64; bits -= 64) {
+            aq_store_u64(at, (uint64_t)pending);
+            at += 8;
+            pending >>= 64;
+        }
+    }
+    for (; bits > 0; bits = bits > 8 ? bits - 8 : 0) {
+        *at++ = (uint8_t)pending;
+        pending >>= 8;
+    }
+}
+
+static void encode_vector(const int64_t *values, size_t count, struct aq_bytes *out)
+{
+    int64_t min = values[0];
+    int64_t max = values[0];
+    for (size_t i = 1; i < count; i++) {
+        min = values[i] < min ? values[i] : min;
+        max = values[i] > max ? values[i] : max;
+    }
+    unsigned width = width_of((uint64_t)max - (uint64_t)min);
+    aq_bytes_varint_signed(out, min);
+    aq_bytes_u8(out, (uint8_t)width);
+    size_t size = packed_size(count, width);
+    uint8_t *at = aq_bytes_reserve(out, size);
+    if (at == NULL)
+        return;
+    pack(values, count, (uint64_t)min, width, at);
+    out->size += size;
+}
+
+void aq_bitpack_encode(const int64_t *values, size_t count, struct aq_bytes *out)
+{
+    aq_bytes_u8(out, AQ_ENCODING_BITPACK);
+    for (size_t first = 0; first < count; first += AQ_VECTOR_ROWS_MAX) {
+        size_t left = count - first;
+        encode_vector(values + first, left < AQ_VECTOR_ROWS_MAX ? left : AQ_VECTOR_ROWS_MAX, out);
+    }
+}
+
+static void unpack_narrow(const uint8_t *packed, size_t count, uint64_t reference, unsigned width,
+                          int64_t *values)
+{
+    uint64_t mask = (UINT64_C(1) << width) - 1;
+    for (size_t i = 0; i < count; i++) {
+        size_t bit = i * width;
+        values[i] = (int64_t)(reference + ((aq_load_u64(packed + (bit >> 3)) >> (bit & 7)) & mask));
+    }
+}
+
+/* A value of more than 57 bits may begin late in its first byte and reach into a ninth. */
+static void unpack_wide(const uint8_t *packed, size_t count, uint64_t reference, unsigned width,
+                        int64_t *values)
+{
+    uint64_t mask = width == WIDTH_MAX ? UINT64_MAX : (UINT64_C(1) << width) - 1;
+    for (size_t i = 0; i < count; i++) {
+        size_t bit = i * width;
+        aq_uint128 both = aq_load_u64(packed + (bit >> 3));
+        both |= (aq_uint128)packed[(bit >> 3) + 8] << 64;
+        values[i] = (int64_t)(reference + ((uint64_t)(both >> (bit & 7)) & mask));
+    }
+}
+
+static enum aq_status decode_vector(struct aq_decoder *decoder, int64_t *values, size_t count,
+                                    unsigned *width_max)
+{
+    uint64_t reference = (uint64_t)aq_reader_varint_signed(&decoder->reader);
+    unsigned width = aq_reader_u8(&decoder->reader);
+    if (width > WIDTH_MAX)
+        return aq_decoder_corrupt(decoder);
+    struct aq_slice packed = aq_reader_bytes(&decoder->reader, packed_size(count, width));
+    AQ_TRY(aq_decoder_check(decoder));
+    uint8_t padded[AQ_VECTOR_ROWS_MAX * 8 + LOAD_SLACK];
+    memcpy(padded, packed.data, packed.size);
+    memset(padded + packed.size, 0, LOAD_SLACK);
+    if (width <= 57)
+        unpack_narrow(padded, count, reference, width, values);
+    else
+        unpack_wide(padded, count, reference, width, values);
+    *width_max = width > *width_max ? width : *width_max;
+    return AQ_OK;
+}
+
+enum aq_status aq_bitpack_decode(struct aq_decoder *decoder, int64_t *values, size_t count)
+{
+    unsigned width_max = 0;
+    for (size_t first = 0; first < count; first += AQ_VECTOR_ROWS_MAX) {
+        size_t left = count - first;
+        AQ_TRY(decode_vector(decoder, values + first,
+                             left < AQ_VECTOR_ROWS_MAX ? left : AQ_VECTOR_ROWS_MAX, &width_max));
+    }
+    aq_decoder_trace(decoder, " %u", width_max);
+    return AQ_OK;
+}

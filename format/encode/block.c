@@ -1,0 +1,81 @@
+/* Blocks: bytes whose number the reader knows from elsewhere, as they are or compressed by zstd.
+ *
+ * zstd is kept only where it saves a tenth, since its blocks cost more to read. A compressed block is
+ * decoded into a buffer of exactly the size it must have, so no window and no length of its own is
+ * believed; a size that zstd could not reach from so few bytes is refused before it is allocated. */
+#include "format/encode/node.h"
+
+#include <zstd.h>
+
+enum block_method { BLOCK_RAW = 0, BLOCK_ZSTD = 1 };
+
+#define ZSTD_LEVEL_FRAME 1
+#define ZSTD_LEVEL_ARCHIVE 9
+#define FRAME_BYTES_MIN ((size_t)16 << 10) /* below this the write path does not try zstd */
+#define ARCHIVE_BYTES_MIN ((size_t)64)     /* below this it cannot pay */
+#define ZSTD_RATIO_MAX ((size_t)1 << 15)   /* a zstd block of 128 KiB takes at least 4 bytes */
+
+static void append_raw(struct aq_slice raw, struct aq_bytes *out)
+{
+    aq_bytes_u8(out, BLOCK_RAW);
+    aq_bytes_append(out, raw.data, raw.size);
+}
+
+static int level_of(const struct aq_encode_options *options)
+{
+    if (options->zstd_level != 0)
+        return options->zstd_level;
+    return options->profile == AQ_PROFILE_FRAME ? ZSTD_LEVEL_FRAME : ZSTD_LEVEL_ARCHIVE;
+}
+
+enum aq_status aq_block_encode(struct aq_encoder *encoder, struct aq_slice raw,
+                               struct aq_bytes *out)
+{
+    bool frame = encoder->options->profile == AQ_PROFILE_FRAME;
+    if (raw.size < (frame ? FRAME_BYTES_MIN : ARCHIVE_BYTES_MIN)) {
+        append_raw(raw, out);
+        return AQ_OK;
+    }
+    if (encoder->zstd == NULL)
+        encoder->zstd = ZSTD_createCCtx();
+    size_t bound = ZSTD_compressBound(raw.size);
+    uint8_t *packed = aq_encoder_alloc(encoder, bound, 1);
+    if (encoder->zstd == NULL || packed == NULL)
+        return AQ_NO_MEMORY;
+    size_t size = ZSTD_compressCCtx(encoder->zstd, packed, bound, raw.data, raw.size,
+                                    level_of(encoder->options));
+    if (ZSTD_isError(size))
+        return AQ_NO_MEMORY;
+    if (size > raw.size - raw.size / 10) {
+        append_raw(raw, out);
+        return AQ_OK;
+    }
+    aq_bytes_u8(out, BLOCK_ZSTD);
+    aq_bytes_slice(out, aq_slice_make(packed, size));
+    return AQ_OK;
+}
+
+enum aq_status aq_block_decode(struct aq_decoder *decoder, size_t raw_size, struct aq_slice *raw)
+{
+    uint8_t method = aq_reader_u8(&decoder->reader);
+    if (method == BLOCK_RAW) {
+        *raw = aq_reader_bytes(&decoder->reader, raw_size);
+        return aq_decoder_check(decoder);
+    }
+    struct aq_slice packed = aq_reader_slice(&decoder->reader);
+    if (method != BLOCK_ZSTD || packed.size == 0 || raw_size / ZSTD_RATIO_MAX > packed.size)
+        return aq_decoder_corrupt(decoder);
+    uint8_t *unpacked;
+    AQ_TRY(aq_decoder_alloc(decoder, raw_size, 1, &unpacked));
+    if (ZSTD_decompress(unpacked, raw_size, packed.data, packed.size) != raw_size)
+        return aq_decoder_corrupt(decoder);
+    *raw = aq_slice_make(unpacked, raw_size);
+    aq_decoder_trace(decoder, decoder->has_children ? ", zstd" : " zstd");
+    return AQ_OK;
+}
+
+void aq_encoder_deinit(struct aq_encoder *encoder)
+{
+    ZSTD_freeCCtx(encoder->zstd);
+    aq_arena_deinit(&encoder->scratch);
+}

@@ -1,0 +1,136 @@
+/* Dictionaries: a node of the different values in order of first occurrence, a node of codes. The
+ * order makes codes deterministic, and ascending where a sorted column meets its values. */
+#include "format/checksum.h"
+#include "format/encode/node.h"
+
+#define SLOTS_MIN 64
+
+/* Open addressing; a slot holds a code plus one. */
+struct slots {
+    uint32_t *codes;
+    size_t mask;
+};
+
+static enum aq_status slots_make(struct aq_encoder *encoder, size_t entry_max, struct slots *slots)
+{
+    size_t size = SLOTS_MIN;
+    while (size < entry_max * 2)
+        size *= 2;
+    slots->codes = aq_encoder_alloc(encoder, size, sizeof *slots->codes);
+    if (slots->codes == NULL)
+        return AQ_NO_MEMORY;
+    memset(slots->codes, 0, size * sizeof *slots->codes);
+    slots->mask = size - 1;
+    return AQ_OK;
+}
+
+enum aq_status aq_dictionary_build(struct aq_encoder *encoder, const struct aq_slice *values,
+                                   size_t count, size_t entry_max, struct aq_dictionary *dictionary)
+{
+    struct slots slots;
+    entry_max = entry_max < count ? entry_max : count;
+    AQ_TRY(slots_make(encoder, entry_max, &slots));
+    *dictionary = (struct aq_dictionary){
+        .codes = aq_encoder_alloc(encoder, count, sizeof *dictionary->codes),
+        .firsts = aq_encoder_alloc(encoder, entry_max, sizeof *dictionary->firsts),
+    };
+    if (dictionary->codes == NULL || dictionary->firsts == NULL)
+        return AQ_NO_MEMORY;
+    for (size_t i = 0; i < count; i++) {
+        size_t slot = aq_checksum(values[i].data, values[i].size) & slots.mask;
+        while (slots.codes[slot] != 0 &&
+               !aq_slice_equal(values[dictionary->firsts[slots.codes[slot] - 1]], values[i]))
+            slot = (slot + 1) & slots.mask;
+        if (slots.codes[slot] == 0) {
+            if (dictionary->entry_count == entry_max)
+                return AQ_NOT_FOUND;
+            dictionary->firsts[dictionary->entry_count++] = (uint32_t)i;
+            slots.codes[slot] = (uint32_t)dictionary->entry_count;
+        }
+        dictionary->codes[i] = slots.codes[slot] - 1;
+    }
+    return AQ_OK;
+}
+
+enum aq_status aq_dict_encode(struct aq_encoder *encoder, const int64_t *values, size_t count,
+                              size_t entry_max, unsigned depth, struct aq_bytes *out)
+{
+    struct aq_slice *slices = aq_encoder_alloc(encoder, count, sizeof *slices);
+    if (slices == NULL)
+        return AQ_NO_MEMORY;
+    for (size_t i = 0; i < count; i++)
+        slices[i] = aq_slice_make(&values[i], sizeof values[i]);
+    struct aq_dictionary dictionary;
+    AQ_TRY(aq_dictionary_build(encoder, slices, count, entry_max, &dictionary));
+    int64_t *entries = aq_encoder_alloc(encoder, dictionary.entry_count, sizeof *entries);
+    if (entries == NULL)
+        return AQ_NO_MEMORY;
+    for (size_t i = 0; i < dictionary.entry_count; i++)
+        entries[i] = values[dictionary.firsts[i]];
+    aq_bytes_u8(out, AQ_ENCODING_DICT);
+    aq_bytes_varint(out, dictionary.entry_count);
+    AQ_TRY(aq_encode_ints(encoder, entries, dictionary.entry_count, depth + 1, out));
+    return aq_encode_ints(encoder, dictionary.codes, count, depth + 1, out);
+}
+
+enum aq_status aq_text_dict_encode(struct aq_encoder *encoder, const struct aq_slice *values,
+                                   size_t count, size_t entry_max, struct aq_bytes *out)
+{
+    struct aq_dictionary dictionary;
+    AQ_TRY(aq_dictionary_build(encoder, values, count, entry_max, &dictionary));
+    struct aq_slice *entries = aq_encoder_alloc(encoder, dictionary.entry_count, sizeof *entries);
+    if (entries == NULL)
+        return AQ_NO_MEMORY;
+    for (size_t i = 0; i < dictionary.entry_count; i++)
+        entries[i] = values[dictionary.firsts[i]];
+    aq_bytes_u8(out, AQ_ENCODING_TEXT_DICT);
+    aq_bytes_varint(out, dictionary.entry_count);
+    AQ_TRY(aq_text_encode(encoder, entries, dictionary.entry_count, 1, out));
+    return aq_encode_ints(encoder, dictionary.codes, count, 1, out);
+}
+
+/* The entry count both kinds begin with. */
+static enum aq_status decode_entry_count(struct aq_decoder *decoder, size_t count,
+                                         size_t *entry_count)
+{
+    uint64_t read = aq_reader_varint(&decoder->reader);
+    if (read == 0 || read > count)
+        return aq_decoder_corrupt(decoder);
+    *entry_count = (size_t)read;
+    return AQ_OK;
+}
+
+enum aq_status aq_dict_decode(struct aq_decoder *decoder, int64_t *values, size_t count)
+{
+    size_t entry_count = 0;
+    int64_t *entries;
+    AQ_TRY(decode_entry_count(decoder, count, &entry_count));
+    AQ_TRY(aq_decoder_alloc(decoder, entry_count, sizeof *entries, &entries));
+    AQ_TRY(aq_decode_ints(decoder, entries, entry_count));
+    AQ_TRY(aq_decode_ints(decoder, values, count));
+    for (size_t i = 0; i < count; i++) {
+        if ((uint64_t)values[i] >= entry_count)
+            return aq_decoder_corrupt(decoder);
+        values[i] = entries[values[i]];
+    }
+    return AQ_OK;
+}
+
+enum aq_status aq_text_dict_decode(struct aq_decoder *decoder, struct aq_slice *values,
+                                   size_t count)
+{
+    size_t entry_count = 0;
+    struct aq_slice *entries;
+    int64_t *codes;
+    AQ_TRY(decode_entry_count(decoder, count, &entry_count));
+    AQ_TRY(aq_decoder_alloc(decoder, entry_count, sizeof *entries, &entries));
+    AQ_TRY(aq_decoder_alloc(decoder, count, sizeof *codes, &codes));
+    AQ_TRY(aq_decode_slices(decoder, entries, entry_count));
+    AQ_TRY(aq_decode_ints(decoder, codes, count));
+    for (size_t i = 0; i < count; i++) {
+        if ((uint64_t)codes[i] >= entry_count)
+            return aq_decoder_corrupt(decoder);
+        values[i] = entries[codes[i]];
+    }
+    return AQ_OK;
+}

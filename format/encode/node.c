@@ -1,0 +1,134 @@
+/* Decoding a tree of nodes: each is handed to the encoding that its number names, which decodes its
+ * children by the functions here. Depth and allocations are bounded here; what breaks a bound, and
+ * every byte that cannot be, is AQ_CORRUPT, with the reader standing where it was met. */
+#include "format/encode/node.h"
+
+#include <stdio.h>
+
+enum aq_status aq_decoder_corrupt(struct aq_decoder *decoder)
+{
+    aq_reader_fail(&decoder->reader);
+    return AQ_CORRUPT;
+}
+
+enum aq_status aq_decoder_check(struct aq_decoder *decoder)
+{
+    return decoder->reader.failed ? AQ_CORRUPT : AQ_OK;
+}
+
+enum aq_status aq_decoder_alloc(struct aq_decoder *decoder, size_t count, size_t size, void *memory)
+{
+    size_t total;
+    if (decoder->reader.failed || __builtin_mul_overflow(count, size, &total) ||
+        total > decoder->bytes_left)
+        return aq_decoder_corrupt(decoder);
+    decoder->bytes_left -= total;
+    void *allocated = aq_arena_alloc(&decoder->scratch, total);
+    memcpy(memory, &allocated, sizeof allocated);
+    return allocated == NULL ? AQ_NO_MEMORY : AQ_OK;
+}
+
+void aq_decoder_trace(struct aq_decoder *decoder, const char *format, ...)
+{
+    if (decoder->trace == NULL)
+        return;
+    char text[64];
+    va_list args;
+    va_start(args, format);
+    int length = vsnprintf(text, sizeof text, format, args);
+    va_end(args);
+    aq_bytes_append(decoder->trace, text, (size_t)length);
+}
+
+static const char *encoding_text(uint8_t encoding)
+{
+    switch (encoding) {
+#define ENCODING_TEXT(name, number, text) \
+    case name:                            \
+        return text;
+        AQ_ENCODING_TABLE(ENCODING_TEXT)
+#undef ENCODING_TEXT
+    }
+    return "unknown";
+}
+
+/* The encoding's number; one level deeper until node_end. The trace reads "parent(child, child)". */
+static enum aq_status node_begin(struct aq_decoder *decoder, size_t count, uint8_t *encoding)
+{
+    if (decoder->depth == AQ_NODE_DEPTH_MAX || count == 0)
+        return aq_decoder_corrupt(decoder);
+    *encoding = aq_reader_u8(&decoder->reader);
+    AQ_TRY(aq_decoder_check(decoder));
+    aq_decoder_trace(decoder, "%s%s",
+                     decoder->depth == 0     ? ""
+                     : decoder->has_children ? ", "
+                                             : "(",
+                     encoding_text(*encoding));
+    decoder->depth++;
+    decoder->has_children = false;
+    return AQ_OK;
+}
+
+static enum aq_status node_end(struct aq_decoder *decoder, enum aq_status status)
+{
+    aq_decoder_trace(decoder, "%s", decoder->has_children ? ")" : "");
+    decoder->depth--;
+    decoder->has_children = true;
+    return status;
+}
+
+static enum aq_status decode_ints_body(struct aq_decoder *decoder, uint8_t encoding,
+                                       int64_t *values, size_t count)
+{
+    switch (encoding) {
+    case AQ_ENCODING_CONSTANT:
+        return aq_constant_decode(decoder, values, count);
+    case AQ_ENCODING_RUN:
+        return aq_run_decode(decoder, values, count);
+    case AQ_ENCODING_DICT:
+        return aq_dict_decode(decoder, values, count);
+    case AQ_ENCODING_BITPACK:
+        return aq_bitpack_decode(decoder, values, count);
+    case AQ_ENCODING_DELTA:
+        return aq_delta_decode(decoder, values, count);
+    case AQ_ENCODING_BYTEPLANE:
+        return aq_byteplane_decode(decoder, values, count);
+    default:
+        return aq_decoder_corrupt(decoder);
+    }
+}
+
+enum aq_status aq_decode_ints(struct aq_decoder *decoder, int64_t *values, size_t count)
+{
+    uint8_t encoding;
+    AQ_TRY(node_begin(decoder, count, &encoding));
+    return node_end(decoder, decode_ints_body(decoder, encoding, values, count));
+}
+
+enum aq_status aq_decode_doubles(struct aq_decoder *decoder, double *values, size_t count)
+{
+    uint8_t encoding;
+    AQ_TRY(node_begin(decoder, count, &encoding));
+    enum aq_status status;
+    if (encoding == AQ_ENCODING_DECIMAL)
+        status = aq_decimal_decode(decoder, values, count);
+    else if (encoding == AQ_ENCODING_BITS)
+        status = aq_bits_decode(decoder, values, count);
+    else
+        status = aq_decoder_corrupt(decoder);
+    return node_end(decoder, status);
+}
+
+enum aq_status aq_decode_slices(struct aq_decoder *decoder, struct aq_slice *values, size_t count)
+{
+    uint8_t encoding;
+    AQ_TRY(node_begin(decoder, count, &encoding));
+    enum aq_status status;
+    if (encoding == AQ_ENCODING_TEXT)
+        status = aq_text_decode(decoder, values, count);
+    else if (encoding == AQ_ENCODING_TEXT_DICT)
+        status = aq_text_dict_decode(decoder, values, count);
+    else
+        status = aq_decoder_corrupt(decoder);
+    return node_end(decoder, status);
+}

@@ -1,0 +1,142 @@
+/* What the encodings share: nodes of a coded column. Private to format/encode.
+ *
+ * A node is one byte that names its encoding, then its body; the count of its values comes from its
+ * parent and is never 0. Bytes: docs/archive-format.md, "Encodings". */
+#ifndef AQ_FORMAT_ENCODE_NODE_H
+#define AQ_FORMAT_ENCODE_NODE_H
+
+#include "format/encode/encode.h"
+
+#define AQ_NODE_DEPTH_MAX 4
+
+/* name, number on disk, text */
+#define AQ_ENCODING_TABLE(X)                 \
+    X(AQ_ENCODING_CONSTANT, 1, "constant")   \
+    X(AQ_ENCODING_RUN, 2, "run")             \
+    X(AQ_ENCODING_DICT, 3, "dict")           \
+    X(AQ_ENCODING_BITPACK, 4, "bitpack")     \
+    X(AQ_ENCODING_DELTA, 5, "delta")         \
+    X(AQ_ENCODING_BYTEPLANE, 6, "byteplane") \
+    X(AQ_ENCODING_DECIMAL, 16, "decimal")    \
+    X(AQ_ENCODING_BITS, 17, "bits")          \
+    X(AQ_ENCODING_TEXT, 32, "text")          \
+    X(AQ_ENCODING_TEXT_DICT, 33, "dict")
+
+enum aq_encoding {
+#define AQ_ENCODING_ENUM(name, number, text) name = (number),
+    AQ_ENCODING_TABLE(AQ_ENCODING_ENUM)
+#undef AQ_ENCODING_ENUM
+};
+
+/* ---- encoding ---- */
+
+struct aq_encoder {
+    const struct aq_encode_options *options;
+    struct aq_arena scratch; /* everything an encoder needs besides its output */
+    void *zstd;              /* ZSTD_CCtx, made when first needed */
+};
+
+static inline void *aq_encoder_alloc(struct aq_encoder *encoder, size_t count, size_t size)
+{
+    return aq_arena_alloc(&encoder->scratch, count * size);
+}
+
+/* A node of `count` > 0 integers, doubles or slices at `depth` (the topmost is 0), in the encoding
+ * that suits the profile. (cascade.c) */
+enum aq_status aq_encode_ints(struct aq_encoder *encoder, const int64_t *values, size_t count,
+                              unsigned depth, struct aq_bytes *out) AQ_RESULT;
+enum aq_status aq_encode_doubles(struct aq_encoder *encoder, const double *values, size_t count,
+                                 struct aq_bytes *out) AQ_RESULT;
+enum aq_status aq_encode_slices(struct aq_encoder *encoder, const struct aq_slice *values,
+                                size_t count, struct aq_bytes *out) AQ_RESULT;
+
+/* One encoding each: append the node. */
+void aq_constant_encode(int64_t value, struct aq_bytes *out);
+void aq_bitpack_encode(const int64_t *values, size_t count, struct aq_bytes *out);
+enum aq_status aq_run_encode(struct aq_encoder *encoder, const int64_t *values, size_t count,
+                             unsigned depth, struct aq_bytes *out) AQ_RESULT;
+enum aq_status aq_delta_encode(struct aq_encoder *encoder, const int64_t *values, size_t count,
+                               unsigned depth, struct aq_bytes *out) AQ_RESULT;
+enum aq_status aq_byteplane_encode(struct aq_encoder *encoder, const int64_t *values, size_t count,
+                                   struct aq_bytes *out) AQ_RESULT;
+/** AQ_NOT_FOUND: more than entry_max different values; nothing appended. */
+enum aq_status aq_dict_encode(struct aq_encoder *encoder, const int64_t *values, size_t count,
+                              size_t entry_max, unsigned depth, struct aq_bytes *out) AQ_RESULT;
+/** AQ_NOT_FOUND: more than patch_max values are not decimals; nothing appended. */
+enum aq_status aq_decimal_encode(struct aq_encoder *encoder, const double *values, size_t count,
+                                 size_t patch_max, struct aq_bytes *out) AQ_RESULT;
+enum aq_status aq_bits_encode(struct aq_encoder *encoder, const double *values, size_t count,
+                              struct aq_bytes *out) AQ_RESULT;
+enum aq_status aq_text_encode(struct aq_encoder *encoder, const struct aq_slice *values,
+                              size_t count, unsigned depth, struct aq_bytes *out) AQ_RESULT;
+/** AQ_NOT_FOUND as aq_dict_encode. */
+enum aq_status aq_text_dict_encode(struct aq_encoder *encoder, const struct aq_slice *values,
+                                   size_t count, size_t entry_max, struct aq_bytes *out) AQ_RESULT;
+
+/** Different values in order of first occurrence: codes[i] is the place of values[i] among them,
+ * firsts[code] the row where it occurs first. AQ_NOT_FOUND: more than entry_max. (dict.c) */
+struct aq_dictionary {
+    size_t entry_count;
+    int64_t *codes;
+    uint32_t *firsts;
+};
+enum aq_status aq_dictionary_build(struct aq_encoder *encoder, const struct aq_slice *values,
+                                   size_t count, size_t entry_max,
+                                   struct aq_dictionary *dictionary) AQ_RESULT;
+
+/** Append bytes as a block: as they are, or by zstd where that pays. (block.c) */
+enum aq_status aq_block_encode(struct aq_encoder *encoder, struct aq_slice raw,
+                               struct aq_bytes *out) AQ_RESULT;
+void aq_encoder_deinit(struct aq_encoder *encoder);
+
+/* ---- decoding ---- */
+
+struct aq_decoder {
+    struct aq_reader reader;
+    struct aq_arena *arena;  /* of slices that outlive the call */
+    struct aq_arena scratch; /* of everything else */
+    size_t bytes_left;       /* that may still be allocated */
+    unsigned depth;
+    struct aq_bytes *trace; /* NULL, or gets the names of the encodings met */
+    bool has_children;      /* of the node being traced */
+};
+
+/** Note the reader's offset as the place of the corruption. */
+enum aq_status aq_decoder_corrupt(struct aq_decoder *decoder);
+/** AQ_CORRUPT if the reader has failed. */
+enum aq_status aq_decoder_check(struct aq_decoder *decoder) AQ_RESULT;
+/** count x size bytes within what is left; AQ_CORRUPT when beyond it. */
+enum aq_status aq_decoder_alloc(struct aq_decoder *decoder, size_t count, size_t size,
+                                void *memory) AQ_RESULT;
+/** printf into the trace, if there is one. */
+void aq_decoder_trace(struct aq_decoder *decoder, const char *format, ...) AQ_PRINTF(2, 3);
+
+/* A node of exactly `count` > 0 values. (node.c) */
+enum aq_status aq_decode_ints(struct aq_decoder *decoder, int64_t *values, size_t count) AQ_RESULT;
+enum aq_status aq_decode_doubles(struct aq_decoder *decoder, double *values,
+                                 size_t count) AQ_RESULT;
+enum aq_status aq_decode_slices(struct aq_decoder *decoder, struct aq_slice *values,
+                                size_t count) AQ_RESULT;
+
+/* Bodies of nodes, behind their encoding's number. */
+enum aq_status aq_constant_decode(struct aq_decoder *decoder, int64_t *values,
+                                  size_t count) AQ_RESULT;
+enum aq_status aq_bitpack_decode(struct aq_decoder *decoder, int64_t *values,
+                                 size_t count) AQ_RESULT;
+enum aq_status aq_run_decode(struct aq_decoder *decoder, int64_t *values, size_t count) AQ_RESULT;
+enum aq_status aq_delta_decode(struct aq_decoder *decoder, int64_t *values, size_t count) AQ_RESULT;
+enum aq_status aq_byteplane_decode(struct aq_decoder *decoder, int64_t *values,
+                                   size_t count) AQ_RESULT;
+enum aq_status aq_dict_decode(struct aq_decoder *decoder, int64_t *values, size_t count) AQ_RESULT;
+enum aq_status aq_decimal_decode(struct aq_decoder *decoder, double *values,
+                                 size_t count) AQ_RESULT;
+enum aq_status aq_bits_decode(struct aq_decoder *decoder, double *values, size_t count) AQ_RESULT;
+enum aq_status aq_text_decode(struct aq_decoder *decoder, struct aq_slice *values,
+                              size_t count) AQ_RESULT;
+enum aq_status aq_text_dict_decode(struct aq_decoder *decoder, struct aq_slice *values,
+                                   size_t count) AQ_RESULT;
+/** A block of raw_size bytes: borrowed from the reader's bytes, or in scratch. */
+enum aq_status aq_block_decode(struct aq_decoder *decoder, size_t raw_size,
+                               struct aq_slice *raw) AQ_RESULT;
+
+#endif

@@ -1,0 +1,299 @@
+/* Columns: the count of rows, the nulls, then a node of values.
+ *
+ * Nulls are a node of zeros and ones beside the values (runs, packed bits or byte planes, whichever
+ * suits), or one byte where all rows are alike. In the values a null takes the value before it, or
+ * the first there is, so that it neither breaks a run nor makes a delta; as a string it is empty.
+ *
+ * Encoding refuses what decoding would (values outside their type, too many bytes), so that nothing
+ * can be written that cannot be read. Decoding reports AQ_CORRUPT with the offset. */
+#include <assert.h>
+#include <stdio.h>
+
+#include "format/encode/node.h"
+
+enum null_kind { NULLS_NONE = 0, NULLS_ALL = 1, NULLS_SOME = 2 };
+
+/* So few that decoding stays within AQ_DECODED_BYTES_MAX, at < 128 bytes a row in all nodes. */
+#define ENCODE_ROWS_MAX ((size_t)4 << 20)
+#define ENCODE_TEXT_BYTES_MAX (AQ_DECODED_BYTES_MAX / 4)
+
+static size_t count_valid(const struct aq_vector *vector, size_t first, size_t count)
+{
+    if (vector->valid == NULL)
+        return count;
+    size_t valid = 0;
+    for (size_t i = 0; i < count; i++)
+        valid += vector->valid[first + i] != 0;
+    return valid;
+}
+
+static enum aq_status encode_nulls(struct aq_encoder *encoder, const uint8_t *valid, size_t count,
+                                   size_t valid_count, struct aq_bytes *out)
+{
+    if (valid_count == count || valid_count == 0) {
+        aq_bytes_u8(out, valid_count == 0 ? NULLS_ALL : NULLS_NONE);
+        return AQ_OK;
+    }
+    int64_t *bits = aq_encoder_alloc(encoder, count, sizeof *bits);
+    if (bits == NULL)
+        return AQ_NO_MEMORY;
+    for (size_t i = 0; i < count; i++)
+        bits[i] = valid[i] != 0;
+    aq_bytes_u8(out, NULLS_SOME);
+    return aq_encode_ints(encoder, bits, count, 0, out);
+}
+
+/* Give each null the 8 bytes of the value before it; those at the front the first value's. */
+static void fill_nulls(int64_t *values, const uint8_t *valid, size_t count)
+{
+    size_t first = 0;
+    while (valid[first] == 0)
+        first++;
+    int64_t previous = values[first];
+    for (size_t i = 0; i < count; i++) {
+        if (valid[i] == 0)
+            values[i] = previous;
+        previous = values[i];
+    }
+}
+
+static bool ints_fit(enum aq_type type, const int64_t *values, size_t count)
+{
+    int64_t min = INT64_MIN;
+    int64_t max = INT64_MAX;
+    if (type == AQ_TYPE_BOOLEAN) {
+        min = 0;
+        max = 1;
+    } else if (type == AQ_TYPE_INTEGER || type == AQ_TYPE_DATE) {
+        min = INT32_MIN;
+        max = INT32_MAX;
+    }
+    bool fit = true;
+    for (size_t i = 0; i < count; i++)
+        fit &= values[i] >= min && values[i] <= max;
+    return fit;
+}
+
+/* Integers and doubles: 8 bytes each. */
+static enum aq_status encode_words(struct aq_encoder *encoder, const struct aq_vector *vector,
+                                   size_t first, size_t count, struct aq_bytes *out)
+{
+    int64_t *words = aq_encoder_alloc(encoder, count, sizeof *words);
+    if (words == NULL)
+        return AQ_NO_MEMORY;
+    memcpy(words, vector->ints + first, count * sizeof *words);
+    if (vector->valid != NULL)
+        fill_nulls(words, vector->valid + first, count);
+    if (aq_type_physical(vector->type) == AQ_PHYSICAL_INT) {
+        if (!ints_fit(vector->type, words, count))
+            return AQ_INVALID;
+        return aq_encode_ints(encoder, words, count, 0, out);
+    }
+    double *doubles = aq_encoder_alloc(encoder, count, sizeof *doubles);
+    if (doubles == NULL)
+        return AQ_NO_MEMORY;
+    memcpy(doubles, words, count * sizeof *doubles);
+    return aq_encode_doubles(encoder, doubles, count, out);
+}
+
+static enum aq_status encode_strings(struct aq_encoder *encoder, const struct aq_vector *vector,
+                                     size_t first, size_t count, struct aq_bytes *out)
+{
+    struct aq_slice *slices = aq_encoder_alloc(encoder, count, sizeof *slices);
+    if (slices == NULL)
+        return AQ_NO_MEMORY;
+    size_t total = 0;
+    for (size_t i = 0; i < count; i++) {
+        bool null = aq_vector_is_null(vector, first + i);
+        slices[i] = null ? (struct aq_slice){0} : vector->slices[first + i];
+        if (slices[i].size > ENCODE_TEXT_BYTES_MAX - total)
+            return AQ_LIMIT;
+        total += slices[i].size;
+    }
+    return aq_encode_slices(encoder, slices, count, out);
+}
+
+static enum aq_status encode_column(struct aq_encoder *encoder, const struct aq_vector *vector,
+                                    size_t first, size_t count, struct aq_bytes *out)
+{
+    aq_bytes_varint(out, count);
+    if (count == 0)
+        return AQ_OK;
+    size_t valid_count = count_valid(vector, first, count);
+    const uint8_t *valid = vector->valid == NULL ? NULL : vector->valid + first;
+    AQ_TRY(encode_nulls(encoder, valid, count, valid_count, out));
+    if (valid_count == 0)
+        return AQ_OK;
+    if (aq_type_physical(vector->type) == AQ_PHYSICAL_SLICE)
+        return encode_strings(encoder, vector, first, count, out);
+    return encode_words(encoder, vector, first, count, out);
+}
+
+enum aq_status aq_column_encode_with(const struct aq_vector *vector, size_t first, size_t count,
+                                     const struct aq_encode_options *options, struct aq_bytes *out)
+{
+    assert(aq_type_physical(vector->type) != AQ_PHYSICAL_INTERVAL);
+    assert(first <= vector->row_count && count <= vector->row_count - first);
+    if (count > ENCODE_ROWS_MAX)
+        return AQ_LIMIT;
+    struct aq_encoder encoder = {.options = options};
+    size_t begin = out->size;
+    enum aq_status status = encode_column(&encoder, vector, first, count, out);
+    if (status == AQ_OK)
+        status = aq_bytes_status(out);
+    if (status != AQ_OK)
+        out->size = begin;
+    aq_encoder_deinit(&encoder);
+    return status;
+}
+
+enum aq_status aq_column_encode(const struct aq_vector *vector, size_t first, size_t count,
+                                enum aq_profile profile, struct aq_bytes *out)
+{
+    struct aq_encode_options options = {.profile = profile};
+    return aq_column_encode_with(vector, first, count, &options, out);
+}
+
+static void clear_values(struct aq_vector *vector)
+{
+    if (aq_type_physical(vector->type) == AQ_PHYSICAL_SLICE)
+        memset(vector->slices, 0, vector->row_count * sizeof *vector->slices);
+    else
+        memset(vector->ints, 0, vector->row_count * sizeof *vector->ints);
+}
+
+static enum aq_status decode_nulls(struct aq_decoder *decoder, struct aq_vector *vector,
+                                   uint8_t *kind)
+{
+    *kind = aq_reader_u8(&decoder->reader);
+    if (*kind > NULLS_SOME)
+        return aq_decoder_corrupt(decoder);
+    if (*kind == NULLS_NONE)
+        return aq_decoder_check(decoder);
+    AQ_TRY(aq_vector_need_validity(vector));
+    if (*kind == NULLS_ALL) {
+        memset(vector->valid, 0, vector->row_count);
+        clear_values(vector);
+        return AQ_OK;
+    }
+    int64_t *bits;
+    AQ_TRY(aq_decoder_alloc(decoder, vector->row_count, sizeof *bits, &bits));
+    aq_decoder_trace(decoder, "nulls ");
+    AQ_TRY(aq_decode_ints(decoder, bits, vector->row_count));
+    aq_decoder_trace(decoder, "; ");
+    for (size_t i = 0; i < vector->row_count; i++) {
+        if ((uint64_t)bits[i] > 1)
+            return aq_decoder_corrupt(decoder);
+        vector->valid[i] = (uint8_t)bits[i];
+    }
+    return AQ_OK;
+}
+
+static enum aq_status decode_values(struct aq_decoder *decoder, struct aq_vector *vector)
+{
+    switch (aq_type_physical(vector->type)) {
+    case AQ_PHYSICAL_INT:
+        AQ_TRY(aq_decode_ints(decoder, vector->ints, vector->row_count));
+        return ints_fit(vector->type, vector->ints, vector->row_count)
+                   ? AQ_OK
+                   : aq_decoder_corrupt(decoder);
+    case AQ_PHYSICAL_DOUBLE:
+        return aq_decode_doubles(decoder, vector->doubles, vector->row_count);
+    case AQ_PHYSICAL_SLICE:
+        return aq_decode_slices(decoder, vector->slices, vector->row_count);
+    case AQ_PHYSICAL_INTERVAL:
+        break;
+    }
+    return aq_decoder_corrupt(decoder);
+}
+
+static enum aq_status decode_column(struct aq_decoder *decoder, struct aq_vector *vector,
+                                    size_t count)
+{
+    if (aq_reader_varint(&decoder->reader) != count)
+        return aq_decoder_corrupt(decoder);
+    if (count == 0)
+        return AQ_OK;
+    uint8_t kind;
+    AQ_TRY(aq_vector_resize(vector, count));
+    AQ_TRY(decode_nulls(decoder, vector, &kind));
+    return kind == NULLS_ALL ? AQ_OK : decode_values(decoder, vector);
+}
+
+static enum aq_status finish(struct aq_decoder *decoder, enum aq_status status,
+                             struct aq_error *err)
+{
+    if (status == AQ_NO_MEMORY)
+        return aq_error_set(err, status, "out of memory decoding a column");
+    if (status == AQ_CORRUPT)
+        aq_reader_fail(&decoder->reader);
+    return aq_reader_finish(&decoder->reader, "a coded column", err);
+}
+
+enum aq_status aq_column_decode(struct aq_slice bytes, enum aq_type type, size_t count,
+                                struct aq_arena *arena, struct aq_vector *vector,
+                                struct aq_error *err)
+{
+    assert(vector->type == type);
+    aq_vector_clear(vector);
+    struct aq_decoder decoder = {
+        .reader = aq_reader_make(bytes), .arena = arena, .bytes_left = AQ_DECODED_BYTES_MAX};
+    enum aq_status status = finish(&decoder, decode_column(&decoder, vector, count), err);
+    if (status != AQ_OK)
+        aq_vector_clear(vector);
+    aq_arena_deinit(&decoder.scratch);
+    return status;
+}
+
+/* The topmost value node tells what kind of values it holds. */
+static enum aq_type type_of_encoding(uint8_t encoding)
+{
+    if (encoding == AQ_ENCODING_DECIMAL || encoding == AQ_ENCODING_BITS)
+        return AQ_TYPE_DOUBLE;
+    if (encoding == AQ_ENCODING_TEXT || encoding == AQ_ENCODING_TEXT_DICT)
+        return AQ_TYPE_BYTEA;
+    return AQ_TYPE_BIGINT;
+}
+
+static enum aq_status describe_column(struct aq_decoder *decoder, struct aq_vector *vector)
+{
+    uint64_t count = aq_reader_varint(&decoder->reader);
+    if (count > ENCODE_ROWS_MAX)
+        return aq_decoder_corrupt(decoder);
+    if (count == 0) {
+        aq_decoder_trace(decoder, "no rows");
+        return AQ_OK;
+    }
+    uint8_t kind;
+    AQ_TRY(aq_vector_resize(vector, count));
+    AQ_TRY(decode_nulls(decoder, vector, &kind));
+    if (kind == NULLS_ALL) {
+        aq_decoder_trace(decoder, "all null");
+        return AQ_OK;
+    }
+    if (aq_reader_left(&decoder->reader) == 0)
+        return aq_decoder_corrupt(decoder);
+    vector->type = type_of_encoding(decoder->reader.data[decoder->reader.offset]);
+    return decode_values(decoder, vector);
+}
+
+enum aq_status aq_column_describe(struct aq_slice bytes, char *out, size_t out_size,
+                                  struct aq_error *err)
+{
+    struct aq_arena arena = {0};
+    struct aq_bytes trace = {0};
+    struct aq_vector vector;
+    aq_vector_init(&vector, AQ_TYPE_BYTEA); /* the widest values, whichever come */
+    struct aq_decoder decoder = {.reader = aq_reader_make(bytes),
+                                 .arena = &arena,
+                                 .bytes_left = AQ_DECODED_BYTES_MAX,
+                                 .trace = &trace};
+    enum aq_status status = finish(&decoder, describe_column(&decoder, &vector), err);
+    if (status == AQ_OK)
+        snprintf(out, out_size, "%.*s", (int)trace.size, (const char *)trace.data);
+    aq_vector_deinit(&vector);
+    aq_bytes_deinit(&trace);
+    aq_arena_deinit(&arena);
+    aq_arena_deinit(&decoder.scratch);
+    return status;
+}

@@ -1,0 +1,389 @@
+/* Column encodings: what goes in comes out, to the bit, in every encoding and at every edge; whatever
+ * else the bytes say is refused. */
+#include <criterion/criterion.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "format/encode/encode.h"
+
+static const size_t edge_counts[] = {0, 1, 2, 1023, 1024, 1025, 3000};
+#define EDGE_COUNTS (sizeof edge_counts / sizeof edge_counts[0])
+static const enum aq_profile profiles[] = {AQ_PROFILE_FRAME, AQ_PROFILE_ARCHIVE};
+
+static uint64_t random_state = 1;
+
+/* @source Vigna, splitmix64. */
+static uint64_t next_random(void)
+{
+    uint64_t z = random_state += UINT64_C(0x9e3779b97f4a7c15);
+    z = (z ^ z >> 30) * UINT64_C(0xbf58476d1ce4e5b9);
+    z = (z ^ z >> 27) * UINT64_C(0x94d049bb133111eb);
+    return z ^ z >> 31;
+}
+
+static bool same_row(const struct aq_vector *a, size_t row_a, const struct aq_vector *b,
+                     size_t row_b)
+{
+    if (aq_vector_is_null(a, row_a) || aq_vector_is_null(b, row_b))
+        return aq_vector_is_null(a, row_a) && aq_vector_is_null(b, row_b);
+    if (aq_type_physical(a->type) == AQ_PHYSICAL_SLICE)
+        return aq_slice_equal(a->slices[row_a], b->slices[row_b]);
+    return a->ints[row_a] == b->ints[row_b]; /* a double's bits too */
+}
+
+static void expect_round_trip(const struct aq_vector *vector, size_t first, size_t count,
+                              const struct aq_encode_options *options, struct aq_bytes *out)
+{
+    struct aq_arena arena = {0};
+    struct aq_vector back;
+    struct aq_error err = {0};
+    aq_vector_init(&back, vector->type);
+    aq_bytes_clear(out);
+    cr_assert_eq(aq_column_encode_with(vector, first, count, options, out), AQ_OK);
+    enum aq_status status =
+        aq_column_decode(aq_bytes_view(out), vector->type, count, &arena, &back, &err);
+    cr_assert_eq(status, AQ_OK, "%s at %lld", err.message, (long long)err.offset);
+    cr_assert_eq(back.row_count, count);
+    for (size_t i = 0; i < count; i++)
+        cr_assert(same_row(vector, first + i, &back, i), "row %zu of %zu", i, count);
+    char text[256];
+    cr_assert_eq(aq_column_describe(aq_bytes_view(out), text, sizeof text, &err), AQ_OK);
+    cr_assert_neq(text[0], '\0');
+    aq_vector_deinit(&back);
+    aq_arena_deinit(&arena);
+}
+
+/* Both profiles, all of the vector and a part in the middle. */
+static void expect_round_trips(const struct aq_vector *vector)
+{
+    struct aq_bytes out = {0};
+    for (size_t p = 0; p < 2; p++) {
+        struct aq_encode_options options = {.profile = profiles[p]};
+        expect_round_trip(vector, 0, vector->row_count, &options, &out);
+        size_t third = vector->row_count / 3;
+        expect_round_trip(vector, third, vector->row_count - 2 * third, &options, &out);
+    }
+    aq_bytes_deinit(&out);
+}
+
+static int64_t int_of_shape(unsigned shape, size_t i)
+{
+    switch (shape) {
+    case 0:
+        return 42;
+    case 1:
+        return (int64_t)i * 3600000000 + 1362096000000000;
+    case 2:
+        return (int64_t)(next_random() % 100) - 50;
+    case 3:
+        return (int64_t)(i / 100);
+    case 4:
+        return i % 2 == 0 ? INT64_MIN : INT64_MAX;
+    case 5:
+        return (int64_t)next_random();
+    case 6:
+        return (int64_t)(i * i);
+    case 7:
+        return (int64_t)((next_random() % 5) * UINT64_C(0x123456789abcdef));
+    default:
+        return i == 1000 ? INT64_MAX : (int64_t)(i % 7);
+    }
+}
+#define INT_SHAPES 9
+
+Test(encode, integers)
+{
+    for (unsigned shape = 0; shape < INT_SHAPES; shape++) {
+        for (size_t c = 0; c < EDGE_COUNTS; c++) {
+            struct aq_vector vector;
+            aq_vector_init(&vector, AQ_TYPE_BIGINT);
+            for (size_t i = 0; i < edge_counts[c]; i++)
+                cr_assert_eq(aq_vector_append_int(&vector, int_of_shape(shape, i)), AQ_OK);
+            expect_round_trips(&vector);
+            aq_vector_deinit(&vector);
+        }
+    }
+}
+
+Test(encode, every_bit_width)
+{
+    for (unsigned width = 0; width <= 64; width++) {
+        struct aq_vector vector;
+        aq_vector_init(&vector, AQ_TYPE_BIGINT);
+        for (size_t i = 0; i < 1030; i++) {
+            uint64_t value = width == 0 ? 0 : next_random() >> (64 - width);
+            cr_assert_eq(aq_vector_append_int(&vector, (int64_t)value), AQ_OK);
+        }
+        expect_round_trips(&vector);
+        aq_vector_deinit(&vector);
+    }
+}
+
+static double double_of_bits(uint64_t bits)
+{
+    double value;
+    memcpy(&value, &bits, sizeof value);
+    return value;
+}
+
+static double double_of_shape(unsigned shape, size_t i)
+{
+    static const double special[] = {
+        0.0,      -0.0,      1.5,   -1.5, 5e-324, -5e-324, 2.2250738585072014e-308,
+        INFINITY, -INFINITY, 1e308, 0.1,  1e22,   1e23,    9007199254740993.0};
+    switch (shape) {
+    case 0:
+        return 0.25;
+    case 1:
+        return (double)(next_random() % 10000) / 10;
+    case 2:
+        return (double)(int64_t)(next_random() % 100000) * 2142 / 10000;
+    case 3:
+        return double_of_bits(next_random());
+    case 4:
+        return special[i % (sizeof special / sizeof special[0])];
+    case 5: /* NaN payloads among decimals */
+        return i % 50 == 7 ? double_of_bits(UINT64_C(0xfff8000000000000) + i) : (double)i / 100;
+    case 6:
+        return i % 20 == 3 ? -0.0 : (double)(i % 30) / 4;
+    case 7:
+        return (double)(float)(0.001 * (double)(next_random() % 10000));
+    default:
+        return -0.0;
+    }
+}
+#define DOUBLE_SHAPES 9
+
+Test(encode, doubles)
+{
+    for (unsigned shape = 0; shape < DOUBLE_SHAPES; shape++) {
+        for (size_t c = 0; c < EDGE_COUNTS; c++) {
+            struct aq_vector vector;
+            aq_vector_init(&vector, shape == 7 ? AQ_TYPE_REAL : AQ_TYPE_DOUBLE);
+            for (size_t i = 0; i < edge_counts[c]; i++)
+                cr_assert_eq(aq_vector_append_double(&vector, double_of_shape(shape, i)), AQ_OK);
+            expect_round_trips(&vector);
+            aq_vector_deinit(&vector);
+        }
+    }
+}
+
+Test(encode, decimals_change_scale_between_runs)
+{
+    struct aq_vector vector;
+    struct aq_bytes one = {0};
+    struct aq_bytes many = {0};
+    uint32_t starts[] = {0, 1000, 2000};
+    aq_vector_init(&vector, AQ_TYPE_DOUBLE);
+    for (size_t i = 0; i < 3000; i++) {
+        double step = (double)(next_random() % 200);
+        double value = i < 1000 ? step * 2142 / 10000 : i < 2000 ? step / 10 : step * 50;
+        cr_assert_eq(aq_vector_append_double(&vector, value), AQ_OK);
+    }
+    struct aq_encode_options options = {.profile = AQ_PROFILE_ARCHIVE};
+    expect_round_trip(&vector, 0, 3000, &options, &one);
+    options.run_starts = starts;
+    options.run_count = 3;
+    expect_round_trip(&vector, 0, 3000, &options, &many);
+    cr_assert_lt(many.size * 4, one.size * 3, "%zu bytes in runs, %zu without", many.size,
+                 one.size);
+    aq_bytes_deinit(&one);
+    aq_bytes_deinit(&many);
+    aq_vector_deinit(&vector);
+}
+
+static struct aq_slice text_of_shape(unsigned shape, size_t i, char *buffer)
+{
+    static const char *const winds[] = {"N", "NNE", "NE", "ENE", "", "\xf0\x9f\x98\x80"};
+    switch (shape) {
+    case 0:
+        return aq_slice_of(winds[i / 10 % 6]);
+    case 1:
+        return aq_slice_make(buffer, (size_t)sprintf(buffer, "row %zu of a long text", i));
+    case 2:
+        for (size_t b = 0; b < 16; b++)
+            buffer[b] = (char)next_random();
+        return aq_slice_make(buffer, next_random() % 17);
+    default:
+        return (struct aq_slice){0};
+    }
+}
+#define TEXT_SHAPES 4
+
+Test(encode, texts)
+{
+    for (unsigned shape = 0; shape < TEXT_SHAPES; shape++) {
+        for (size_t c = 0; c < EDGE_COUNTS; c++) {
+            struct aq_vector vector;
+            struct aq_arena arena = {0};
+            char buffer[64];
+            aq_vector_init(&vector, shape == 2 ? AQ_TYPE_BYTEA : AQ_TYPE_TEXT);
+            for (size_t i = 0; i < edge_counts[c]; i++) {
+                struct aq_slice text = text_of_shape(shape, i, buffer);
+                text.data = aq_arena_copy(&arena, text.data, text.size);
+                cr_assert_eq(aq_vector_append_slice(&vector, text), AQ_OK);
+            }
+            expect_round_trips(&vector);
+            aq_vector_deinit(&vector);
+            aq_arena_deinit(&arena);
+        }
+    }
+}
+
+static bool null_of_shape(unsigned shape, size_t i, size_t count)
+{
+    switch (shape) {
+    case 0:
+        return true;
+    case 1:
+        return i == 0;
+    case 2:
+        return i + 1 == count;
+    case 3:
+        return i % 2 == 0;
+    case 4:
+        return i / 100 % 3 == 0;
+    default:
+        return next_random() % 10 == 0;
+    }
+}
+#define NULL_SHAPES 6
+
+Test(encode, nulls_in_every_type)
+{
+    for (unsigned type = AQ_TYPE_BOOLEAN; type <= AQ_TYPE_TIMESTAMPTZ; type++) {
+        for (unsigned shape = 0; shape < NULL_SHAPES; shape++) {
+            struct aq_vector vector;
+            aq_vector_init(&vector, (enum aq_type)type);
+            for (size_t i = 0; i < 1030; i++) {
+                enum aq_status status;
+                if (null_of_shape(shape, i, 1030))
+                    status = aq_vector_append_null(&vector);
+                else if (aq_type_physical(vector.type) == AQ_PHYSICAL_INT)
+                    status = aq_vector_append_int(&vector, (int64_t)(i / 3 % 2));
+                else if (aq_type_physical(vector.type) == AQ_PHYSICAL_DOUBLE)
+                    status = aq_vector_append_double(&vector, (double)(i % 9) / 2);
+                else
+                    status = aq_vector_append_slice(&vector, aq_slice_of("text"));
+                cr_assert_eq(status, AQ_OK);
+            }
+            expect_round_trips(&vector);
+            aq_vector_deinit(&vector);
+        }
+    }
+}
+
+Test(encode, values_outside_their_type_are_refused)
+{
+    struct aq_bytes out = {0};
+    struct aq_vector vector;
+    aq_bytes_u8(&out, 7);
+    aq_vector_init(&vector, AQ_TYPE_INTEGER);
+    cr_assert_eq(aq_vector_append_int(&vector, (int64_t)INT32_MAX + 1), AQ_OK);
+    cr_assert_eq(aq_column_encode(&vector, 0, 1, AQ_PROFILE_FRAME, &out), AQ_INVALID);
+    cr_assert_eq(out.size, 1);
+    vector.type = AQ_TYPE_BIGINT;
+    out.size = 0;
+    cr_assert_eq(aq_column_encode(&vector, 0, 1, AQ_PROFILE_FRAME, &out), AQ_OK);
+    struct aq_arena arena = {0};
+    struct aq_error err = {0};
+    vector.type = AQ_TYPE_DATE;
+    enum aq_status status =
+        aq_column_decode(aq_bytes_view(&out), AQ_TYPE_DATE, 1, &arena, &vector, &err);
+    cr_assert_eq(status, AQ_CORRUPT, "a date beyond 32 bits");
+    aq_vector_deinit(&vector);
+    aq_bytes_deinit(&out);
+}
+
+/* A vector that brings as many encodings as possible into few bytes. */
+static void fill_sample(struct aq_vector *vector, enum aq_type type)
+{
+    aq_vector_init(vector, type);
+    for (size_t i = 0; i < 300; i++) {
+        enum aq_status status;
+        if (i % 11 == 5)
+            status = aq_vector_append_null(vector);
+        else if (aq_type_physical(type) == AQ_PHYSICAL_INT)
+            status = aq_vector_append_int(vector, int_of_shape(i < 150 ? 3 : 2, i));
+        else if (aq_type_physical(type) == AQ_PHYSICAL_DOUBLE)
+            status = aq_vector_append_double(vector, double_of_shape(i < 150 ? 5 : 1, i));
+        else
+            status = aq_vector_append_slice(vector, text_of_shape(0, i, NULL));
+        cr_assert_eq(status, AQ_OK);
+    }
+}
+
+static void decode_hostile(struct aq_slice bytes, enum aq_type type, size_t count)
+{
+    /* An exact copy, so that the sanitizer sees a read past its end. */
+    uint8_t *copy = malloc(bytes.size + 1);
+    memcpy(copy, bytes.data, bytes.size);
+    uint8_t *exact = realloc(copy, bytes.size > 0 ? bytes.size : 1);
+    struct aq_arena arena = {0};
+    struct aq_vector back;
+    struct aq_error err = {0};
+    char text[64];
+    aq_vector_init(&back, type);
+    enum aq_status status =
+        aq_column_decode(aq_slice_make(exact, bytes.size), type, count, &arena, &back, &err);
+    cr_assert(status == AQ_OK || status == AQ_CORRUPT);
+    cr_assert(status == AQ_OK ? back.row_count == count : back.row_count == 0);
+    status = aq_column_describe(aq_slice_make(exact, bytes.size), text, sizeof text, &err);
+    cr_assert(status == AQ_OK || status == AQ_CORRUPT);
+    aq_vector_deinit(&back);
+    aq_arena_deinit(&arena);
+    free(exact);
+}
+
+Test(encode, flips_and_truncations_never_crash)
+{
+    static const enum aq_type types[] = {AQ_TYPE_BIGINT, AQ_TYPE_DOUBLE, AQ_TYPE_TEXT};
+    for (size_t t = 0; t < 6; t++) {
+        struct aq_vector vector;
+        struct aq_bytes out = {0};
+        fill_sample(&vector, types[t / 2]);
+        cr_assert_eq(aq_column_encode(&vector, 0, 300, profiles[t % 2], &out), AQ_OK);
+        for (size_t bit = 0; bit < out.size * 8; bit++) {
+            out.data[bit / 8] ^= (uint8_t)(1u << bit % 8);
+            decode_hostile(aq_bytes_view(&out), types[t / 2], 300);
+            out.data[bit / 8] ^= (uint8_t)(1u << bit % 8);
+        }
+        for (size_t size = 0; size < out.size; size++)
+            decode_hostile(aq_slice_make(out.data, size), types[t / 2], 300);
+        decode_hostile(aq_bytes_view(&out), types[t / 2], 299);
+        decode_hostile(aq_bytes_view(&out), types[(t / 2 + 1) % 3], 300);
+        aq_vector_deinit(&vector);
+        aq_bytes_deinit(&out);
+    }
+}
+
+Test(encode, nesting_is_bounded)
+{
+    struct aq_bytes out = {0};
+    aq_bytes_varint(&out, 100);
+    aq_bytes_u8(&out, 0); /* no nulls */
+    for (unsigned i = 0; i < 50; i++) {
+        aq_bytes_u8(&out, 5); /* delta */
+        aq_bytes_varint(&out, 0);
+    }
+    decode_hostile(aq_bytes_view(&out), AQ_TYPE_BIGINT, 100);
+    aq_bytes_deinit(&out);
+}
+
+Test(encode, describes_in_words)
+{
+    struct aq_vector vector;
+    struct aq_bytes out = {0};
+    char text[128];
+    struct aq_error err = {0};
+    aq_vector_init(&vector, AQ_TYPE_TIMESTAMPTZ);
+    for (size_t i = 0; i < 100; i++)
+        cr_assert_eq(aq_vector_append_int(&vector, (int64_t)i * 60), AQ_OK);
+    cr_assert_eq(aq_column_encode(&vector, 0, 100, AQ_PROFILE_ARCHIVE, &out), AQ_OK);
+    cr_assert_eq(aq_column_describe(aq_bytes_view(&out), text, sizeof text, &err), AQ_OK);
+    cr_assert_str_eq(text, "delta(constant)");
+    aq_vector_deinit(&vector);
+    aq_bytes_deinit(&out);
+}
