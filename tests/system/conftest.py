@@ -1,0 +1,125 @@
+"""Options, seeds, unpacked data, judges and stores that the system tests share."""
+
+import os
+import pathlib
+import random
+import subprocess
+
+import pytest
+
+import aq
+import judge
+import sets
+
+SERVICE = aq.PROJECT / "tests/services/postgres"
+NOT_INSTALLED = 77  # of the service's exit codes
+
+
+def pytest_addoption(parser):
+    parser.addoption("--long", action="store_true", default=os.environ.get("AQSTORE_LONG") == "1",
+                     help="full counts: every kill, flip, truncation and file")
+    parser.addoption("--seed", type=int, default=None, help="seed of all random choices (default: a new one)")
+
+
+def pytest_configure(config):
+    if config.option.seed is None:
+        config.option.seed = random.SystemRandom().randrange(1 << 31)
+
+
+def pytest_report_header(config):
+    data = sets.shared_folder()
+    return [
+        f"aqstore: {aq.BINARY}",
+        f"seed: {config.option.seed} (repeat with --seed {config.option.seed})",
+        f"shared data: {'found' if data else 'absent: tests that need it are skipped'}",
+    ]
+
+
+def pytest_collection_modifyitems(items):
+    for item in items:
+        if not any(item.iter_markers("timeout")):
+            item.add_marker(pytest.mark.timeout(300))
+
+
+@pytest.fixture(scope="session", autouse=True)
+def binary():
+    if not aq.BINARY.exists():
+        pytest.exit(f"{aq.BINARY} is missing: run make, or set AQSTORE", returncode=2)
+    return aq.BINARY
+
+
+@pytest.fixture(scope="session")
+def long(request):
+    return request.config.option.long
+
+
+@pytest.fixture
+def rng(request):
+    """Random numbers that depend on the seed and the test's name only."""
+    return random.Random(f"{request.config.option.seed}/{request.node.nodeid}")
+
+
+@pytest.fixture(scope="session")
+def unpacked(tmp_path_factory):
+    """unpacked(set) -> its files in name order, unpacked once a session; skips where there are none."""
+    done = {}
+
+    def files(data_set):
+        if data_set.source not in done:
+            folder = tmp_path_factory.mktemp(data_set.name + "-data")
+            sample = sets.sample(data_set, folder)
+            if sample is None:
+                if sets.shared_folder() is None:
+                    pytest.skip(f"{data_set.source}: no shared data here (AQSTORE_DATA names the folder)")
+                sets.unpack(data_set.source, folder)
+            done[data_set.source] = folder
+        found = sorted(done[data_set.source].glob(data_set.pattern))
+        assert found, f"{data_set.source} holds no {data_set.pattern}"
+        return found
+
+    return files
+
+
+@pytest.fixture(scope="session")
+def stores(tmp_path_factory):
+    """stores(set, files) -> {state: store}, built once a session."""
+    done = {}
+
+    def built(data_set, files):
+        if data_set.name not in done:
+            folder = tmp_path_factory.mktemp(data_set.name + "-stores")
+            done[data_set.name] = {
+                state: aq.build(state, folder, data_set.config_file, data_set.dataset, files) for state in aq.STATES
+            }
+        return done[data_set.name]
+
+    return built
+
+
+@pytest.fixture(scope="session")
+def postgres(tmp_path_factory):
+    """postgres(name) -> a judge with a new database, in a server that lives as long as the session."""
+    state = tmp_path_factory.mktemp("postgres") / "service"
+    begun = subprocess.run([SERVICE, "start", state], capture_output=True, text=True, check=False)
+    if begun.returncode == NOT_INSTALLED:
+        pytest.skip(begun.stderr.strip())
+    assert begun.returncode == 0, f"tests/services/postgres start: {begun.stderr}"
+    conninfo = begun.stdout.strip()
+
+    def database(name):
+        judge.create_database(conninfo, name)
+        return judge.Postgres(f"{conninfo} dbname={name}")
+
+    yield database
+    subprocess.run([SERVICE, "stop", state], check=True)
+
+
+@pytest.fixture(scope="session")
+def beijing_judges(unpacked, postgres, tmp_path_factory):
+    """DuckDB and PostgreSQL with the Beijing readings."""
+    return judge.both(sets.BEIJING, unpacked(sets.BEIJING), postgres, tmp_path_factory.mktemp("judges"))
+
+
+@pytest.fixture
+def duck():
+    return judge.Duck()

@@ -1,0 +1,387 @@
+"""The program as its users meet it: exit codes, help, messages with positions, refusals, pipes, forms of output."""
+
+import json
+import os
+import re
+import subprocess
+
+import pytest
+
+import aq
+
+COMMANDS = ("ingest", "import", "query", "compact", "gc", "inspect", "verify", "export", "rejects", "sources", "config")
+CONFIG = """\
+store: ./home
+datasets:
+  air:
+    key: city
+    time: ts
+    columns:
+      city: {type: text, required: true}
+      ts: {type: timestamptz, required: true}
+      pm25: {type: double}
+      n: {type: integer}
+sources:
+  files:
+    files: ["data/*.ndjson"]
+    dataset: air
+    format: ndjson
+views:
+  worst: SELECT city, max(pm25) AS pm25 FROM air GROUP BY city
+"""
+
+
+def message(n, city="hanoi"):
+    return json.dumps({"city": city, "ts": f"2025-02-{1 + n // 24:02d}T{n % 24:02d}:00:00+07:00", "pm25": n * 0.5, "n": n})
+
+
+@pytest.fixture
+def folder(tmp_path):
+    (tmp_path / "aqstore.yaml").write_text(CONFIG)
+    (tmp_path / "data").mkdir()
+    rows = [message(n, city) for n in range(200) for city in ("hanoi", "hue")]
+    (tmp_path / "data/a.ndjson").write_text("\n".join(rows) + "\n")
+    return tmp_path
+
+
+@pytest.fixture
+def store(folder):
+    store = aq.Store(folder / "home", folder / "aqstore.yaml")
+    store.load("air", folder / "data/a.ndjson")
+    return store
+
+
+# ---- help, usage, exit codes ----
+
+
+def test_help_names_every_command():
+    text = aq.run("--help").text
+    for command in COMMANDS:
+        assert re.search(rf"^\s+{command}\b", text, re.M), command
+        own = aq.run(command, "--help").text
+        assert command in own and "--" in own
+
+
+def test_version():
+    assert re.fullmatch(r"aqstore \d+\.\d+\.\d+\S*\n", aq.run("--version").text)
+
+
+@pytest.mark.parametrize(
+    "arguments, word",
+    [
+        ([], "--help"),
+        (["qurey", "SELECT 1"], "query"),
+        (["query", "--formt", "csv", "SELECT 1"], "--format"),
+        (["query", "--format", "xml", "SELECT 1"], "json"),
+        (["import", "x.csv"], "--dataset"),
+        (["import", "--dataset"], "--dataset"),
+        (["--store"], "--store"),
+        (["config", "chekc"], "check"),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, list) else None,
+)
+def test_wrong_usage_is_exit_2_with_the_right_word(arguments, word, tmp_path):
+    result = aq.run(*arguments, code=aq.USAGE, cwd=tmp_path)
+    assert word in result.message and result.out == b""
+
+
+def test_a_store_that_is_not_there(tmp_path):
+    result = aq.run("--store", tmp_path / "none", "query", "SELECT 1", code=aq.FAILED)
+    assert str(tmp_path / "none") in result.message
+    assert not (tmp_path / "none").exists(), "a query made a store"
+
+
+def test_an_unknown_dataset_is_named(store):
+    result = store.run("import", "--dataset", "aer", "x.csv", code=aq.USAGE)
+    assert "aer" in result.message and "air" in result.message
+
+
+def test_a_missing_file_is_named(store, folder):
+    result = store.run("import", "--dataset", "air", folder / "nothing.csv", code=aq.FAILED)
+    assert "nothing.csv" in result.message
+    assert store.value("SELECT count(*) AS n FROM air") == 400
+
+
+def test_the_form_of_an_error(store):
+    text = store.run("query", "SELECT nothing FROM air", code=aq.USAGE).message
+    assert text.startswith("aqstore: ") and text.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["import", "--dataset", "air", "--replace", "x.csv"],
+        ["compact", "--before", "2025-01-01"],
+        ["tier"],
+        ["serve"],
+        ["completion", "bash"],
+        ["verify", "--repair-plan"],
+        ["restore", "--from", "s3://a/b"],
+    ],
+    ids=lambda value: value[0] + " " + value[-1],
+)
+def test_what_is_not_yet_there_is_refused_by_name(store, arguments):
+    result = store.run(*arguments, code=aq.USAGE)
+    assert "not yet" in result.message, str(result)
+
+
+def test_unique_is_refused_until_it_is_honoured(folder):
+    config = folder / "unique.yaml"
+    config.write_text(CONFIG.replace("    columns:", "    unique: [city, ts]\n    columns:"))
+    result = aq.run("--config", config, "--store", folder / "u", "import", "--dataset", "air", folder / "data/a.ndjson",
+                    code=aq.USAGE)
+    assert "unique" in result.message and "not yet" in result.message
+
+
+# ---- config ----
+
+
+def test_config_check_and_show(folder):
+    aq.run("config", "check", cwd=folder)
+    shown = aq.run("config", "show", cwd=folder, env={"SECRET": "x"}).text
+    for word in ("air", "timestamptz", "slot: day", "commit_interval", "segment_size"):
+        assert word in shown
+    (folder / "shown.yaml").write_text(shown)
+    again = aq.run("--config", "shown.yaml", "config", "show", cwd=folder).text
+    assert again == shown, "config show is not a config that means the same"
+
+
+@pytest.mark.parametrize(
+    "old, new, line, column, word",
+    [
+        ("    key: city", "    kye: city", 4, 5, "key"),
+        ("type: double", "type: duoble", 9, 20, "double"),
+        ("    key: city", "    key: town", 4, 10, "city"),
+        ("    time: ts", "    time: pm25", 5, 11, "timestamptz"),
+        ("    dataset: air", "    dataset: aer", 14, 14, "air"),
+        ("datasets:", "datasest:", 2, 1, "datasets"),
+        ("    key: city", "    key: city\n    slot: week", 5, 11, "month"),
+        ("    key: city", "    key: city\n    series: [station]", 5, 14, "station"),
+        ("{type: integer}", "{type: integer, from: 'a[0'}", 10, 29, "a[0"),
+        ("{type: integer}", "{type: integer, form: n}", 10, 25, "from"),
+        ("store: ./home", "store: ./home\ningest: {commit_size: 1MB5}", 2, 24, "1MB5"),
+        ("views:", "views: [", 17, None, ""),
+    ],
+    ids=lambda value: value.strip() if isinstance(value, str) else None,
+)
+def test_a_wrong_config_is_located(folder, old, new, line, column, word):
+    assert old in CONFIG
+    (folder / "aqstore.yaml").write_text(CONFIG.replace(old, new, 1))
+    result = aq.run("config", "check", cwd=folder, code=aq.USAGE)
+    place = re.search(r"aqstore\.yaml:(\d+):(\d+)", result.message)
+    assert place, f"no file:line:column: {result}"
+    if column is not None:
+        assert (int(place[1]), int(place[2])) == (line, column), str(result)
+    assert word in result.message, str(result)
+
+
+def test_environment_in_the_config(folder):
+    text = CONFIG.replace("./home", "${AQ_TEST_HOME:./elsewhere}")
+    (folder / "aqstore.yaml").write_text(text)
+    aq.run("ingest", "--once", cwd=folder)
+    assert (folder / "elsewhere").is_dir()
+    aq.run("ingest", "--once", cwd=folder, env={"AQ_TEST_HOME": str(folder / "named")})
+    assert (folder / "named").is_dir()
+    (folder / "aqstore.yaml").write_text(CONFIG.replace("./home", "${AQ_TEST_UNSET}"))
+    assert "AQ_TEST_UNSET" in aq.run("config", "check", cwd=folder, code=aq.USAGE).message
+
+
+def test_ingest_once_runs_the_sources(folder):
+    aq.run("ingest", "--once", cwd=folder)
+    count = "SELECT count(*) AS n FROM air"
+    assert json.loads(aq.run("query", "--format", "ndjson", count, cwd=folder).text) == {"n": 400}
+    (folder / "data/b.ndjson").write_text(message(300) + "\n")
+    aq.run("ingest", "--once", cwd=folder)
+    assert json.loads(aq.run("query", "--format", "ndjson", count, cwd=folder).text) == {"n": 401}
+
+
+def test_a_changed_type_is_refused_and_a_new_column_taken(store, folder):
+    (folder / "aqstore.yaml").write_text(CONFIG.replace("n: {type: integer}", "n: {type: text}"))
+    result = store.run("import", "--dataset", "air", folder / "data/a.ndjson", code=aq.USAGE)
+    assert "n" in result.message and "integer" in result.message, str(result)
+    (folder / "aqstore.yaml").write_text(CONFIG.replace("n: {type: integer}", "n: {type: integer}\n      o3: {type: double}"))
+    (folder / "data/o3.ndjson").write_text('{"city": "hue", "ts": "2025-03-01T00:00:00Z", "o3": 7.5}\n')
+    store.load("air", folder / "data/o3.ndjson")
+    for _ in range(2):
+        assert store.rows("SELECT count(*) AS n, count(o3) AS o3, max(o3) AS most FROM air") == [[401, 1, 7.5]]
+        store.compact()
+
+
+# ---- queries ----
+
+
+@pytest.mark.parametrize(
+    "sql, place, word",
+    [
+        ("SELECT pm52 FROM air", "1:8", "pm25"),
+        ("SELECT pm25\nFROM aer", "2:6", "air"),
+        ("SELECT pm25 FROM air WHERE", "1:", ""),
+        ("SELECT pm25 FORM air", "1:", "air"),
+        ("SELECT median(pm25) FROM air", "1:8", "median"),
+        ("SELECT city + 1 FROM air", "1:", "text"),
+        ("SELECT city, max(pm25) FROM air", "1:8", "GROUP BY"),
+        ("SELECT row_number() OVER (ORDER BY ts) FROM air", "1:", "OVER"),
+        ("SELECT 1 FROM air a JOIN air b ON a.n = b.n", "1:", "JOIN"),
+        ("SELECT pm25::numeric FROM air", "1:", "numeric"),
+        ("DELETE FROM air", "1:", "DELETE"),
+        ("UPDATE air SET n = 1", "1:", "UPDATE"),
+        ("SELECT 1; SELECT 2", "1:", ""),
+        ("SELECT * FROM air FOR UPDATE", "1:", "FOR UPDATE"),
+        ("SELECT n FROM air TABLESAMPLE SYSTEM (1)", "1:", "TABLESAMPLE"),
+    ],
+    ids=lambda value: value if isinstance(value, str) and " " in value else None,
+)
+def test_what_is_wrong_or_unsupported_is_located(store, sql, place, word):
+    result = store.run("query", sql, code=aq.USAGE)
+    assert re.search(rf"line {place}", result.message), str(result)
+    assert word.lower() in result.message.lower(), str(result)
+    assert result.out == b""
+
+
+def test_forms_of_output(store, tmp_path):
+    sql = "SELECT city, n, pm25, ts FROM air WHERE n < 2 ORDER BY n, city"
+    rows = [["hanoi", 0, 0], ["hue", 0, 0], ["hanoi", 1, 0.5], ["hue", 1, 0.5]]
+    table = store.run("query", sql).text
+    assert all(word in table for word in ("city", "hanoi", "2025-01-31 17:00:00+00")) and "\x1b" not in table
+    csv = store.run("query", "--format", "csv", sql).text
+    assert csv.splitlines()[:2] == ["city,n,pm25,ts", "hanoi,0,0,2025-01-31 17:00:00+00"]
+    whole = json.loads(store.run("query", "--format", "json", sql).text)
+    assert [[row["city"], row["n"], row["pm25"]] for row in whole] == rows
+    assert [row[:3] for row in store.rows(sql)] == rows
+    assert "| hanoi" in store.run("query", "--format", "markdown", sql).text
+    store.run("query", "-o", tmp_path / "out.csv", sql)
+    assert (tmp_path / "out.csv").read_text() == csv
+    (tmp_path / "q.sql").write_text(sql + "\n")
+    assert store.run("query", "--format", "csv", "-f", tmp_path / "q.sql").text == csv
+    local = store.run("query", "--format", "csv", "--timezone", "+07:00", sql).text
+    assert "hanoi,0,0,2025-02-01 00:00:00+07" in local
+
+
+def test_an_empty_answer_has_a_header(store):
+    sql = "SELECT city, n FROM air WHERE n < 0"
+    assert store.run("query", "--format", "csv", sql).text == "city,n\n"
+    assert json.loads(store.run("query", "--format", "json", sql).text) == []
+    assert store.run("query", "--format", "ndjson", sql).text == ""
+
+
+def test_errors_at_run_time_leave_no_partial_answer_unnoticed(store):
+    for sql in ("SELECT 1 / (n - 150) AS x FROM air", "SELECT n * 2147483647 AS x FROM air WHERE n > 10"):
+        result = store.run("query", "--format", "csv", sql, code=None)
+        assert result.code != aq.DONE and result.message, str(result)
+
+
+def test_explain(store):
+    plan = store.run("query", "EXPLAIN SELECT city, max(pm25) FROM air WHERE city = 'hue' GROUP BY city").text
+    assert "air" in plan
+    ran = store.run("query", "EXPLAIN ANALYZE SELECT city, max(pm25) FROM air WHERE city = 'hue' GROUP BY city").text
+    assert re.search(r"\d", ran) and "rows" in ran
+
+
+def test_views(folder):
+    aq.run("ingest", "--once", cwd=folder)
+    rows = aq.run("query", "--format", "csv", "SELECT * FROM worst ORDER BY city", cwd=folder, code=None)
+    assert rows.code == aq.DONE and rows.text == "city,pm25\nhanoi,99.5\nhue,99.5\n", str(rows)
+
+
+def test_plot(store):
+    plot = store.run("query", "--plot", "SELECT ts, pm25, city FROM air ORDER BY ts").text
+    assert len(plot.splitlines()) > 5 and "hanoi" in plot
+    bars = store.run("query", "--plot", "SELECT city, max(pm25) AS worst FROM air GROUP BY city").text
+    assert "hue" in bars and "99.5" in bars
+
+
+def test_a_closed_pipe_is_no_crash(store):
+    process = subprocess.Popen(
+        [str(aq.BINARY), *map(str, store.arguments()), "query", "--format", "csv",
+         "SELECT city, ts, pm25, n FROM air ORDER BY n"],
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    process.stdout.readline()
+    process.stdout.close()
+    error = process.stderr.read().decode()
+    assert process.wait() in (0, 1, 141, -13) and "Sanitizer" not in error
+
+
+def test_stdin_import_through_a_pipe(store, folder):
+    command = f"cat '{folder}/data/a.ndjson' | sed 's/hue/vinh/' | '{aq.BINARY}' --store '{store.home}' --config "
+    command += f"'{store.config}' import --dataset air --format ndjson -"
+    subprocess.run(command, shell=True, check=True, capture_output=True)
+    assert store.value("SELECT count(*) AS n FROM air WHERE city = 'vinh'") == 200
+
+
+# ---- the other commands ----
+
+
+def test_json_everywhere(store, folder):
+    for arguments in (
+        ("compact", "--dry-run"), ("compact",), ("gc", "--dry-run"), ("gc",), ("inspect",), ("inspect", "air"),
+        ("verify",), ("verify", "--deep"), ("sources",), ("rejects", "list"),
+        ("import", "--dataset", "air", folder / "data/a.ndjson"), ("query", "SELECT 1 AS x FROM air LIMIT 1"),
+    ):
+        result = store.run("--json", *arguments)
+        assert json.loads(result.text) is not None, str(result)
+
+
+def test_compact_twice_does_nothing_the_second_time(store):
+    first, second = store.compact(), store.compact()
+    assert first["rows"] == 400 and second["rows"] == 0, (first, second)
+    assert not store.run("compact", "--dry-run", code=aq.DONE).err.startswith(b"aqstore: error")
+
+
+def test_dry_runs_change_nothing(store):
+    def listing():
+        return sorted((str(path), path.stat().st_size) for path in store.home.rglob("*") if path.is_file())
+
+    before = listing()
+    store.run("compact", "--dry-run")
+    assert listing() == before
+    store.compact()
+    before = listing()
+    store.run("gc", "--dry-run")
+    assert listing() == before
+
+
+def test_gc_removes_what_compaction_replaced(store):
+    store.compact()
+    assert store.files("segments")
+    store.run("gc")
+    assert not store.files("segments")
+    assert store.value("SELECT count(*) AS n FROM air") == 400
+
+
+def test_inspect_files(store):
+    store.compact()
+    for path in store.files("archives"):
+        text = store.run("inspect", path).text
+        assert "pm25" in text and "city" in text
+        json.loads(store.run("--json", "inspect", path).text)
+
+
+def test_rejects_are_shown(store, folder):
+    (folder / "bad.ndjson").write_text('{"city": "hue"}\nnot json\n')
+    report = store.load("air", folder / "bad.ndjson")
+    assert (report["rows"], report["rejects"]) == (0, 2)
+    assert "air" in store.run("rejects", "list").text
+    shown = store.run("rejects", "show", "--dataset", "air").text
+    assert "not json" in shown and "ts" in shown
+
+
+def test_a_store_needs_no_config(store, tmp_path):
+    bare = aq.Store(store.home)
+    assert bare.value("SELECT count(*) AS n FROM air", cwd=tmp_path) == 400
+    bare.run("compact", cwd=tmp_path)
+    bare.run("verify", "--deep", cwd=tmp_path)
+
+
+def test_export_with_a_condition(store, tmp_path):
+    store.run("export", "--dataset", "air", "--format", "csv", "--where", "n >= 198", "--to", tmp_path / "out")
+    assert len((tmp_path / "out/air.csv").read_text().splitlines()) == 1 + 4
+
+
+def test_quiet_says_nothing(store, folder):
+    (folder / "data/c.ndjson").write_text(message(400) + "\n")
+    result = store.run("--quiet", "import", "--dataset", "air", folder / "data/c.ndjson")
+    assert result.err == b""
+
+
+def test_files_are_private(store):
+    assert os.stat(store.home).st_mode & 0o007 == 0

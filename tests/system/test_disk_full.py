@@ -1,0 +1,110 @@
+"""A full disk: a clear message, exit 1, nothing acked is lost; with more room the import goes on."""
+
+import contextlib
+import os
+import random
+import subprocess
+
+import pytest
+
+import aq
+
+ROWS = 400_000  # 24 random bytes each: more than 16 MiB however they are coded
+CONFIG = """\
+datasets:
+  noise:
+    time: ts
+    columns:
+      n: {type: bigint, required: true}
+      ts: {type: timestamptz, format: epoch_s, required: true}
+      a: {type: bigint}
+      b: {type: bigint}
+      c: {type: bigint}
+ingest: {commit_interval: 20ms, commit_size: 256KiB, segment_size: 4MiB}
+"""
+
+
+@contextlib.contextmanager
+def tmpfs(folder, size):
+    folder.mkdir()
+    made = subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", folder], capture_output=True, check=False)
+    if made.returncode != 0:
+        pytest.skip(f"cannot mount a tmpfs: {made.stderr.decode().strip()}")
+    try:
+        yield folder
+    finally:
+        subprocess.run(["umount", "-l", folder], check=True)
+
+
+@pytest.fixture(scope="module")
+def noise(tmp_path_factory):
+    """A CSV of numbers that no encoding makes smaller, and its config."""
+    folder = tmp_path_factory.mktemp("noise")
+    numbers = random.Random(16)
+    with (folder / "noise.csv").open("w") as out:
+        out.write("n,ts,a,b,c\n")
+        for n in range(ROWS):
+            a, b, c = (numbers.getrandbits(63) for _ in range(3))
+            out.write(f"{n},{1700000000 + n},{a},{b},{c}\n")
+    (folder / "noise.yaml").write_text(CONFIG)
+    return folder / "noise.csv", folder / "noise.yaml"
+
+
+def prefix_length(store):
+    """Rows that are there; they must be the first of the input, each once."""
+    ((rows, different, newest),) = store.rows(
+        "SELECT count(*) AS n, count(DISTINCT n) AS different, max(n) AS newest FROM noise"
+    )
+    assert rows == different == (newest + 1 if rows else 0), f"{rows} rows, {different} different, newest {newest}"
+    return rows
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="mounting a tmpfs needs root")
+@pytest.mark.parametrize("io", ("posix", "auto"))
+def test_a_full_disk_keeps_what_was_acked(io, noise, tmp_path):
+    file, config = noise
+    with tmpfs(tmp_path / "disk", "16m") as disk:
+        store = aq.Store(disk / "store", config, io=io)
+        for _ in range(2):
+            result = store.run("import", "--dataset", "noise", file, code=aq.FAILED)
+            assert "No space left" in result.message or "disk full" in result.message.lower(), str(result)
+            assert str(disk) in result.message, "the message names no file"
+            assert "Traceback" not in result.message and len(result.message.splitlines()) < 10
+        kept = prefix_length(store)
+        assert 0 < kept < ROWS, "the disk was not filled, or nothing was kept"
+        store.run("verify")
+        compacted = store.run("compact", code=None)  # no room for archives: refused, or done; never harm
+        assert compacted.code in (aq.DONE, aq.FAILED), str(compacted)
+        assert prefix_length(store) >= kept
+        subprocess.run(["mount", "-o", "remount,size=256m", disk], check=True)
+        report = store.load("noise", file)
+        assert report["rows"] == ROWS - kept
+        assert prefix_length(store) == ROWS
+        store.compact()
+        store.run("gc")
+        assert prefix_length(store) == ROWS
+        store.run("verify", "--deep")
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="mounting a tmpfs needs root")
+def test_a_disk_that_is_full_from_the_start(noise, tmp_path):
+    file, config = noise
+    with tmpfs(tmp_path / "disk", "40k") as disk:
+        store = aq.Store(disk / "store", config)
+        result = store.run("import", "--dataset", "noise", file, code=aq.FAILED)
+        assert "No space left" in result.message or "disk full" in result.message.lower(), str(result)
+        subprocess.run(["mount", "-o", "remount,size=256m", disk], check=True)
+        store.load("noise", file)
+        assert prefix_length(store) == ROWS
+
+
+def test_a_file_size_limit_is_a_clear_error(noise, tmp_path):
+    """RLIMIT_FSIZE: the write fails with EFBIG instead of a death by SIGXFSZ."""
+    file, config = noise
+    store = aq.Store(tmp_path / "store", config)
+    limited = ("/bin/sh", "-c", 'ulimit -f 2000; exec "$0" "$@"')
+    result = store.run("import", "--dataset", "noise", file, code=aq.FAILED, launcher=limited)
+    assert str(store.home) in result.message
+    assert prefix_length(store) < ROWS
+    store.load("noise", file)
+    assert prefix_length(store) == ROWS
