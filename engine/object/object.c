@@ -89,3 +89,17 @@ enum aq_status aq_object_settle(struct aq_object_store *store, const char *name,
     AQ_TRY(check_name(name, err));
     return store->backend->settle(store, name, err);
 }
+
+bool aq_object_exists(struct aq_object_store *store, const char *name)
+{
+    return name_valid(name) && store->backend->exists(store, name);
+}
+
+struct aq_object_path aq_object_path(const struct aq_object_store *store, const char *name)
+{
+    struct aq_object_path path;
+    size_t size = sizeof path.text;
+    if ((size_t)snprintf(path.text, size, "%s/%s", store->root, name) >= size)
+        path.text[size - 2] = '~'; /* cut, visibly */
+    return path;
+}

@@ -39,4 +39,13 @@ enum aq_status aq_object_list(struct aq_object_store *store, const char *prefix,
 enum aq_status aq_object_settle(struct aq_object_store *store, const char *name,
                                 struct aq_error *err) AQ_RESULT;
 
+/** Whether there is an object `name`; false also where that cannot be told. */
+bool aq_object_exists(struct aq_object_store *store, const char *name);
+
+/** The full name, for messages. */
+struct aq_object_path {
+    char text[512];
+};
+struct aq_object_path aq_object_path(const struct aq_object_store *store, const char *name);
+
 #endif

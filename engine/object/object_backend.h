@@ -15,12 +15,14 @@ struct aq_object_backend {
     enum aq_status (*delete)(struct aq_object_store *store, const char *name, struct aq_error *err);
     enum aq_status (*list)(struct aq_object_store *store, const char *prefix,
                            aq_object_visit_fn visit, void *context, struct aq_error *err);
+    bool (*exists)(struct aq_object_store *store, const char *name);
     enum aq_status (*settle)(struct aq_object_store *store, const char *name, struct aq_error *err);
 };
 
 /** First member of each back end's own struct. */
 struct aq_object_store {
     const struct aq_object_backend *backend;
+    char *root; /* what names are relative to; owned by the back end */
 };
 
 #endif

@@ -25,27 +25,13 @@
 struct dir_store {
     struct aq_object_store base;
     int fd;
-    char *path;
 };
-
-/* The root's path and the object's name, for messages. */
-struct full_path {
-    char text[PATH_BYTES_MAX];
-};
-
-static struct full_path path_of(const struct dir_store *dir, const char *name)
-{
-    struct full_path path;
-    if (snprintf(path.text, sizeof path.text, "%s/%s", dir->path, name) >= PATH_BYTES_MAX)
-        path.text[PATH_BYTES_MAX - 2] = '~'; /* cut, visibly */
-    return path;
-}
 
 static void dir_close(struct aq_object_store *store)
 {
     struct dir_store *dir = (struct dir_store *)store;
     close(dir->fd);
-    free(dir->path);
+    free(store->root);
     free(dir);
 }
 
@@ -96,7 +82,7 @@ static enum aq_status dir_put(struct aq_object_store *store, const char *name, s
                               bool if_absent, struct aq_error *err)
 {
     struct dir_store *dir = (struct dir_store *)store;
-    struct full_path path = path_of(dir, name);
+    struct aq_object_path path = aq_object_path(store, name);
     char temporary[PATH_BYTES_MAX];
     temporary_name(name, temporary, sizeof temporary);
     AQ_TRY(make_temporary(dir, temporary, data, path.text, err));
@@ -132,7 +118,7 @@ static enum aq_status dir_get(struct aq_object_store *store, const char *name, u
                               struct aq_bytes *out, struct aq_error *err)
 {
     struct dir_store *dir = (struct dir_store *)store;
-    struct full_path path = path_of(dir, name);
+    struct aq_object_path path = aq_object_path(store, name);
     int fd = -1;
     uint64_t size = 0;
     AQ_TRY(open_object(dir, name, path.text, &fd, &size, err));
@@ -157,7 +143,7 @@ static enum aq_status dir_get_range(struct aq_object_store *store, const char *n
                                     struct aq_error *err)
 {
     struct dir_store *dir = (struct dir_store *)store;
-    struct full_path path = path_of(dir, name);
+    struct aq_object_path path = aq_object_path(store, name);
     int fd = -1;
     uint64_t file_size = 0;
     AQ_TRY(open_object(dir, name, path.text, &fd, &file_size, err));
@@ -172,7 +158,7 @@ static enum aq_status dir_delete(struct aq_object_store *store, const char *name
     struct dir_store *dir = (struct dir_store *)store;
     if (unlinkat(dir->fd, name, 0) != 0 && errno != ENOENT) {
         int os_errno = errno;
-        struct full_path path = path_of(dir, name);
+        struct aq_object_path path = aq_object_path(store, name);
         return aq_error_set_errno(err, os_errno, path.text, "cannot remove");
     }
     return AQ_OK;
@@ -211,7 +197,7 @@ static enum aq_status dir_list(struct aq_object_store *store, const char *prefix
     const char *slash = strrchr(prefix, '/');
     char folder[PATH_BYTES_MAX];
     snprintf(folder, sizeof folder, "%.*s", slash == NULL ? 0 : (int)(slash - prefix) + 1, prefix);
-    struct full_path path = path_of(dir, folder);
+    struct aq_object_path path = aq_object_path(store, folder);
     struct dirent **entries = NULL;
     int count =
         scandirat(dir->fd, folder[0] == '\0' ? "." : folder, &entries, visible, compare_names);
@@ -227,11 +213,17 @@ static enum aq_status dir_list(struct aq_object_store *store, const char *prefix
     return status < 0 ? status : AQ_OK;
 }
 
+static bool dir_exists(struct aq_object_store *store, const char *name)
+{
+    struct stat info;
+    return fstatat(((struct dir_store *)store)->fd, name, &info, AT_SYMLINK_NOFOLLOW) == 0;
+}
+
 static enum aq_status dir_settle(struct aq_object_store *store, const char *name,
                                  struct aq_error *err)
 {
     struct dir_store *dir = (struct dir_store *)store;
-    struct full_path path = path_of(dir, name);
+    struct aq_object_path path = aq_object_path(store, name);
     return aq_io_sync_parent(dir->fd, name, path.text, err);
 }
 
@@ -242,6 +234,7 @@ static const struct aq_object_backend dir_backend = {
     .get_range = dir_get_range,
     .delete = dir_delete,
     .list = dir_list,
+    .exists = dir_exists,
     .settle = dir_settle,
 };
 
@@ -261,7 +254,7 @@ enum aq_status aq_object_open_dir(const char *path, bool create, struct aq_objec
         close(fd);
         return aq_error_set(err, AQ_NO_MEMORY, "out of memory");
     }
-    *dir = (struct dir_store){.base.backend = &dir_backend, .fd = fd, .path = copy};
+    *dir = (struct dir_store){.base = {.backend = &dir_backend, .root = copy}, .fd = fd};
     *store = &dir->base;
     return AQ_OK;
 }

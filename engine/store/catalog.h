@@ -37,6 +37,24 @@ struct aq_catalog_feed {
     struct aq_feed_position position; /* as of the last closed segment that fed it */
     uint64_t claim_file_id;           /* segment of the last claim; 0: none */
     uint64_t claim_epoch;
+    uint64_t claim_from_ordinal;
+};
+
+/** Rows of a feed in a file that do not count. Kept; snapshots refuse it so far. */
+struct aq_catalog_mask {
+    uint64_t file_id;
+    uint64_t feed_id;
+    uint64_t from_ordinal;
+};
+
+/** Rows removed from what was committed before an edit. Kept; snapshots refuse it so far. */
+struct aq_catalog_tombstone {
+    uint32_t dataset_id;
+    size_t key_count; /* 0: all keys */
+    struct aq_slice *keys;
+    int64_t from_us;
+    int64_t until_us;
+    uint64_t before_edit;
 };
 
 /** Immutable; shared by reference count. */
@@ -57,6 +75,10 @@ struct aq_catalog {
     struct aq_catalog_file *files; /* by file_id */
     size_t feed_count;
     struct aq_catalog_feed *feeds; /* by feed_id */
+    size_t mask_count;
+    struct aq_catalog_mask *masks;
+    size_t tombstone_count;
+    struct aq_catalog_tombstone *tombstones;
     struct aq_arena arena;
     unsigned reference_count; /* atomic */
 };

@@ -21,7 +21,10 @@ enum aq_status aq_store_open(const struct aq_store_options *options, struct aq_s
 void aq_store_close(struct aq_store *store);
 const char *aq_store_home(const struct aq_store *store);
 int aq_store_home_fd(const struct aq_store *store);
+/** What writes go through, chosen at opening; AUTO stays AUTO in a store opened for reading only. */
 enum aq_io_kind aq_store_io_kind(const struct aq_store *store);
+/** Why AQ_IO_AUTO did not get io_uring; "" where there is nothing to tell. */
+const char *aq_store_io_notice(const struct aq_store *store);
 
 /** The newest catalog this process knows, referenced; `refresh` reads newer edits first. */
 enum aq_status aq_store_catalog(struct aq_store *store, bool refresh,
@@ -35,7 +38,7 @@ enum aq_status aq_edit_add(struct aq_edit *edit, const struct aq_record *record)
 /**
  * Build an edit against `catalog`. Called again with a newer catalog after a lost race, with an empty
  * edit. Returns AQ_OK to commit, AQ_END when there is nothing to commit, or an error to give up
- * (AQ_CONFLICT when an input is gone).
+ * (AQ_CONFLICT when an input is gone). It must not commit or refresh: the store is locked.
  */
 typedef enum aq_status (*aq_edit_build_fn)(void *context, const struct aq_catalog *catalog,
                                            struct aq_edit *edit, struct aq_error *err);

@@ -1,0 +1,36 @@
+/* The catalog's objects: edits, checkpoints and the hint. Private to engine/store. */
+#ifndef AQ_ENGINE_STORE_CATALOG_LOG_H
+#define AQ_ENGINE_STORE_CATALOG_LOG_H
+
+#include "engine/object/object.h"
+#include "engine/store/catalog_state.h"
+
+/** A checkpoint is due when so many edits follow the last one. */
+#define AQ_CHECKPOINT_EDITS 256
+
+#define AQ_CATALOG_NAME_BYTES 64
+
+/** "catalog/<20 digits>" */
+void aq_catalog_edit_name(uint64_t number, char *out, size_t out_size);
+
+/**
+ * Read the whole catalog. An empty one (number 0) when there is none. Damage, a broken chain or a
+ * head below the edit that the hint names is AQ_CORRUPT with file and offset.
+ * @param checkpoint  Number of the checkpoint that opening began with; 0: none.
+ */
+enum aq_status aq_catalog_load(struct aq_object_store *objects, const struct aq_catalog **catalog,
+                               uint64_t *checkpoint, struct aq_error *err) AQ_RESULT;
+
+/** Apply the edits that follow `state`, until one is absent; `count` says how many there were. */
+enum aq_status aq_catalog_follow(struct aq_object_store *objects, struct aq_catalog_state *state,
+                                 size_t *count, struct aq_error *err) AQ_RESULT;
+
+/** Put a checkpoint of `catalog`. */
+enum aq_status aq_catalog_put_checkpoint(struct aq_object_store *objects,
+                                         const struct aq_catalog *catalog,
+                                         struct aq_error *err) AQ_RESULT;
+/** Write the hint: the head is `number`, opening may begin with `checkpoint`. */
+enum aq_status aq_catalog_put_latest(struct aq_object_store *objects, uint64_t number,
+                                     uint64_t checkpoint, struct aq_error *err) AQ_RESULT;
+
+#endif

@@ -1,0 +1,138 @@
+/* The only way a store changes: creating the next edit if it is absent.
+ *
+ * Happy path: read newer edits, let the caller build its records against that state, apply them (so that
+ * nothing is written that could not be read), create edit N+1, write the hint; every
+ * AQ_CHECKPOINT_EDITS edits a checkpoint.
+ * Failures: N+1 exists -> it is read back: with our nonce it is ours (an answer was lost), else the race
+ * is lost: read it, build again. Any other failure is reported as it is; the edit then may or may
+ * not be there, and whoever opens the store sees which. Hint and checkpoint only save time: a failure
+ * to write them does not undo a commit, so it is passed over, and made good by a later one. */
+#include "engine/store/catalog_log.h"
+#include "engine/store/store_internal.h"
+
+#include <errno.h>
+#include <string.h>
+#include <sys/random.h>
+#include <time.h>
+
+static enum aq_status fill_header(const struct aq_catalog *catalog, struct aq_edit_header *header,
+                                  struct aq_error *err)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_REALTIME, &now);
+    *header = (struct aq_edit_header){
+        .number = catalog->number + 1,
+        .previous_checksum = catalog->checksum,
+        .time_us = (int64_t)now.tv_sec * AQ_US_PER_SECOND + now.tv_nsec / 1000,
+    };
+    if (getrandom(header->nonce, sizeof header->nonce, 0) != (ssize_t)sizeof header->nonce)
+        return aq_error_set_errno(err, errno, "", "no random bytes");
+    return AQ_OK;
+}
+
+/* Whether the edit that stands under the number we wanted is ours after all. */
+static enum aq_status is_ours(struct aq_store *store, const char *name,
+                              const struct aq_edit_header *ours, bool *result, struct aq_error *err)
+{
+    struct aq_bytes bytes = {0};
+    struct aq_arena arena = {0};
+    struct aq_edit_header header;
+    struct aq_record *records;
+    size_t record_count;
+    uint64_t checksum;
+    enum aq_status status = aq_object_get(store->objects, name, AQ_EDIT_BYTES_MAX, &bytes, err);
+    if (status == AQ_OK)
+        status = aq_edit_decode(aq_bytes_view(&bytes), &arena, &header, &records, &record_count,
+                                &checksum, err);
+    if (status == AQ_OK)
+        *result = memcmp(header.nonce, ours->nonce, sizeof ours->nonce) == 0;
+    aq_error_locate(err, status, aq_object_path(store->objects, name).text, 0);
+    aq_arena_deinit(&arena);
+    aq_bytes_deinit(&bytes);
+    return status;
+}
+
+/* Create the object. AQ_OK: committed; AQ_EXISTS: another edit has the number. */
+static enum aq_status put_edit(struct aq_store *store, const struct aq_edit_header *header,
+                               struct aq_slice bytes, struct aq_error *err)
+{
+    char name[AQ_CATALOG_NAME_BYTES];
+    aq_catalog_edit_name(header->number, name, sizeof name);
+    enum aq_status status = aq_object_put_if_absent(store->objects, name, bytes, err);
+    if (status != AQ_EXISTS)
+        return status;
+    bool ours = false;
+    AQ_TRY(is_ours(store, name, header, &ours, err));
+    return ours ? aq_object_settle(store->objects, name, err) : AQ_EXISTS;
+}
+
+static void leave_hints(struct aq_store *store, const struct aq_catalog *catalog)
+{
+    struct aq_error ignored = {0};
+    if (catalog->number - store->checkpoint >= AQ_CHECKPOINT_EDITS &&
+        aq_catalog_put_checkpoint(store->objects, catalog, &ignored) == AQ_OK)
+        store->checkpoint = catalog->number;
+    if (aq_catalog_put_latest(store->objects, catalog->number, store->checkpoint, &ignored) < 0)
+        return; /* opening then reads a few edits more, or lists */
+}
+
+/* Apply, encode, create. AQ_EXISTS: lost the race. */
+static enum aq_status write_edit(struct aq_store *store, const struct aq_catalog *catalog,
+                                 const struct aq_edit *edit, struct aq_error *err)
+{
+    struct aq_catalog_state state = {0};
+    struct aq_bytes bytes = {0};
+    struct aq_edit_header header;
+    uint64_t checksum = 0;
+    enum aq_status status = fill_header(catalog, &header, err);
+    if (status == AQ_OK)
+        status = aq_edit_encode(&header, edit->records, edit->record_count, &bytes, &checksum, err);
+    if (status == AQ_OK)
+        status = aq_catalog_state_begin(&state, catalog);
+    if (status == AQ_OK)
+        status = aq_catalog_state_apply(&state, &header, edit->records, edit->record_count,
+                                        checksum, err);
+    if (status == AQ_CORRUPT) /* not stored, so not corrupt: a builder's fault */
+        status = err == NULL ? AQ_INVALID : (err->status = AQ_INVALID);
+    if (status == AQ_OK)
+        status = put_edit(store, &header, aq_bytes_view(&bytes), err);
+    if (status == AQ_OK) {
+        leave_hints(store, state.catalog);
+        aq_store_replace(store, aq_catalog_state_finish(&state));
+    } else {
+        aq_catalog_state_abandon(&state);
+    }
+    aq_bytes_deinit(&bytes);
+    return status;
+}
+
+static enum aq_status commit_once(struct aq_store *store, aq_edit_build_fn build, void *context,
+                                  struct aq_edit *edit, struct aq_error *err)
+{
+    AQ_TRY(aq_store_refresh(store, err));
+    const struct aq_catalog *catalog = aq_store_current(store);
+    aq_edit_clear(edit);
+    enum aq_status status = build(context, catalog, edit, err);
+    if (status == AQ_OK)
+        status = write_edit(store, catalog, edit, err);
+    aq_catalog_release(catalog);
+    return status;
+}
+
+enum aq_status aq_store_commit(struct aq_store *store, aq_edit_build_fn build, void *context,
+                               struct aq_error *err)
+{
+    if (store->read_only)
+        return aq_error_set_at(err, AQ_INVALID, store->home, -1, "was opened for reading only");
+    struct aq_edit edit = {0};
+    enum aq_status status;
+    pthread_mutex_lock(&store->advance);
+    do {
+        status = commit_once(store, build, context, &edit, err);
+    } while (status == AQ_EXISTS);
+    pthread_mutex_unlock(&store->advance);
+    aq_edit_deinit(&edit);
+    if (status == AQ_NO_MEMORY)
+        return aq_error_set(err, status, "out of memory in a commit");
+    return status;
+}

@@ -1,0 +1,220 @@
+/* Recording what a dataset is, so that a store can be read without the config that made it.
+ *
+ * Happy path: the wanted declaration gets the ids of the one in force (columns keep theirs by name, new
+ * ones get the next, those no longer named stay, hidden); if that changes nothing, nothing is
+ * committed; else it becomes the next version, or with its rejects a new dataset.
+ * Failures: a changed type, key, time or slot is AQ_INVALID with what to do: files written so far would
+ * no longer be what the declaration says. */
+#include "engine/store/catalog_state.h"
+#include "engine/store/store_internal.h"
+
+#include <string.h>
+
+struct declaration {
+    const struct aq_schema *wanted;
+    uint32_t dataset_id; /* result */
+};
+
+static enum aq_status refuse(struct aq_error *err, const char *dataset, const char *what,
+                             const char *name)
+{
+    return aq_error_set(err, AQ_INVALID,
+                        "dataset \"%s\": %s \"%s\" differs from what is recorded and cannot be "
+                        "changed; declare a new dataset, or undo the change",
+                        dataset, what, name);
+}
+
+static const char *column_name(const struct aq_schema *schema, uint32_t column)
+{
+    return column == AQ_COLUMN_NONE ? "none" : schema->columns[column].name;
+}
+
+static enum aq_status check_change(const struct aq_schema *old, const struct aq_schema *wanted,
+                                   struct aq_error *err)
+{
+    for (size_t i = 0; i < wanted->column_count; i++) {
+        uint32_t at = aq_schema_find(old, wanted->columns[i].name);
+        if (at != AQ_COLUMN_NONE && old->columns[at].type != wanted->columns[i].type)
+            return refuse(err, wanted->dataset, "the type of column", wanted->columns[i].name);
+    }
+    const char *key = column_name(wanted, wanted->key_column);
+    if (strcmp(column_name(old, old->key_column), key) != 0)
+        return refuse(err, wanted->dataset, "the key", key);
+    const char *time = column_name(wanted, wanted->time_column);
+    if (strcmp(column_name(old, old->time_column), time) != 0)
+        return refuse(err, wanted->dataset, "the time column", time);
+    if (old->slot != wanted->slot)
+        return refuse(err, wanted->dataset, "the slot", aq_slot_name(wanted->slot));
+    if (old->rejects_of != 0)
+        return aq_error_set(err, AQ_INVALID, "\"%s\" names the rejects of another dataset",
+                            wanted->dataset);
+    return AQ_OK;
+}
+
+static uint32_t next_column_id(const struct aq_catalog *catalog, uint32_t dataset_id)
+{
+    uint32_t next = 1;
+    const struct aq_schema *schema = aq_catalog_schema_by_id(catalog, dataset_id, 0);
+    /* Columns are hidden, never dropped: the newest version knows every id. */
+    for (size_t i = 0; schema != NULL && i < schema->column_count; i++) {
+        if (schema->columns[i].id >= next)
+            next = schema->columns[i].id + 1;
+    }
+    return next;
+}
+
+/* The declaration to record: `wanted` with ids, and behind its columns those it no longer names. */
+static enum aq_status merge(const struct aq_catalog *catalog, const struct aq_schema *old,
+                            const struct aq_schema *wanted, struct aq_arena *arena,
+                            struct aq_schema *merged, struct aq_error *err)
+{
+    size_t old_count = old == NULL ? 0 : old->column_count;
+    AQ_TRY(aq_schema_copy(wanted, arena, merged));
+    struct aq_column *columns =
+        aq_arena_alloc(arena, (wanted->column_count + old_count) * sizeof *columns);
+    if (columns == NULL)
+        return AQ_NO_MEMORY;
+    uint32_t next_id = next_column_id(catalog, old == NULL ? 0 : old->dataset_id);
+    for (size_t i = 0; i < wanted->column_count; i++) {
+        columns[i] = merged->columns[i];
+        uint32_t at = old == NULL ? AQ_COLUMN_NONE : aq_schema_find(old, columns[i].name);
+        columns[i].id = at == AQ_COLUMN_NONE ? next_id++ : old->columns[at].id;
+        columns[i].hidden = false;
+    }
+    merged->columns = columns;
+    for (size_t i = 0; i < old_count; i++) {
+        if (aq_schema_find(wanted, old->columns[i].name) != AQ_COLUMN_NONE)
+            continue;
+        columns[merged->column_count] = old->columns[i];
+        columns[merged->column_count].hidden = true;
+        columns[merged->column_count].required = false;
+        merged->column_count++;
+    }
+    if (merged->column_count > AQ_COLUMNS_MAX)
+        return aq_error_set(err, AQ_LIMIT, "dataset \"%s\" has more than %d columns",
+                            wanted->dataset, AQ_COLUMNS_MAX);
+    return AQ_OK;
+}
+
+static bool same_bytes(const struct aq_schema *a, const struct aq_schema *b)
+{
+    struct aq_bytes bytes_a = {0};
+    struct aq_bytes bytes_b = {0};
+    aq_schema_encode(a, &bytes_a);
+    aq_schema_encode(b, &bytes_b);
+    bool same = !bytes_a.failed && !bytes_b.failed &&
+                aq_slice_equal(aq_bytes_view(&bytes_a), aq_bytes_view(&bytes_b));
+    aq_bytes_deinit(&bytes_a);
+    aq_bytes_deinit(&bytes_b);
+    return same;
+}
+
+static enum aq_status add_dataset(struct aq_edit *edit, const struct aq_schema *schema)
+{
+    return aq_edit_add(edit, &(struct aq_record){.kind = AQ_RECORD_DATASET, .dataset = *schema});
+}
+
+static enum aq_status build_new(const struct aq_catalog *catalog, struct aq_schema *merged,
+                                struct aq_edit *edit, struct aq_error *err)
+{
+    struct aq_schema rejects;
+    merged->dataset_id = catalog->next_dataset_id;
+    merged->version = 1;
+    merged->rejects_of = 0;
+    AQ_TRY(aq_schema_rejects(merged, merged->dataset_id + 1, &edit->arena, &rejects));
+    if (aq_catalog_schema(catalog, rejects.dataset) != NULL)
+        return aq_error_set(err, AQ_INVALID,
+                            "dataset \"%s\" needs the name \"%s\" for its rejects, but there is a "
+                            "dataset of that name; choose another name",
+                            merged->dataset, rejects.dataset);
+    AQ_TRY(add_dataset(edit, merged));
+    return add_dataset(edit, &rejects);
+}
+
+static enum aq_status build_declaration(void *context, const struct aq_catalog *catalog,
+                                        struct aq_edit *edit, struct aq_error *err)
+{
+    struct declaration *declaration = context;
+    const struct aq_schema *wanted = declaration->wanted;
+    const struct aq_schema *old = aq_catalog_schema(catalog, wanted->dataset);
+    struct aq_schema merged;
+    if (old != NULL)
+        AQ_TRY(check_change(old, wanted, err));
+    AQ_TRY(merge(catalog, old, wanted, &edit->arena, &merged, err));
+    if (old == NULL) {
+        declaration->dataset_id = catalog->next_dataset_id;
+        return build_new(catalog, &merged, edit, err);
+    }
+    declaration->dataset_id = old->dataset_id;
+    merged.dataset_id = old->dataset_id;
+    merged.version = old->version;
+    merged.rejects_of = 0;
+    if (same_bytes(&merged, old))
+        return AQ_END;
+    merged.version++;
+    return add_dataset(edit, &merged);
+}
+
+static const struct aq_schema *rejects_of(const struct aq_catalog *catalog, uint32_t dataset_id)
+{
+    for (size_t i = 0; i < catalog->dataset_count; i++) {
+        if (catalog->datasets[i].versions[0].rejects_of == dataset_id)
+            return aq_catalog_schema_by_id(catalog, catalog->datasets[i].versions[0].dataset_id, 0);
+    }
+    return NULL;
+}
+
+/* A copy that lives as long as the store is open. */
+static enum aq_status lend(struct aq_store *store, const struct aq_schema *schema,
+                           const struct aq_schema **lent)
+{
+    struct aq_schema *copy = aq_arena_alloc(&store->declared, sizeof *copy);
+    if (schema == NULL || copy == NULL || aq_schema_copy(schema, &store->declared, copy) != AQ_OK)
+        return AQ_NO_MEMORY;
+    *lent = copy;
+    return AQ_OK;
+}
+
+enum aq_status aq_store_declare(struct aq_store *store, const struct aq_schema *schema,
+                                const struct aq_schema **recorded, const struct aq_schema **rejects,
+                                struct aq_error *err)
+{
+    struct declaration declaration = {.wanted = schema};
+    AQ_TRY(aq_store_commit(store, build_declaration, &declaration, err));
+    const struct aq_catalog *catalog = aq_store_current(store);
+    pthread_mutex_lock(&store->advance);
+    enum aq_status status =
+        lend(store, aq_catalog_schema_by_id(catalog, declaration.dataset_id, 0), recorded);
+    if (status == AQ_OK)
+        status = lend(store, rejects_of(catalog, declaration.dataset_id), rejects);
+    pthread_mutex_unlock(&store->advance);
+    aq_catalog_release(catalog);
+    return status == AQ_OK ? AQ_OK : aq_error_set(err, status, "out of memory");
+}
+
+struct view_declaration {
+    const char *name;
+    const char *sql;
+};
+
+static enum aq_status build_view(void *context, const struct aq_catalog *catalog,
+                                 struct aq_edit *edit, struct aq_error *err)
+{
+    (void)err;
+    const struct view_declaration *wanted = context;
+    const struct aq_catalog_view *old = aq_catalog_view(catalog, wanted->name);
+    struct aq_slice sql = aq_slice_of(wanted->sql);
+    if (old == NULL ? sql.size == 0 : aq_slice_equal(old->sql, sql))
+        return AQ_END;
+    return aq_edit_add(
+        edit, &(struct aq_record){.kind = AQ_RECORD_VIEW,
+                                  .view = {.name = aq_slice_of(wanted->name), .sql = sql}});
+}
+
+enum aq_status aq_store_declare_view(struct aq_store *store, const char *name, const char *sql,
+                                     struct aq_error *err)
+{
+    struct view_declaration wanted = {.name = name, .sql = sql};
+    enum aq_status status = aq_store_commit(store, build_view, &wanted, err);
+    return status == AQ_END ? AQ_OK : status;
+}

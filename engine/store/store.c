@@ -1,0 +1,292 @@
+/* Opening a store: its home, the catalog in it, and the folders beside that.
+ *
+ * Happy path: open the home, read and verify the catalog. A new store: make the folders, then commit the
+ * edit that gives it its identity; of two processes that create one store, one wins and the other
+ * opens what it made.
+ * Failures: no store there -> AQ_NOT_FOUND; a folder with other things in it is not made a store. */
+#include "engine/store/store_internal.h"
+
+#include "engine/store/catalog_log.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/random.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+static const char *const folders[] = {"catalog", "segments", "archives", "locks"};
+#define FOLDER_COUNT (sizeof folders / sizeof folders[0])
+
+struct aq_store_path aq_store_path(const struct aq_store *store, const char *name)
+{
+    struct aq_store_path path;
+    size_t size = sizeof path.text;
+    if ((size_t)snprintf(path.text, size, "%s/%s", store->home, name) >= size)
+        path.text[size - 2] = '~'; /* cut, visibly */
+    return path;
+}
+
+int64_t aq_monotonic_ms(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+}
+
+void aq_sleep_ms(unsigned ms)
+{
+    struct timespec span = {.tv_sec = ms / 1000, .tv_nsec = (long)(ms % 1000) * 1000000};
+    nanosleep(&span, NULL);
+}
+
+/* The present catalog. */
+
+const struct aq_catalog *aq_catalog_retain(const struct aq_catalog *catalog)
+{
+    __atomic_add_fetch(&((struct aq_catalog *)catalog)->reference_count, 1, __ATOMIC_RELAXED);
+    return catalog;
+}
+
+void aq_catalog_release(const struct aq_catalog *catalog)
+{
+    struct aq_catalog *owned = (struct aq_catalog *)catalog;
+    if (owned == NULL || __atomic_sub_fetch(&owned->reference_count, 1, __ATOMIC_ACQ_REL) > 0)
+        return;
+    aq_arena_deinit(&owned->arena);
+    free(owned);
+}
+
+const struct aq_catalog *aq_store_current(struct aq_store *store)
+{
+    pthread_mutex_lock(&store->current);
+    const struct aq_catalog *catalog = aq_catalog_retain(store->catalog);
+    pthread_mutex_unlock(&store->current);
+    return catalog;
+}
+
+void aq_store_replace(struct aq_store *store, const struct aq_catalog *catalog)
+{
+    pthread_mutex_lock(&store->current);
+    const struct aq_catalog *old = store->catalog;
+    store->catalog = catalog;
+    pthread_mutex_unlock(&store->current);
+    aq_catalog_release(old);
+}
+
+/* An edit that another process made a moment ago may not be durable yet: whoever may build on it makes
+ * it so first. */
+static enum aq_status settle(struct aq_store *store, const struct aq_catalog *catalog,
+                             struct aq_error *err)
+{
+    char name[AQ_CATALOG_NAME_BYTES];
+    aq_catalog_edit_name(catalog->number, name, sizeof name);
+    return store->read_only ? AQ_OK : aq_object_settle(store->objects, name, err);
+}
+
+enum aq_status aq_store_refresh(struct aq_store *store, struct aq_error *err)
+{
+    const struct aq_catalog *catalog = aq_store_current(store);
+    struct aq_catalog_state state = {0};
+    size_t count = 0;
+    char name[AQ_CATALOG_NAME_BYTES];
+    aq_catalog_edit_name(catalog->number + 1, name, sizeof name);
+    enum aq_status status = AQ_OK;
+    if (!aq_object_exists(store->objects, name))
+        goto done;
+    status = aq_catalog_state_begin(&state, catalog);
+    if (status == AQ_OK)
+        status = aq_catalog_follow(store->objects, &state, &count, err);
+    if (status == AQ_OK)
+        status = settle(store, state.catalog, err);
+    if (status == AQ_OK)
+        aq_store_replace(store, aq_catalog_state_finish(&state));
+    else
+        aq_catalog_state_abandon(&state);
+done:
+    aq_catalog_release(catalog);
+    return status;
+}
+
+enum aq_status aq_store_catalog(struct aq_store *store, bool refresh,
+                                const struct aq_catalog **catalog, struct aq_error *err)
+{
+    if (refresh) {
+        pthread_mutex_lock(&store->advance);
+        enum aq_status status = aq_store_refresh(store, err);
+        pthread_mutex_unlock(&store->advance);
+        AQ_TRY(status);
+    }
+    *catalog = aq_store_current(store);
+    return AQ_OK;
+}
+
+/* Making a store. */
+
+static int foreign(const struct dirent *entry)
+{
+    if (strcmp(entry->d_name, ".") == 0 || strcmp(entry->d_name, "..") == 0)
+        return 0;
+    for (size_t i = 0; i < FOLDER_COUNT; i++) {
+        if (strcmp(entry->d_name, folders[i]) == 0)
+            return 0;
+    }
+    return 1;
+}
+
+static enum aq_status make_folders(struct aq_store *store, struct aq_error *err)
+{
+    struct dirent **entries = NULL;
+    int count = scandir(store->home, &entries, foreign, NULL);
+    for (int i = 0; i < count; i++)
+        free(entries[i]);
+    free(entries);
+    if (count > 0)
+        return aq_error_set_at(err, AQ_INVALID, store->home, -1,
+                               "holds other files and no store; name an empty or a new folder");
+    for (size_t i = 0; i < FOLDER_COUNT; i++) {
+        if (mkdirat(store->home_fd, folders[i], 0755) != 0 && errno != EEXIST)
+            return aq_error_set_errno(err, errno, store->home, "cannot make the folder \"%s\"",
+                                      folders[i]);
+    }
+    if (fsync(store->home_fd) != 0)
+        return aq_error_set_errno(err, errno, store->home, "cannot make its folders durable");
+    return AQ_OK;
+}
+
+static enum aq_status build_identity(void *context, const struct aq_catalog *catalog,
+                                     struct aq_edit *edit, struct aq_error *err)
+{
+    (void)context;
+    if (catalog->number > 0)
+        return AQ_END;
+    struct aq_record record = {.kind = AQ_RECORD_STORE, .store = {.incarnation = 1}};
+    if (getrandom(record.store.id.bytes, sizeof record.store.id.bytes, 0) !=
+        (ssize_t)sizeof record.store.id.bytes)
+        return aq_error_set_errno(err, errno, "", "no random bytes");
+    return aq_edit_add(edit, &record);
+}
+
+static enum aq_status make_store(struct aq_store *store, struct aq_error *err)
+{
+    AQ_TRY(make_folders(store, err));
+    enum aq_status status = aq_store_commit(store, build_identity, NULL, err);
+    return status == AQ_END ? AQ_OK : status;
+}
+
+/* The home's own name is durable too, for a store that has just been made. */
+static enum aq_status make_home(const char *home, struct aq_error *err)
+{
+    if (mkdir(home, 0755) != 0)
+        return errno == EEXIST ? AQ_OK : aq_error_set_errno(err, errno, home, "cannot create");
+    char parent[AQ_STORE_PATH_MAX];
+    if ((size_t)snprintf(parent, sizeof parent, "%s/..", home) >= sizeof parent)
+        return aq_error_set(err, AQ_INVALID, "the store's path is too long");
+    int fd = open(parent, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    int result = fd < 0 ? -1 : fsync(fd);
+    int os_errno = errno;
+    if (fd >= 0)
+        close(fd);
+    return result == 0 ? AQ_OK
+                       : aq_error_set_errno(err, os_errno, home, "cannot make its name durable");
+}
+
+static enum aq_status choose_io(struct aq_store *store, enum aq_io_kind wanted,
+                                struct aq_error *err)
+{
+    struct aq_io *probe = NULL;
+    AQ_TRY(aq_io_create(wanted, 1, &probe, store->io_notice, sizeof store->io_notice, err));
+    store->io = aq_io_kind_of(probe);
+    aq_io_destroy(probe);
+    return AQ_OK;
+}
+
+static enum aq_status open_catalog(struct aq_store *store, bool create, struct aq_error *err)
+{
+    AQ_TRY(aq_object_open_dir(store->home, false, &store->objects, err));
+    AQ_TRY(aq_catalog_load(store->objects, &store->catalog, &store->checkpoint, err));
+    if (store->catalog->number > 0)
+        return settle(store, store->catalog, err);
+    if (create)
+        return make_store(store, err);
+    return aq_error_set_at(err, AQ_NOT_FOUND, store->home, -1,
+                           "holds no store; `aqstore import` or `ingest` makes one");
+}
+
+static enum aq_status open_home(struct aq_store *store, const struct aq_store_options *options,
+                                struct aq_error *err)
+{
+    if (options->create)
+        AQ_TRY(make_home(store->home, err));
+    store->home_fd = open(store->home, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (store->home_fd < 0 && errno == ENOENT)
+        return aq_error_set_at(err, AQ_NOT_FOUND, store->home, -1,
+                               "there is no store; `aqstore import` or `ingest` makes one");
+    if (store->home_fd < 0)
+        return aq_error_set_errno(err, errno, store->home, "cannot open the store");
+    store->io = options->io;
+    if (!store->read_only)
+        AQ_TRY(choose_io(store, options->io, err));
+    return open_catalog(store, options->create, err);
+}
+
+enum aq_status aq_store_open(const struct aq_store_options *options, struct aq_store **store,
+                             struct aq_error *err)
+{
+    struct aq_store *opened = calloc(1, sizeof *opened);
+    if (opened == NULL)
+        return aq_error_set(err, AQ_NO_MEMORY, "out of memory");
+    opened->home_fd = -1;
+    opened->read_only = options->read_only;
+    pthread_mutex_init(&opened->advance, NULL);
+    pthread_mutex_init(&opened->current, NULL);
+    opened->home = strdup(options->home);
+    enum aq_status status = AQ_NO_MEMORY;
+    if (opened->home != NULL)
+        status = open_home(opened, options, err);
+    if (status < 0) {
+        aq_store_close(opened);
+        return status;
+    }
+    *store = opened;
+    return AQ_OK;
+}
+
+void aq_store_close(struct aq_store *store)
+{
+    if (store == NULL)
+        return;
+    aq_catalog_release(store->catalog);
+    aq_arena_deinit(&store->declared);
+    aq_object_close(store->objects);
+    if (store->home_fd >= 0)
+        close(store->home_fd);
+    pthread_mutex_destroy(&store->advance);
+    pthread_mutex_destroy(&store->current);
+    free(store->home);
+    free(store);
+}
+
+const char *aq_store_home(const struct aq_store *store)
+{
+    return store->home;
+}
+
+int aq_store_home_fd(const struct aq_store *store)
+{
+    return store->home_fd;
+}
+
+enum aq_io_kind aq_store_io_kind(const struct aq_store *store)
+{
+    return store->io;
+}
+
+const char *aq_store_io_notice(const struct aq_store *store)
+{
+    return store->io_notice;
+}

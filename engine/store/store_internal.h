@@ -1,0 +1,51 @@
+/* What the files of engine/store know of an open store. Private to engine/store. */
+#ifndef AQ_ENGINE_STORE_STORE_INTERNAL_H
+#define AQ_ENGINE_STORE_STORE_INTERNAL_H
+
+#include "engine/object/object.h"
+#include "engine/store/store.h"
+
+#include <pthread.h>
+
+#define AQ_STORE_PATH_MAX 512
+
+struct aq_store {
+    char *home;
+    int home_fd;
+    struct aq_object_store *objects;
+    bool read_only;
+    enum aq_io_kind io;
+    char io_notice[256];
+    /* Held by whoever moves the catalog on: commits and refreshes, one at a time. */
+    pthread_mutex_t advance;
+    uint64_t checkpoint;      /* newest one known; under `advance` */
+    struct aq_arena declared; /* schemas lent by aq_store_declare; under `advance` */
+    /* Held for as long as it takes to copy the pointer. */
+    pthread_mutex_t current;
+    const struct aq_catalog *catalog;
+};
+
+/** "HOME/name", for messages. */
+struct aq_store_path {
+    char text[AQ_STORE_PATH_MAX];
+};
+struct aq_store_path aq_store_path(const struct aq_store *store, const char *name);
+
+const struct aq_catalog *aq_catalog_retain(const struct aq_catalog *catalog);
+/** The present catalog, retained. */
+const struct aq_catalog *aq_store_current(struct aq_store *store);
+/** Make `catalog` the present one; takes over its reference. */
+void aq_store_replace(struct aq_store *store, const struct aq_catalog *catalog);
+/** Read the edits that are newer than the present catalog. Caller holds `advance`. */
+enum aq_status aq_store_refresh(struct aq_store *store, struct aq_error *err) AQ_RESULT;
+
+/** As aq_store_lock, waiting up to `timeout_ms` for who holds it. */
+enum aq_status aq_store_lock_wait(struct aq_store *store, const char *name, bool exclusive,
+                                  unsigned timeout_ms, struct aq_store_lock **lock,
+                                  struct aq_error *err) AQ_RESULT;
+
+/** Milliseconds on a clock that never jumps. */
+int64_t aq_monotonic_ms(void);
+void aq_sleep_ms(unsigned ms);
+
+#endif
