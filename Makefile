@@ -1,5 +1,5 @@
 # aqstore. `make help` lists the targets. Builds lie side by side in build/MODE, MODE being release
-# (default), debug, asan (ASan + UBSan) or tsan.
+# (default), debug, asan (ASan + UBSan), tsan or fuzz (clang, libFuzzer).
 
 MODE ?= release
 B := build/$(MODE)
@@ -10,8 +10,10 @@ MAKEFLAGS += --no-builtin-rules
 
 CC := gcc
 CXX := g++
-FUZZ_CC ?= clang
-FUZZ_CXX ?= clang++
+ifeq ($(MODE),fuzz)
+CC := clang
+CXX := clang++
+endif
 FUZZ_SECONDS ?= 10
 
 PACKAGES := libzstd libxxhash liburing libarchive simdjson yaml-0.1 gmp libprotobuf-c
@@ -29,28 +31,31 @@ CFLAGS_tsan := -O1 -fsanitize=thread
 LDFLAGS_asan := -fsanitize=address,undefined
 LDFLAGS_tsan := -fsanitize=thread
 CFLAGS_fuzz := -O1 -fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=all
-LDFLAGS_fuzz := -fsanitize=fuzzer,address,undefined
+LDFLAGS_fuzz := -fsanitize=address,undefined
+LDFLAGS_fuzzer := -fsanitize=fuzzer
 CFLAGS := -std=gnu17 $(COMMON) $(C_WARNINGS) $(CFLAGS_$(MODE))
 CXXFLAGS := -std=c++17 $(COMMON) $(WARNINGS) $(CFLAGS_$(MODE))
 LDFLAGS := -pie -Wl,-z,relro,-z,now $(LDFLAGS_$(MODE))
 
-FORMAT := $(wildcard format/*.c format/encode/*.c)
-ENGINE := $(wildcard engine/*.c engine/*/*.c engine/*/*/*.c)
-ENGINE_CXX := $(wildcard engine/*.cc engine/*/*.cc)
-COMPACTION := $(wildcard compaction/*.c)
-TOOLS := $(wildcard tools/*.c)
-LIBRARY := $(FORMAT) $(ENGINE) $(COMPACTION)
+LAYERS := format engine compaction
+LIBRARY := $(shell find $(LAYERS) -name '*.c')
+LIBRARY_CXX := $(shell find $(LAYERS) -name '*.cc')
+TOOLS := $(shell find tools -name '*.c' 2>/dev/null)
 UNIT := $(wildcard tests/unit/test_*.c)
 FUZZ := $(wildcard fuzz/fuzz_*.c)
-HEADERS := $(wildcard format/*.h format/*/*.h engine/*.h engine/*/*.h engine/*/*/*.h compaction/*.h tools/*.h)
+HEADERS := $(shell find $(LAYERS) tools -name '*.h' 2>/dev/null)
 
-LIBRARY_OBJECTS := $(LIBRARY:%.c=$B/%.o) $(ENGINE_CXX:%.cc=$B/%.o)
+LIBRARY_OBJECTS := $(LIBRARY:%.c=$B/%.o) $(LIBRARY_CXX:%.cc=$B/%.o)
 TOOL_OBJECTS := $(TOOLS:%.c=$B/%.o)
 UNIT_BINARIES := $(UNIT:tests/unit/%.c=$B/unit/%)
+REPLAY_BINARIES := $(FUZZ:fuzz/fuzz_%.c=$B/replay/%)
 FUZZ_BINARIES := $(FUZZ:fuzz/%.c=build/fuzz/bin/%)
+VENV := build/venv/bin
 
-.PHONY: all help demo test test-long unit check check-all bench fuzz install clean
+.PHONY: all help demo test test-long unit unit-binaries check check-all bench fuzz fuzz-binaries \
+	install clean
 .SUFFIXES:
+.DELETE_ON_ERROR:
 .SECONDARY:
 
 all: $B/aqstore ## build build/release/aqstore (MODE=debug|asan|tsan for others)
@@ -73,19 +78,57 @@ $B/%.o: %.cc
 	@mkdir -p $(@D)
 	$(CXX) $(CXXFLAGS) -MMD -MP -c -o $@ $<
 
-$B/unit/%: tests/unit/%.c $B/libaqstore.a
+$B/unit/%: $B/tests/unit/%.o $B/libaqstore.a
 	@mkdir -p $(@D)
-	$(CC) $(CFLAGS) -MMD -MP -c -o $@.o $<
-	$(CXX) $(LDFLAGS) -o $@ $@.o $B/libaqstore.a -lcriterion $(PKG_LIBS)
+	$(CXX) $(LDFLAGS) -o $@ $^ -lcriterion $(PKG_LIBS)
 
-unit: $(UNIT_BINARIES) ## run the unit tests of MODE
-	@set -e; for test in $(UNIT_BINARIES); do echo "unit $$test"; $$test --jobs $(JOBS); done
+# A fuzz target's function behind a plain main, for its corpus.
+$B/replay/%: $B/fuzz/fuzz_%.o $B/fuzz/replay.o $B/libaqstore.a
+	@mkdir -p $(@D)
+	$(CXX) $(LDFLAGS) -o $@ $^ $(PKG_LIBS)
 
+ifeq ($(MODE),fuzz)
+build/fuzz/bin/%: build/fuzz/fuzz/%.o build/fuzz/libaqstore.a
+	@mkdir -p $(@D)
+	$(CXX) $(LDFLAGS) $(LDFLAGS_fuzzer) -o $@ $^ $(PKG_LIBS)
+else
 build/fuzz/bin/%: fuzz/%.c
-	@$(MAKE) --no-print-directory MODE=fuzz CC=$(FUZZ_CC) CXX=$(FUZZ_CXX) build/fuzz/libaqstore.a
-	@mkdir -p $(@D)
-	$(FUZZ_CC) -std=gnu17 $(COMMON) $(CFLAGS_fuzz) -c -o $@.o $<
-	$(FUZZ_CXX) $(LDFLAGS_fuzz) -o $@ $@.o build/fuzz/libaqstore.a $(PKG_LIBS)
+	@$(MAKE) --no-print-directory MODE=fuzz $@
+endif
+
+demo: all ## ingest a real sample, compact it, query it (into ./demo-store)
+	@samples/demo
+
+unit: unit-binaries ## run the unit tests of MODE, and the fuzz targets on their corpora
+	@.ci/unit $B
+
+unit-binaries: $(UNIT_BINARIES) $(REPLAY_BINARIES)
+
+test: ## run every test but the long ones
+	@.ci/test
+
+test-long: ## run the long tests: full counts, then again on the sanitizer build
+	@.ci/test --long
+
+check: ## fast: format, lint, layers, style and unit tests, kept per file
+	@.ci/check
+
+check-all: ## the same over the whole tree, nothing kept
+	@.ci/check --all
+
+bench: all ## measure beside DuckDB; BENCH_ROWS sets the size
+	@$(VENV)/python bench/run.py
+
+fuzz: ## run each fuzz target for FUZZ_SECONDS
+	@$(MAKE) --no-print-directory MODE=fuzz fuzz-binaries
+	@.ci/fuzz $(FUZZ_SECONDS)
+
+fuzz-binaries: $(FUZZ_BINARIES)
+
+install: all ## install below DESTDIR and PREFIX
+	install -D -m 755 $B/aqstore $(DESTDIR)$(PREFIX)/bin/aqstore
+	install -d $(DESTDIR)$(PREFIX)/share/doc/aqstore
+	install -m 644 LICENSE README.md CHANGELOG.md docs/*.md $(DESTDIR)$(PREFIX)/share/doc/aqstore
 
 clean: ## remove build/
 	rm -rf build
