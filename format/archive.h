@@ -60,16 +60,22 @@ enum aq_status aq_archive_writer_finish(struct aq_archive_writer *writer, struct
                                         struct aq_content_hash *content,
                                         struct aq_error *err) AQ_RESULT;
 
+/* A file that begins with it is an archive. */
+#define AQ_ARCHIVE_MAGIC "AQARCHIV"
+
 /** A tile as the root lists it. */
 struct aq_tile_entry {
-    uint64_t directory_offset;
+    uint64_t offset;           /* of its first chunk */
+    uint64_t directory_offset; /* right behind its last chunk */
     uint32_t directory_size_bytes;
     uint64_t directory_checksum;
     uint32_t row_count;
     bool has_time;
     int64_t min_time_us;
     int64_t max_time_us;
-    struct aq_slice key_min; /* text form of the key column's value; empty without key */
+    /* Bounds, by bytes, of the text forms of the keys; empty without a key column. Long ones are cut as
+     * those of struct aq_column_stats are: no key lies outside, but a bound need not be a key. */
+    struct aq_slice key_min;
     struct aq_slice key_max;
 };
 

@@ -13,6 +13,7 @@
 #define EXPONENT_MAX 22                          /* 10^22 is the last power that is a double */
 #define INTEGER_MAX ((double)(INT64_C(1) << 53)) /* above, integers are not all doubles */
 #define EXPONENT_NONE 255
+#define SEGMENT_ROWS_MIN 512
 #define PATCH_BITS 96.0   /* what a patch costs, about */
 #define DIGIT_BITS 3.3219 /* what another decimal digit may cost */
 
@@ -122,19 +123,22 @@ static void encode_segment(const double *values, struct segment *segment, int64_
         integers[i] /= (int64_t)segment->multiple;
 }
 
+/* A segment a run; short runs are taken together, since each scale costs bytes. */
 static size_t make_segments(const struct aq_encode_options *options, size_t count,
                             struct segment *segments)
 {
-    if (options->run_count == 0) {
-        segments[0] = (struct segment){.count = count};
-        return 1;
+    size_t segment_count = 0;
+    size_t first = 0;
+    for (size_t i = 1; i <= options->run_count; i++) {
+        size_t end = i < options->run_count ? options->run_starts[i] : count;
+        if (end - first < SEGMENT_ROWS_MIN && end < count)
+            continue;
+        segments[segment_count++] = (struct segment){.first = first, .count = end - first};
+        first = end;
     }
-    for (size_t i = 0; i < options->run_count; i++) {
-        size_t first = options->run_starts[i];
-        size_t end = i + 1 < options->run_count ? options->run_starts[i + 1] : count;
-        segments[i] = (struct segment){.first = first, .count = end - first};
-    }
-    return options->run_count;
+    if (first < count)
+        segments[segment_count++] = (struct segment){.first = first, .count = count - first};
+    return segment_count;
 }
 
 /* Neighbours of one scale become one segment. */
