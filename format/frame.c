@@ -127,6 +127,7 @@ static enum aq_status put_section(const struct aq_section_input *section, struct
 static uint64_t fill_prefix(const struct aq_frame_input *input, uint8_t *header, size_t header_size,
                             size_t frame_size)
 {
+    assert(input->durable_count <= input->sequence);
     aq_store_u64(header + AQ_FRAME_AT_SIZE, frame_size);
     aq_store_u32(header + AQ_FRAME_AT_HEADER_SIZE, (uint32_t)header_size);
     aq_store_u32(header + AQ_FRAME_AT_RANGE_COUNT, (uint32_t)input->range_count);
@@ -136,6 +137,7 @@ static uint64_t fill_prefix(const struct aq_frame_input *input, uint8_t *header,
     aq_store_u64(header + AQ_FRAME_AT_EPOCH, input->epoch);
     aq_store_u64(header + AQ_FRAME_AT_SEQUENCE, input->sequence);
     aq_store_u64(header + AQ_FRAME_AT_PREVIOUS, input->previous_checksum);
+    aq_store_u64(header + AQ_FRAME_AT_DURABLE, input->durable_count);
     uint64_t checksum = aq_frame_header_checksum(header, header_size);
     aq_store_u64(header + AQ_FRAME_AT_HEADER_CHECKSUM, checksum);
     aq_store_u64(header + AQ_FRAME_AT_PREFIX_CHECKSUM,

@@ -47,6 +47,8 @@ struct aq_frame_input {
     uint64_t epoch;
     uint64_t sequence;          /* from 0, no gaps, within a segment */
     uint64_t previous_checksum; /* header checksum of the frame before; 0 for sequence 0 */
+    uint64_t durable_count; /* frames 0 .. durable_count - 1 are known to be durable: the proof, for
+                                   recovery, that damage to one of them is no torn write */
     const struct aq_source_range *ranges;
     size_t range_count;
     const struct aq_section_input *sections; /* may be 0: a marker */
@@ -69,6 +71,7 @@ struct aq_frame_prefix {
     uint64_t epoch;
     uint64_t sequence;
     uint64_t previous_checksum;
+    uint64_t durable_count;     /* checked: <= sequence */
     uint64_t frame_size_bytes;  /* checked: multiple of the alignment, <= AQ_FRAME_BYTES_MAX */
     uint32_t header_size_bytes; /* prefix + ranges + section table; checked: <= frame_size_bytes */
     uint64_t header_checksum;

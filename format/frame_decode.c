@@ -40,8 +40,10 @@ static enum aq_status check_prefix_sizes(const uint8_t *bytes, struct aq_error *
                                              aq_load_u32(bytes + AQ_FRAME_AT_SECTION_COUNT));
     if (header_size > frame_size || header_size != expected)
         return corrupt(err, AQ_FRAME_AT_HEADER_SIZE, "a frame's header has an impossible size");
-    if (!all_zero(bytes + AQ_FRAME_AT_ZERO, 4) || !all_zero(bytes + AQ_FRAME_AT_RESERVED, 16))
+    if (!all_zero(bytes + AQ_FRAME_AT_ZERO, 4) || !all_zero(bytes + AQ_FRAME_AT_RESERVED, 8))
         return corrupt(err, AQ_FRAME_AT_ZERO, "a frame has bytes set that must be zero");
+    if (aq_load_u64(bytes + AQ_FRAME_AT_DURABLE) > aq_load_u64(bytes + AQ_FRAME_AT_SEQUENCE))
+        return corrupt(err, AQ_FRAME_AT_DURABLE, "a frame calls itself durable");
     return AQ_OK;
 }
 
@@ -60,6 +62,7 @@ enum aq_status aq_frame_prefix_decode(struct aq_slice bytes, struct aq_frame_pre
     prefix->epoch = aq_load_u64(bytes.data + AQ_FRAME_AT_EPOCH);
     prefix->sequence = aq_load_u64(bytes.data + AQ_FRAME_AT_SEQUENCE);
     prefix->previous_checksum = aq_load_u64(bytes.data + AQ_FRAME_AT_PREVIOUS);
+    prefix->durable_count = aq_load_u64(bytes.data + AQ_FRAME_AT_DURABLE);
     prefix->frame_size_bytes = aq_load_u64(bytes.data + AQ_FRAME_AT_SIZE);
     prefix->header_size_bytes = aq_load_u32(bytes.data + AQ_FRAME_AT_HEADER_SIZE);
     prefix->header_checksum = aq_load_u64(bytes.data + AQ_FRAME_AT_HEADER_CHECKSUM);
