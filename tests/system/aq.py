@@ -69,6 +69,11 @@ def start(*args, env=None, launcher=()):
     )
 
 
+def parse_rows(ndjson):
+    """Rows as lists of values; splits at newlines only, as a text may hold other line separators."""
+    return [list(json.loads(line).values()) for line in ndjson.decode().split("\n") if line]
+
+
 @dataclass
 class Store:
     """A store's home and the config that feeds it."""
@@ -111,8 +116,7 @@ class Store:
 
     def rows(self, sql, timezone=None, **options):
         """The rows of a query as lists of values."""
-        out = self.ndjson(sql, timezone, **options)
-        return [list(json.loads(line).values()) for line in out.decode().splitlines()]
+        return parse_rows(self.ndjson(sql, timezone, **options))
 
     def value(self, sql, **options):
         """The one value of a query with one row and one column."""

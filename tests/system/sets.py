@@ -5,10 +5,10 @@ import lzma
 import os
 import pathlib
 import tarfile
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import aq
-import judge
+from judge import Query, instant
 
 
 def shared_folder():
@@ -16,14 +16,6 @@ def shared_folder():
     named = os.environ.get("AQSTORE_DATA")
     candidates = [pathlib.Path(named)] if named else [aq.PROJECT / up / "shared/data" for up in ("..", "../..")]
     return next((path.resolve() for path in candidates if path.is_dir()), None)
-
-
-@dataclass
-class Query:
-    name: str
-    sql: str
-    scales: dict = field(default_factory=dict)  # float column -> SQL of its scale, see judge.SCALES
-    timezone: str = "UTC"
 
 
 @dataclass
@@ -604,7 +596,7 @@ class MessageSet:
 
     def named(self, row):
         """The same of an exported row."""
-        return {**{column: row[column] for column in self.paths}, "ts": judge.instant(row["ts"])}
+        return {**{column: row[column] for column in self.paths}, "ts": instant(row["ts"])}
 
     def rest(self, message):
         """A message less every member that a column names."""
@@ -652,7 +644,7 @@ MESSAGES = {
             "pm25": ("payload", "iaqi", "pm25", "v"),
             "first_url": ("payload", "attributions", 0, "url"),
         },
-        lambda message: judge.instant(message["payload"]["time"]["iso"].replace("T", " ")),
+        lambda message: instant(message["payload"]["time"]["iso"].replace("T", " ")),
     ),
     "changes": MessageSet(
         "changes",
