@@ -1,0 +1,381 @@
+/* Step 2 of a message's way: a CSV record to fields (RFC 4180).
+ *
+ * Happy path: the header says once which field of a record serves which path; a record is then split by
+ * one run over its bytes. An empty field without quotes is null, with quotes an empty text; a quote inside
+ * of an unquoted field is an ordinary character.
+ * Failures: another number of fields than the header's, a quote that is not closed or is followed by
+ * text, bytes that are not UTF-8: the record is a reject. A column that must have a value and is not in
+ * the header is an error before the first row. Why an own parser: docs/decisions/csv-parser.md. */
+#include "engine/ingest/decode.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "engine/ingest/json_index.h"
+
+#define FIELDS_MAX 16384
+#define LISTED_BYTES_MAX 400
+
+struct cell {
+    struct aq_slice text; /* without the outer quotes */
+    bool quoted;
+    bool doubled; /* holds quotes written twice */
+};
+
+struct aq_csv_decoder {
+    struct aq_decoder *decoder;
+    size_t column_count;
+    struct aq_slice *names;
+    size_t *fields; /* of the decoder; SIZE_MAX: no path names this column */
+    size_t unnamed_count;
+    struct aq_bytes rest;
+    struct aq_arena arena;
+};
+
+/* A quoted field at `at`. @return behind its closing quote, or NULL. */
+static const uint8_t *split_quoted(const uint8_t *at, const uint8_t *end, struct cell *cell)
+{
+    const uint8_t *begin = ++at;
+    cell->quoted = true;
+    cell->doubled = false;
+    for (;;) {
+        at = memchr(at, '"', (size_t)(end - at));
+        if (at == NULL)
+            return NULL;
+        if (at + 1 == end || at[1] != '"')
+            break;
+        cell->doubled = true;
+        at += 2;
+    }
+    cell->text = aq_slice_make(begin, (size_t)(at - begin));
+    return at + 1;
+}
+
+static const uint8_t *split_plain(const uint8_t *at, const uint8_t *end, struct cell *cell)
+{
+    const uint8_t *begin = at;
+    while (at < end && *at != ',')
+        at++;
+    *cell = (struct cell){.text = aq_slice_make(begin, (size_t)(at - begin))};
+    return at;
+}
+
+/* One field at *at, moved to the comma behind it or the end. @return what is wrong, or NULL. */
+static const char *split_cell(const uint8_t **at, const uint8_t *end, struct cell *cell)
+{
+    if (*at == end || **at != '"') {
+        *at = split_plain(*at, end, cell);
+        return NULL;
+    }
+    *at = split_quoted(*at, end, cell);
+    if (*at == NULL)
+        return "a quote is not closed";
+    if (*at < end && **at != ',')
+        return "text follows a closing quote";
+    return NULL;
+}
+
+static struct aq_slice undouble(struct aq_slice text, uint8_t *out)
+{
+    size_t size = 0;
+    for (size_t i = 0; i < text.size; i++) {
+        out[size++] = text.data[i];
+        i += text.data[i] == '"';
+    }
+    return aq_slice_make(out, size);
+}
+
+static enum aq_status take_cell(struct aq_csv_decoder *csv, const struct cell *cell,
+                                struct aq_field *field)
+{
+    *field = (struct aq_field){.kind = AQ_FIELD_TEXT, .text = cell->text};
+    if (cell->text.size == 0 && !cell->quoted)
+        field->kind = AQ_FIELD_NULL;
+    if (!cell->doubled)
+        return AQ_OK;
+    uint8_t *plain = aq_arena_alloc(&csv->decoder->rows.arena, cell->text.size);
+    if (plain == NULL)
+        return AQ_NO_MEMORY;
+    field->text = undouble(cell->text, plain);
+    field->owned = true;
+    return AQ_OK;
+}
+
+static void append_json_string(struct aq_bytes *out, struct aq_slice text)
+{
+    static const char digits[] = "0123456789abcdef";
+    aq_bytes_u8(out, '"');
+    for (size_t i = 0; i < text.size; i++) {
+        uint8_t c = text.data[i];
+        if (c == '"' || c == '\\') {
+            aq_bytes_u8(out, '\\');
+            aq_bytes_u8(out, c);
+        } else if (c < 0x20) {
+            aq_bytes_append(out, "\\u00", 4);
+            aq_bytes_u8(out, (uint8_t)digits[c >> 4]);
+            aq_bytes_u8(out, (uint8_t)digits[c & 15]);
+        } else {
+            aq_bytes_u8(out, c);
+        }
+    }
+    aq_bytes_u8(out, '"');
+}
+
+/* `"*"` of a record: an object of the columns that no path names, texts and nulls. */
+static enum aq_status add_to_rest(struct aq_csv_decoder *csv, size_t column,
+                                  const struct cell *cell)
+{
+    struct aq_field field;
+    AQ_TRY(take_cell(csv, cell, &field));
+    aq_bytes_u8(&csv->rest, csv->rest.size == 0 ? '{' : ',');
+    append_json_string(&csv->rest, csv->names[column]);
+    aq_bytes_u8(&csv->rest, ':');
+    if (field.kind == AQ_FIELD_NULL)
+        aq_bytes_append(&csv->rest, "null", 4);
+    else
+        append_json_string(&csv->rest, field.text);
+    return AQ_OK;
+}
+
+static enum aq_status take_column(struct aq_csv_decoder *csv, size_t column,
+                                  const struct cell *cell)
+{
+    struct aq_decoder *decoder = csv->decoder;
+    if (csv->fields[column] != SIZE_MAX)
+        return take_cell(csv, cell, &decoder->fields[csv->fields[column]]);
+    return decoder->wants_rest ? add_to_rest(csv, column, cell) : AQ_OK;
+}
+
+static enum aq_status finish_rest(struct aq_csv_decoder *csv)
+{
+    if (csv->rest.size == 0)
+        return AQ_OK;
+    aq_bytes_u8(&csv->rest, '}');
+    struct aq_slice text = aq_bytes_view(&csv->rest);
+    csv->decoder->rest = (struct aq_field){.kind = AQ_FIELD_NESTED, .text = text, .json = text};
+    return aq_bytes_status(&csv->rest);
+}
+
+static size_t count_cells(struct aq_slice record)
+{
+    const uint8_t *at = record.data;
+    const uint8_t *end = record.data + record.size;
+    struct cell cell;
+    size_t count = 1;
+    while (split_cell(&at, end, &cell) == NULL && at < end) {
+        at++;
+        count++;
+    }
+    return count;
+}
+
+enum aq_status aq_csv_decode(struct aq_csv_decoder *csv, uint64_t ordinal, struct aq_slice record)
+{
+    struct aq_decoder *decoder = csv->decoder;
+    const uint8_t *at = record.data;
+    const uint8_t *end = record.data + record.size;
+    size_t column = 0;
+    bool more = true;
+    if (!aq_utf8_valid(record))
+        return aq_decoder_reject(decoder, ordinal, record, "not UTF-8");
+    aq_decoder_begin(decoder);
+    aq_bytes_clear(&csv->rest);
+    for (; more && column < csv->column_count; column++) {
+        struct cell cell;
+        const char *reason = split_cell(&at, end, &cell);
+        if (reason != NULL)
+            return aq_decoder_reject(decoder, ordinal, record, "field %zu: %s", column + 1, reason);
+        AQ_TRY(take_column(csv, column, &cell));
+        more = at < end;
+        at += more;
+    }
+    if (more || column < csv->column_count)
+        return aq_decoder_reject(decoder, ordinal, record, "%zu fields, the header has %zu",
+                                 count_cells(record), csv->column_count);
+    decoder->unknown_field_count += csv->unnamed_count;
+    AQ_TRY(finish_rest(csv));
+    return aq_decoder_settle(decoder, ordinal, record);
+}
+
+static enum aq_status split_header(struct aq_csv_decoder *csv, struct aq_slice header,
+                                   struct aq_error *err)
+{
+    if (!aq_utf8_valid(header))
+        return aq_error_set(err, AQ_INVALID, "the header is not UTF-8");
+    csv->column_count = count_cells(header);
+    if (csv->column_count > FIELDS_MAX)
+        return aq_error_set(err, AQ_LIMIT, "the header has %zu columns, more than %d",
+                            csv->column_count, FIELDS_MAX);
+    csv->names = aq_arena_alloc(&csv->arena, csv->column_count * sizeof *csv->names);
+    csv->fields = aq_arena_alloc(&csv->arena, csv->column_count * sizeof *csv->fields);
+    uint8_t *text = aq_arena_alloc(&csv->arena, header.size);
+    if (csv->names == NULL || csv->fields == NULL || text == NULL)
+        return aq_error_set(err, AQ_NO_MEMORY, "reading a CSV header: out of memory");
+    const uint8_t *at = header.data;
+    const uint8_t *end = header.data + header.size;
+    for (size_t i = 0; i < csv->column_count; i++) {
+        struct cell cell;
+        const char *reason = split_cell(&at, end, &cell);
+        if (reason != NULL)
+            return aq_error_set(err, AQ_INVALID, "the header's column %zu: %s", i + 1, reason);
+        if (cell.doubled)
+            cell.text = undouble(cell.text, text);
+        else if (cell.text.size > 0)
+            memcpy(text, cell.text.data, cell.text.size);
+        csv->names[i] = aq_slice_make(text, cell.text.size);
+        text += cell.text.size;
+        at += at < end;
+    }
+    return AQ_OK;
+}
+
+static void append_text(struct aq_bytes *out, const char *text)
+{
+    aq_bytes_append(out, text, strlen(text));
+}
+
+/* "a, b, c", cut where it is long. */
+static const char *list_names(struct aq_csv_decoder *csv)
+{
+    struct aq_bytes list = {0};
+    for (size_t i = 0; i < csv->column_count; i++) {
+        if (list.size + csv->names[i].size > LISTED_BYTES_MAX) {
+            append_text(&list, ", ...");
+            break;
+        }
+        append_text(&list, i == 0 ? "" : ", ");
+        aq_bytes_append(&list, csv->names[i].data, csv->names[i].size);
+    }
+    aq_bytes_u8(&list, '\0');
+    const char *text = aq_arena_string(&csv->arena, list.failed ? "?" : (const char *)list.data);
+    aq_bytes_deinit(&list);
+    return text == NULL ? "?" : text;
+}
+
+static enum aq_status map_columns(struct aq_csv_decoder *csv, struct aq_error *err)
+{
+    struct aq_decoder *decoder = csv->decoder;
+    for (size_t column = 0; column < csv->column_count; column++) {
+        csv->fields[column] = SIZE_MAX;
+        for (size_t field = 0; field < decoder->field_count; field++) {
+            if (!aq_slice_equal(csv->names[column], decoder->paths[field]->text))
+                continue;
+            for (size_t before = 0; before < column; before++) {
+                if (csv->fields[before] == field)
+                    return aq_error_set(err, AQ_INVALID,
+                                        "the header has two columns named '%.*s', so the path is "
+                                        "ambiguous: rename one of them",
+                                        (int)csv->names[column].size,
+                                        (const char *)csv->names[column].data);
+            }
+            csv->fields[column] = field;
+        }
+        csv->unnamed_count += csv->fields[column] == SIZE_MAX;
+    }
+    return AQ_OK;
+}
+
+static bool in_header(const struct aq_csv_decoder *csv, size_t field)
+{
+    for (size_t i = 0; i < csv->column_count; i++) {
+        if (csv->fields[i] == field)
+            return true;
+    }
+    return false;
+}
+
+static bool can_be_found(const struct aq_csv_decoder *csv, const struct aq_column_origin *origin)
+{
+    switch (origin->kind) {
+    case AQ_PATH_VALUE:
+        return in_header(csv, origin->field);
+    case AQ_PATH_TEMPLATE:
+        for (size_t i = 0; i < origin->part_count; i++) {
+            if (origin->parts[i].field != SIZE_MAX && !in_header(csv, origin->parts[i].field))
+                return false;
+        }
+        return true;
+    case AQ_PATH_REST:
+    case AQ_PATH_ARRIVAL:
+    case AQ_PATH_SOURCE:
+        return true;
+    default:
+        return false;
+    }
+}
+
+static bool is_missing(const struct aq_csv_decoder *csv, const struct aq_column_plan *plan)
+{
+    if (plan->config == NULL || plan->config->has_default)
+        return false;
+    for (size_t i = 0; i < plan->origin_count; i++) {
+        if (can_be_found(csv, &plan->origins[i]))
+            return false;
+    }
+    return true;
+}
+
+/* A column that the header lacks is null in this file, which is worth a notice; one that must have a
+ * value would make every record a reject, which is worth an error. */
+static enum aq_status check_columns(struct aq_csv_decoder *csv, const char **notice,
+                                    struct aq_error *err)
+{
+    const struct aq_schema *schema = csv->decoder->schema;
+    struct aq_bytes missing = {0};
+    enum aq_status status = AQ_OK;
+    *notice = NULL;
+    for (size_t i = 0; i < schema->column_count; i++) {
+        const struct aq_column_plan *plan = &csv->decoder->plans[i];
+        if (!is_missing(csv, plan))
+            continue;
+        if (plan->not_null) {
+            aq_bytes_deinit(&missing);
+            return aq_error_set(
+                err, AQ_INVALID,
+                "column '%s' needs a value, but the header lacks '%.*s'; it has: %s",
+                plan->column->name, (int)plan->origins[0].path.size,
+                (const char *)plan->origins[0].path.data, list_names(csv));
+        }
+        append_text(&missing, missing.size == 0 ? "" : ", ");
+        append_text(&missing, plan->column->name);
+    }
+    if (csv->unnamed_count == csv->column_count && missing.size > 0)
+        status =
+            aq_error_set(err, AQ_INVALID, "none of the declared paths is in the header; it has: %s",
+                         list_names(csv));
+    else if (missing.size > 0)
+        *notice = aq_arena_format(&csv->arena, "not in the header, so null: %.*s",
+                                  (int)missing.size, (const char *)missing.data);
+    aq_bytes_deinit(&missing);
+    return status;
+}
+
+enum aq_status aq_csv_decoder_create(struct aq_decoder *decoder, struct aq_slice header,
+                                     struct aq_csv_decoder **csv, const char **notice,
+                                     struct aq_error *err)
+{
+    struct aq_csv_decoder *made = calloc(1, sizeof *made);
+    if (made == NULL)
+        return aq_error_set(err, AQ_NO_MEMORY, "making a CSV decoder: out of memory");
+    made->decoder = decoder;
+    enum aq_status status = split_header(made, header, err);
+    if (status == AQ_OK)
+        status = map_columns(made, err);
+    if (status == AQ_OK)
+        status = check_columns(made, notice, err);
+    if (status < 0) {
+        aq_csv_decoder_destroy(made);
+        return status;
+    }
+    *csv = made;
+    return AQ_OK;
+}
+
+void aq_csv_decoder_destroy(struct aq_csv_decoder *csv)
+{
+    if (csv == NULL)
+        return;
+    aq_bytes_deinit(&csv->rest);
+    aq_arena_deinit(&csv->arena);
+    free(csv);
+}

@@ -1,0 +1,232 @@
+/* Step 2 of a message's way: fields of one message to one row, or one reject.
+ *
+ * Happy path: for every column the first origin that has a value is chosen, joined if it is a template,
+ * and typed; when all columns have their values the row is appended to the vectors at once.
+ * Failures: the first column that cannot be taken makes the whole message a reject, with the column, the
+ * path and the value in the reason; only memory can run out here. */
+#include "engine/ingest/decode.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#define TEXT_OF_TIME_BYTES 64
+
+void aq_decoder_set_feed(struct aq_decoder *decoder, uint64_t feed_id, int64_t stamp_us)
+{
+    decoder->feed_id = feed_id;
+    decoder->stamp_us = stamp_us;
+}
+
+void aq_decoder_clear(struct aq_decoder *decoder)
+{
+    aq_batch_clear(&decoder->rows);
+    aq_batch_clear(&decoder->rejects);
+}
+
+size_t aq_decoder_size_bytes(const struct aq_decoder *decoder)
+{
+    return 8 * (decoder->rows.row_count * decoder->rows.column_count +
+                decoder->rejects.row_count * decoder->rejects.column_count) +
+           decoder->rows.arena.used_bytes + decoder->rejects.arena.used_bytes;
+}
+
+void aq_decoder_begin(struct aq_decoder *decoder)
+{
+    memset(decoder->fields, 0, decoder->field_count * sizeof *decoder->fields);
+    decoder->rest.kind = AQ_FIELD_ABSENT;
+}
+
+static bool has_value(const struct aq_column_plan *plan, const struct aq_field *field)
+{
+    if (field->kind == AQ_FIELD_ABSENT || field->kind == AQ_FIELD_NULL)
+        return false;
+    for (size_t i = 0; i < plan->config->null_value_count; i++) {
+        if (aq_slice_equal(field->text, plan->config->null_values[i]))
+            return false;
+    }
+    return true;
+}
+
+/* Texts and fields in a row; a part without a value leaves the whole without one. */
+static void join(struct aq_decoder *decoder, const struct aq_column_plan *plan,
+                 const struct aq_column_origin *origin, struct aq_field *joined)
+{
+    aq_bytes_clear(&decoder->scratch);
+    joined->kind = AQ_FIELD_ABSENT;
+    for (size_t i = 0; i < origin->part_count; i++) {
+        const struct aq_origin_part *part = &origin->parts[i];
+        struct aq_slice text = part->text;
+        if (part->field != SIZE_MAX) {
+            if (!has_value(plan, &decoder->fields[part->field]))
+                return;
+            text = decoder->fields[part->field].text;
+        }
+        aq_bytes_append(&decoder->scratch, text.data, text.size);
+    }
+    joined->kind = AQ_FIELD_TEXT;
+    joined->text = aq_bytes_view(&decoder->scratch);
+}
+
+/* The field of the first origin that has a value, or NULL. `made` is storage for those that no message
+ * holds as they are. */
+static const struct aq_field *choose(struct aq_decoder *decoder, const struct aq_column_plan *plan,
+                                     struct aq_field *made, const struct aq_column_origin **origin)
+{
+    for (size_t i = 0; i < plan->origin_count; i++) {
+        const struct aq_field *field = made;
+        *origin = &plan->origins[i];
+        *made = (struct aq_field){.kind = AQ_FIELD_ABSENT};
+        switch ((*origin)->kind) {
+        case AQ_PATH_VALUE:
+            field = &decoder->fields[(*origin)->field];
+            break;
+        case AQ_PATH_REST:
+            field = &decoder->rest;
+            break;
+        case AQ_PATH_TEMPLATE:
+            join(decoder, plan, *origin, made);
+            break;
+        case AQ_PATH_SOURCE:
+            *made = (struct aq_field){.kind = AQ_FIELD_TEXT, .text = decoder->source};
+            break;
+        case AQ_PATH_ARRIVAL:
+            made->kind = AQ_FIELD_TEXT;
+            break;
+        default: /* what only Kafka has */
+            break;
+        }
+        if (has_value(plan, field))
+            return field;
+    }
+    return NULL;
+}
+
+static enum aq_status type_arrival(struct aq_decoder *decoder, const struct aq_column_plan *plan,
+                                   struct aq_value *value, char *reason)
+{
+    if (plan->column->type == AQ_TYPE_TIMESTAMPTZ) {
+        *value = (struct aq_value){.integer = decoder->stamp_us};
+        return AQ_OK;
+    }
+    char text[TEXT_OF_TIME_BYTES];
+    size_t size = aq_time_format(decoder->stamp_us, plan->zone, text, sizeof text);
+    struct aq_field field = {.kind = AQ_FIELD_TEXT, .text = aq_slice_make(text, size)};
+    return aq_value_convert(plan, &field, &decoder->rows.arena, value, reason);
+}
+
+static enum aq_status describe(const struct aq_column_plan *plan,
+                               const struct aq_column_origin *origin, char *reason)
+{
+    char why[AQ_REASON_BYTES_MAX / 2];
+    snprintf(why, sizeof why, "%.500s", reason);
+    snprintf(reason, AQ_REASON_BYTES_MAX, "column '%.128s' (%.*s): %s", plan->column->name,
+             (int)(origin->path.size < 200 ? origin->path.size : 200),
+             (const char *)origin->path.data, why);
+    return AQ_REJECT;
+}
+
+static enum aq_status fill_value(struct aq_decoder *decoder, const struct aq_column_plan *plan,
+                                 struct aq_value *value, char *reason)
+{
+    const struct aq_column_origin *origin;
+    struct aq_field made;
+    if (plan->config == NULL) {
+        value->is_null = true;
+        return AQ_OK;
+    }
+    const struct aq_field *field = choose(decoder, plan, &made, &origin);
+    if (field == NULL) {
+        *value = plan->default_value;
+        if (!value->is_null || !plan->not_null)
+            return AQ_OK;
+        snprintf(reason, AQ_REASON_BYTES_MAX, "absent or null, but the column needs a value");
+        return describe(plan, &plan->origins[0], reason);
+    }
+    enum aq_status status =
+        origin->kind == AQ_PATH_ARRIVAL
+            ? type_arrival(decoder, plan, value, reason)
+            : aq_value_convert(plan, field, &decoder->rows.arena, value, reason);
+    return status == AQ_REJECT ? describe(plan, origin, reason) : status;
+}
+
+static enum aq_status append_value(struct aq_vector *vector, const struct aq_value *value)
+{
+    if (value->is_null)
+        return aq_vector_append_null(vector);
+    switch (aq_type_physical(vector->type)) {
+    case AQ_PHYSICAL_INT:
+        return aq_vector_append_int(vector, value->integer);
+    case AQ_PHYSICAL_DOUBLE:
+        return aq_vector_append_double(vector, value->real);
+    default:
+        return aq_vector_append_slice(vector, value->slice);
+    }
+}
+
+static enum aq_status append_system(const struct aq_decoder *decoder, struct aq_batch *batch,
+                                    uint64_t ordinal)
+{
+    struct aq_vector *system = &batch->columns[batch->column_count - AQ_SYSTEM_COLUMN_COUNT];
+    AQ_TRY(aq_vector_append_int(&system[AQ_SYSTEM_FEED], (int64_t)decoder->feed_id));
+    AQ_TRY(aq_vector_append_int(&system[AQ_SYSTEM_ORDINAL], (int64_t)ordinal));
+    AQ_TRY(aq_vector_append_int(&system[AQ_SYSTEM_STAMP], decoder->stamp_us));
+    batch->row_count++;
+    return AQ_OK;
+}
+
+enum aq_status aq_decoder_settle(struct aq_decoder *decoder, uint64_t ordinal,
+                                 struct aq_slice message)
+{
+    char reason[AQ_REASON_BYTES_MAX];
+    size_t column_count = decoder->schema->column_count;
+    for (size_t i = 0; i < column_count; i++) {
+        enum aq_status status =
+            fill_value(decoder, &decoder->plans[i], &decoder->values[i], reason);
+        if (status == AQ_REJECT)
+            return aq_decoder_reject(decoder, ordinal, message, "%s", reason);
+        AQ_TRY(status);
+    }
+    AQ_TRY(aq_bytes_status(&decoder->scratch));
+    for (size_t i = 0; i < column_count; i++)
+        AQ_TRY(append_value(&decoder->rows.columns[i], &decoder->values[i]));
+    return append_system(decoder, &decoder->rows, ordinal);
+}
+
+static enum aq_status append_copy(struct aq_batch *batch, size_t column, struct aq_slice bytes)
+{
+    void *copy = aq_arena_copy(&batch->arena, bytes.data, bytes.size);
+    if (copy == NULL)
+        return AQ_NO_MEMORY;
+    return aq_vector_append_slice(&batch->columns[column], aq_slice_make(copy, bytes.size));
+}
+
+/* Cut behind the last whole character: a reason is text. */
+static size_t whole_characters(const char *text, size_t size)
+{
+    if (size < AQ_REASON_BYTES_MAX)
+        return size;
+    size = AQ_REASON_BYTES_MAX - 1;
+    while (size > 0 && ((uint8_t)text[size - 1] & 0xc0) == 0x80)
+        size--;
+    return size > 0 && (uint8_t)text[size - 1] >= 0xc0 ? size - 1 : size;
+}
+
+enum aq_status aq_decoder_reject(struct aq_decoder *decoder, uint64_t ordinal,
+                                 struct aq_slice message, const char *format, ...)
+{
+    char reason[AQ_REASON_BYTES_MAX];
+    va_list arguments;
+    va_start(arguments, format);
+    int length = vsnprintf(reason, sizeof reason, format, arguments);
+    va_end(arguments);
+    size_t size = whole_characters(reason, length < 0 ? 0 : (size_t)length);
+    struct aq_batch *rejects = &decoder->rejects;
+    struct aq_vector *columns = rejects->columns;
+    AQ_TRY(append_copy(rejects, AQ_REJECT_SOURCE, decoder->source));
+    AQ_TRY(aq_vector_append_null(&columns[AQ_REJECT_PARTITION]));
+    AQ_TRY(aq_vector_append_int(&columns[AQ_REJECT_OFFSET], (int64_t)ordinal));
+    AQ_TRY(aq_vector_append_int(&columns[AQ_REJECT_ARRIVAL], decoder->stamp_us));
+    AQ_TRY(append_copy(rejects, AQ_REJECT_REASON, aq_slice_make(reason, size)));
+    AQ_TRY(append_copy(rejects, AQ_REJECT_BYTES, message));
+    return append_system(decoder, rejects, ordinal);
+}
