@@ -10,7 +10,7 @@
 enum block_method { BLOCK_RAW = 0, BLOCK_ZSTD = 1 };
 
 #define ZSTD_LEVEL_FRAME 1
-#define ZSTD_LEVEL_ARCHIVE 9
+#define ZSTD_LEVEL_ARCHIVE 3
 #define FRAME_BYTES_MIN ((size_t)16 << 10) /* below this the write path does not try zstd */
 #define ARCHIVE_BYTES_MIN ((size_t)64)     /* below this it cannot pay */
 #define ZSTD_RATIO_MAX ((size_t)1 << 15)   /* a zstd block of 128 KiB takes at least 4 bytes */

@@ -6,6 +6,7 @@
 
 #include "format/archive.h"
 #include "format/checksum.h"
+#include "tests/unit/golden.h"
 
 static enum aq_status sink(void *context, const void *data, size_t size, struct aq_error *err)
 {
@@ -366,6 +367,48 @@ Test(archive, a_failing_sink_is_reported_wherever_it_fails)
         cr_assert_eq(status, AQ_DISK_FULL);
         aq_archive_writer_destroy(writer);
     }
+    aq_batch_deinit(&rows);
+    aq_bytes_deinit(&file);
+}
+
+/* The worked example of docs/archive-format.md. */
+Test(archive, golden_bytes)
+{
+    static struct aq_column golden_columns[] = {
+        {.name = "city", .type = AQ_TYPE_TEXT, .id = 1, .required = true},
+        {.name = "ts", .type = AQ_TYPE_TIMESTAMPTZ, .id = 2, .required = true},
+        {.name = "pm25", .type = AQ_TYPE_DOUBLE, .id = 3},
+    };
+    static const double values[] = {12.5, 13.0, 0, 40.5};
+    struct aq_schema schema = {.dataset_id = 1,
+                               .version = 1,
+                               .dataset = "air",
+                               .column_count = 3,
+                               .columns = golden_columns,
+                               .key_column = 0,
+                               .time_column = 1,
+                               .slot = AQ_SLOT_DAY,
+                               .version_column = AQ_COLUMN_NONE};
+    struct aq_batch rows;
+    struct aq_bytes file = {0};
+    struct aq_content_hash content;
+    struct aq_content_hash read;
+    struct aq_error err = {0};
+    cr_assert_eq(aq_schema_batch_init(&schema, false, &rows), AQ_OK);
+    for (size_t i = 0; i < 4; i++) {
+        int64_t hour = 15706 * 24 + (int64_t)(i % 3); /* of 2013-01-01 */
+        struct aq_slice city = aq_slice_of(i < 3 ? "hanoi" : "hue");
+        cr_assert_eq(aq_vector_append_slice(&rows.columns[0], city), AQ_OK);
+        cr_assert_eq(aq_vector_append_int(&rows.columns[1], hour * AQ_US_PER_HOUR), AQ_OK);
+        cr_assert_eq(i == 2 ? aq_vector_append_null(&rows.columns[2])
+                            : aq_vector_append_double(&rows.columns[2], values[i]),
+                     AQ_OK);
+        rows.row_count++;
+    }
+    write_archive(&schema, &rows, 1, NULL, &file, NULL, &content);
+    golden_expect("archive.bin", aq_bytes_view(&file));
+    cr_assert_eq(read_archive(aq_bytes_view(&file), &read, &err), AQ_OK, "%s", err.message);
+    cr_assert(aq_content_hash_equal(&content, &read));
     aq_batch_deinit(&rows);
     aq_bytes_deinit(&file);
 }

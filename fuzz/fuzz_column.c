@@ -1,0 +1,106 @@
+/* Fuzz target: column encodings. The first byte chooses type and direction, the next two a count.
+ * Either the rest is decoded as a column, and what decodes must survive being encoded; or the rest is
+ * taken as values, which must survive too. */
+#include <assert.h>
+#include <stdlib.h>
+
+#include "format/encode/encode.h"
+
+#define HEAD_BYTES 3
+#define AS_VALUES 0x80
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+static const enum aq_type types[] = {AQ_TYPE_BIGINT, AQ_TYPE_DOUBLE, AQ_TYPE_TEXT, AQ_TYPE_BOOLEAN,
+                                     AQ_TYPE_INTEGER};
+
+static void check_same(const struct aq_vector *a, const struct aq_vector *b)
+{
+    assert(a->row_count == b->row_count);
+    for (size_t row = 0; row < a->row_count; row++) {
+        assert(aq_vector_is_null(a, row) == aq_vector_is_null(b, row));
+        if (aq_vector_is_null(a, row))
+            continue;
+        if (aq_type_physical(a->type) == AQ_PHYSICAL_SLICE)
+            assert(aq_slice_equal(a->slices[row], b->slices[row]));
+        else
+            assert(a->ints[row] == b->ints[row]);
+    }
+}
+
+static void check_survives(const struct aq_vector *vector, enum aq_profile profile)
+{
+    struct aq_bytes out = {0};
+    struct aq_arena arena = {0};
+    struct aq_vector back;
+    uint32_t run_starts[] = {0, 700};
+    struct aq_encode_options options = {
+        .profile = profile, .run_starts = run_starts, .run_count = vector->row_count > 700 ? 2 : 0};
+    aq_vector_init(&back, vector->type);
+    enum aq_status status = aq_column_encode_with(vector, 0, vector->row_count, &options, &out);
+    assert(status == AQ_OK);
+    status =
+        aq_column_decode(aq_bytes_view(&out), vector->type, vector->row_count, &arena, &back, NULL);
+    assert(status == AQ_OK);
+    check_same(vector, &back);
+    aq_vector_deinit(&back);
+    aq_arena_deinit(&arena);
+    aq_bytes_deinit(&out);
+}
+
+/* A value from the next bytes; every 16th or so is null. */
+static enum aq_status append_value(struct aq_reader *reader, struct aq_vector *vector)
+{
+    uint8_t head = aq_reader_u8(reader);
+    if (head % 16 == 7)
+        return aq_vector_append_null(vector);
+    if (aq_type_physical(vector->type) == AQ_PHYSICAL_SLICE)
+        return aq_vector_append_slice(vector, aq_reader_bytes(reader, head % 8));
+    if (aq_type_physical(vector->type) == AQ_PHYSICAL_DOUBLE && head % 2 == 0)
+        return aq_vector_append_double(vector, (double)aq_reader_u16(reader) / 100);
+    uint64_t word = head < 128 ? aq_reader_u8(reader) : aq_reader_u64(reader);
+    if (vector->type == AQ_TYPE_BOOLEAN)
+        word &= 1;
+    if (vector->type == AQ_TYPE_INTEGER)
+        word &= INT32_MAX;
+    return aq_vector_append_int(vector, (int64_t)word);
+}
+
+static void fuzz_values(struct aq_slice bytes, size_t count, struct aq_vector *vector)
+{
+    struct aq_reader reader = aq_reader_make(bytes);
+    while (vector->row_count < count && aq_reader_left(&reader) > 0) {
+        enum aq_status status = append_value(&reader, vector);
+        assert(status == AQ_OK);
+    }
+    check_survives(vector, AQ_PROFILE_FRAME);
+    check_survives(vector, AQ_PROFILE_ARCHIVE);
+}
+
+static void fuzz_coded(struct aq_slice bytes, size_t count, struct aq_vector *vector)
+{
+    struct aq_arena arena = {0};
+    char text[128];
+    enum aq_status status = aq_column_decode(bytes, vector->type, count, &arena, vector, NULL);
+    enum aq_status described = aq_column_describe(bytes, text, sizeof text, NULL);
+    assert(status != AQ_OK || described == AQ_OK);
+    if (status == AQ_OK)
+        check_survives(vector, AQ_PROFILE_FRAME);
+    aq_arena_deinit(&arena);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+    if (size < HEAD_BYTES)
+        return 0;
+    struct aq_vector vector;
+    struct aq_slice rest = aq_slice_make(data + HEAD_BYTES, size - HEAD_BYTES);
+    size_t count = aq_load_u16(data + 1);
+    aq_vector_init(&vector, types[(data[0] & ~AS_VALUES) % (sizeof types / sizeof types[0])]);
+    if ((data[0] & AS_VALUES) != 0)
+        fuzz_values(rest, count, &vector);
+    else
+        fuzz_coded(rest, count, &vector);
+    aq_vector_deinit(&vector);
+    return 0;
+}
