@@ -1,0 +1,156 @@
+/* Making one archive file: temporary name, bytes, fsync, reopen and verify, real name.
+ *
+ * Bytes go out as the archive writer gives them. Finishing syncs the file, opens it anew and reads all
+ * of it back (archive_verify.c); only what was read is believed. Publishing renames without replacing:
+ * a name that is taken belongs to a killed compaction whose commit may not be known to have failed, so
+ * it is left to gc and the next number is tried.
+ *
+ * Failures: a temporary file is removed, a published one never: its commit may have succeeded after
+ * all, and only gc knows from the catalog. */
+#include "compaction/archive_output.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+static enum aq_status write_all(void *context, const void *data, size_t size, struct aq_error *err)
+{
+    const struct aq_archive_output *output = context;
+    const uint8_t *at = data;
+    while (size > 0) {
+        ssize_t written = write(output->fd, at, size);
+        if (written < 0 && errno == EINTR)
+            continue;
+        if (written < 0)
+            return aq_error_set_errno(err, errno, output->name, "cannot write an archive");
+        at += written;
+        size -= (size_t)written;
+    }
+    return AQ_OK;
+}
+
+enum aq_status aq_archive_output_open(struct aq_store *store, const struct aq_schema *schema,
+                                      const struct aq_executor *executor, size_t index,
+                                      struct aq_archive_output *output, struct aq_error *err)
+{
+    const struct aq_catalog *catalog;
+    AQ_TRY(aq_store_catalog(store, false, &catalog, err));
+    struct aq_store_id store_id = catalog->store_id;
+    aq_catalog_release(catalog);
+    *output = (struct aq_archive_output){.store = store, .schema = schema, .fd = -1};
+    output->entry.dataset_id = schema->dataset_id;
+    output->entry.schema_version = schema->version;
+    snprintf(output->name, sizeof output->name, "archives/compact-%06zu.tmp", index);
+    output->fd = aq_io_openat_beneath(aq_store_home_fd(store), output->name,
+                                      O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
+    if (output->fd < 0)
+        return aq_error_set_errno(err, errno, output->name, "cannot create an archive");
+    struct aq_archive_options options = {
+        .store_id = store_id,
+        .schema = schema,
+        .executor = executor,
+        .sink = write_all,
+        .sink_context = output,
+    };
+    return aq_archive_writer_create(&options, &output->writer, err);
+}
+
+static void widen_time(struct aq_file_entry *entry, const struct aq_vector *time)
+{
+    for (size_t row = 0; row < time->row_count; row++) {
+        int64_t value = time->ints[row];
+        if (!entry->has_time || value < entry->min_time_us)
+            entry->min_time_us = value;
+        if (!entry->has_time || value > entry->max_time_us)
+            entry->max_time_us = value;
+        entry->has_time = true;
+    }
+}
+
+enum aq_status aq_archive_output_tile(struct aq_archive_output *output, const struct aq_batch *rows,
+                                      struct aq_error *err)
+{
+    AQ_TRY(aq_archive_writer_tile(output->writer, rows, err));
+    output->entry.row_count += rows->row_count;
+    if (output->schema->time_column != AQ_COLUMN_NONE)
+        widen_time(&output->entry, &rows->columns[output->schema->time_column]);
+    return AQ_OK;
+}
+
+bool aq_archive_output_full(const struct aq_archive_output *output, uint64_t target_size_bytes)
+{
+    return aq_archive_writer_full(output->writer) ||
+           aq_archive_writer_size(output->writer) >= target_size_bytes;
+}
+
+/* Open the file by its name again, so that what is verified is what readers will find. */
+static enum aq_status verify(struct aq_archive_output *output, struct aq_error *err)
+{
+    struct aq_content_hash content;
+    int fd = aq_io_openat_beneath(aq_store_home_fd(output->store), output->name,
+                                  O_RDONLY | O_CLOEXEC, 0);
+    if (fd < 0)
+        return aq_error_set_errno(err, errno, output->name, "cannot reopen a new archive");
+    enum aq_status status =
+        aq_archive_read_back(fd, output->name, output->size_bytes, output->schema,
+                             aq_bytes_view(&output->root), &content, err);
+    if (status == AQ_OK && (!aq_content_hash_equal(&content, &output->content) ||
+                            content.row_count != output->entry.row_count))
+        status = aq_error_set_at(err, AQ_CORRUPT, output->name, -1,
+                                 "a new archive does not read back as the rows that were written; "
+                                 "nothing was changed");
+    close(fd);
+    return status;
+}
+
+enum aq_status aq_archive_output_finish(struct aq_archive_output *output, struct aq_error *err)
+{
+    AQ_TRY(aq_archive_writer_finish(output->writer, &output->root, &output->content, err));
+    output->size_bytes = aq_archive_writer_size(output->writer);
+    aq_archive_writer_destroy(output->writer);
+    output->writer = NULL;
+    if (fsync(output->fd) != 0)
+        return aq_error_set_errno(err, errno, output->name, "cannot make an archive durable");
+    if (close(output->fd) != 0) {
+        output->fd = -1;
+        return aq_error_set_errno(err, errno, output->name, "cannot close an archive");
+    }
+    output->fd = -1;
+    return verify(output, err);
+}
+
+enum aq_status aq_archive_output_publish(struct aq_archive_output *output, uint64_t *next_file_id,
+                                         struct aq_error *err)
+{
+    int home = aq_store_home_fd(output->store);
+    if (output->file_id != 0 && output->file_id >= *next_file_id) {
+        *next_file_id = output->file_id + 1;
+        return AQ_OK;
+    }
+    char name[sizeof output->name];
+    for (uint64_t file_id = *next_file_id;; file_id++) {
+        aq_catalog_file_name(AQ_FILE_ARCHIVE, file_id, name, sizeof name);
+        if (renameat2(home, output->name, home, name, RENAME_NOREPLACE) == 0) {
+            output->file_id = file_id;
+            *next_file_id = file_id + 1;
+            snprintf(output->name, sizeof output->name, "%s", name);
+            return AQ_OK;
+        }
+        if (errno != EEXIST)
+            return aq_error_set_errno(err, errno, output->name, "cannot rename an archive to %s",
+                                      name);
+    }
+}
+
+void aq_archive_output_deinit(struct aq_archive_output *output)
+{
+    aq_archive_writer_destroy(output->writer);
+    if (output->fd >= 0)
+        close(output->fd);
+    if (output->file_id == 0 && output->store != NULL)
+        unlinkat(aq_store_home_fd(output->store), output->name, 0);
+    aq_bytes_deinit(&output->root);
+    *output = (struct aq_archive_output){.fd = -1};
+}

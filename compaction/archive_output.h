@@ -1,0 +1,52 @@
+/* One archive file being made: written under a temporary name, verified, then given its real one. */
+#ifndef AQ_COMPACTION_ARCHIVE_OUTPUT_H
+#define AQ_COMPACTION_ARCHIVE_OUTPUT_H
+
+#include "engine/store/store.h"
+
+/** Zero-initialised by open; everything is read-only to callers. */
+struct aq_archive_output {
+    struct aq_store *store;
+    const struct aq_schema *schema; /* borrowed */
+    struct aq_archive_writer *writer;
+    int fd;               /* -1 when closed */
+    char name[64];        /* relative to the home: the temporary name, then the real one */
+    uint64_t file_id;     /* 0 until published */
+    uint64_t size_bytes;  /* of the finished file */
+    struct aq_bytes root; /* copy for the catalog */
+    struct aq_content_hash content;
+    struct aq_file_entry entry;
+};
+
+/** Begin a file. `index` tells apart the files of one compaction; a file left behind under the same
+ * temporary name is overwritten (the caller holds the lock "compact"). */
+enum aq_status aq_archive_output_open(struct aq_store *store, const struct aq_schema *schema,
+                                      const struct aq_executor *executor, size_t index,
+                                      struct aq_archive_output *output,
+                                      struct aq_error *err) AQ_RESULT;
+/** Append a tile of the schema's declared columns, sorted. */
+enum aq_status aq_archive_output_tile(struct aq_archive_output *output, const struct aq_batch *rows,
+                                      struct aq_error *err) AQ_RESULT;
+/** Whether the next tile belongs into another file. */
+bool aq_archive_output_full(const struct aq_archive_output *output, uint64_t target_size_bytes);
+/** Finish, fsync, then open again, read every byte and compare the rows' hash. */
+enum aq_status aq_archive_output_finish(struct aq_archive_output *output,
+                                        struct aq_error *err) AQ_RESULT;
+
+/**
+ * Give the file the name of the first id >= *next_file_id that no file has (a killed compaction may
+ * have left one), unless it has such a name already, and move *next_file_id past it. The directory is
+ * not synced yet.
+ */
+enum aq_status aq_archive_output_publish(struct aq_archive_output *output, uint64_t *next_file_id,
+                                         struct aq_error *err) AQ_RESULT;
+/** Release; a file that was never published is removed. */
+void aq_archive_output_deinit(struct aq_archive_output *output);
+
+/** Read a whole archive back: every checksum, every row. `content` is the hash of its rows. */
+enum aq_status aq_archive_read_back(int fd, const char *path, uint64_t size_bytes,
+                                    const struct aq_schema *schema, struct aq_slice root,
+                                    struct aq_content_hash *content,
+                                    struct aq_error *err) AQ_RESULT;
+
+#endif

@@ -1,0 +1,40 @@
+/* What a compaction reads: a pure function from a catalog to a plan. */
+#ifndef AQ_COMPACTION_COMPACT_PLAN_H
+#define AQ_COMPACTION_COMPACT_PLAN_H
+
+#include "compaction/compact.h"
+
+/** A dataset that inputs have rows of. */
+struct aq_compact_dataset {
+    const struct aq_schema *schema; /* in force; borrowed from the catalog */
+    uint64_t row_count;             /* in all inputs */
+};
+
+struct aq_compact_plan {
+    size_t input_count;                    /* 0: nothing to do */
+    const struct aq_catalog_file **inputs; /* by file id; borrowed from the catalog */
+    size_t dataset_count;
+    struct aq_compact_dataset *datasets; /* by dataset id */
+    uint64_t segment_count;
+    uint64_t archive_count;
+    uint64_t row_count;
+    uint64_t input_bytes;
+};
+
+/**
+ * Inputs are every closed segment, whole; and a dataset's archives below half of the target size, when
+ * the dataset has new rows or two such archives (and is named in options->datasets, if that is given).
+ *
+ * @param plan  Its arrays live in `arena`.
+ * @return AQ_OK; AQ_NOT_FOUND when options->datasets names none; AQ_CORRUPT when a file names a dataset
+ *         that the catalog does not have; AQ_NO_MEMORY.
+ */
+enum aq_status aq_compact_plan_make(const struct aq_catalog *catalog,
+                                    const struct aq_compact_options *options,
+                                    struct aq_arena *arena, struct aq_compact_plan *plan,
+                                    struct aq_error *err) AQ_RESULT;
+
+/** Whether the plan reads this file. */
+bool aq_compact_plan_reads(const struct aq_compact_plan *plan, uint64_t file_id);
+
+#endif

@@ -1,0 +1,178 @@
+/* A compaction from end to end.
+ *
+ * Take the lock "compact", close what dead writers left open, take a snapshot, plan; merge each
+ * dataset's rows into archives that are durable and verified under temporary names; then one edit says
+ * that the archives are the store and the inputs are not. The names are given inside the commit, from
+ * the catalog it is built against, so that a lost race only renames.
+ *
+ * Killed before the edit: orphans, for gc. After it: done. Two at once: the lock; if that fails them
+ * (another machine), the second edit finds an input gone and gives up. The inputs' files stay for gc. */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "compaction/compact_job.h"
+
+#define TARGET_SIZE_DEFAULT ((uint64_t)128 << 20)
+#define MEMORY_DEFAULT ((uint64_t)1 << 30)
+
+enum aq_status aq_compact_check_stop(const struct aq_compact_job *job, struct aq_error *err)
+{
+    if (job->options->stop == NULL || !*job->options->stop)
+        return AQ_OK;
+    return aq_error_set(err, AQ_INTERRUPTED, "compaction stopped; nothing was changed");
+}
+
+void aq_compact_report_progress(const struct aq_compact_job *job, const char *dataset,
+                                const char *phase, uint64_t rows_done, uint64_t rows_total)
+{
+    if (job->options->progress == NULL)
+        return;
+    struct aq_compact_progress progress = {
+        .dataset = dataset, .phase = phase, .rows_done = rows_done, .rows_total = rows_total};
+    job->options->progress(job->options->context, &progress);
+}
+
+/* Every input must still be what was read. */
+static enum aq_status check_inputs(const struct aq_compact_job *job,
+                                   const struct aq_catalog *catalog, struct aq_error *err)
+{
+    for (size_t i = 0; i < job->plan.input_count; i++) {
+        const struct aq_catalog_file *input = job->plan.inputs[i];
+        const struct aq_catalog_file *now = aq_catalog_file(catalog, input->file_id);
+        if (now == NULL || now->kind != input->kind || now->state != input->state ||
+            now->size_bytes != input->size_bytes)
+            return aq_error_set(err, AQ_CONFLICT,
+                                "another job has replaced file %llu meanwhile; nothing was "
+                                "changed, compact again",
+                                (unsigned long long)input->file_id);
+    }
+    return AQ_OK;
+}
+
+static enum aq_status sync_directory(const struct aq_compact_job *job, struct aq_error *err)
+{
+    int fd = aq_io_openat_beneath(aq_store_home_fd(job->store), "archives",
+                                  O_RDONLY | O_DIRECTORY | O_CLOEXEC, 0);
+    if (fd < 0)
+        return aq_error_set_errno(err, errno, "archives", "cannot open the folder");
+    enum aq_status status = AQ_OK;
+    if (fsync(fd) != 0)
+        status = aq_error_set_errno(err, errno, "archives", "cannot make new names durable");
+    close(fd);
+    return status;
+}
+
+static enum aq_status add_archive(const struct aq_archive_output *output, struct aq_edit *edit)
+{
+    struct aq_record record = {
+        .kind = AQ_RECORD_ARCHIVE,
+        .archive =
+            {
+                .file_id = output->file_id,
+                .size_bytes = output->size_bytes,
+                .content = output->content,
+                .entry = output->entry,
+                .root = aq_bytes_view(&output->root),
+            },
+    };
+    return aq_edit_add(edit, &record);
+}
+
+static enum aq_status build_edit(void *context, const struct aq_catalog *catalog,
+                                 struct aq_edit *edit, struct aq_error *err)
+{
+    struct aq_compact_job *job = context;
+    uint64_t next_file_id = catalog->next_file_id;
+    AQ_TRY(check_inputs(job, catalog, err));
+    for (size_t i = 0; i < job->output_count; i++) {
+        AQ_TRY(aq_archive_output_publish(job->outputs[i], &next_file_id, err));
+        AQ_TRY(add_archive(job->outputs[i], edit));
+    }
+    AQ_TRY(sync_directory(job, err));
+    for (size_t i = 0; i < job->plan.input_count; i++) {
+        struct aq_record record = {.kind = AQ_RECORD_REMOVE,
+                                   .remove = {.file_id = job->plan.inputs[i]->file_id}};
+        AQ_TRY(aq_edit_add(edit, &record));
+    }
+    return AQ_OK;
+}
+
+static void fill_report(const struct aq_compact_job *job, struct aq_compact_report *report)
+{
+    report->segment_count = job->plan.segment_count;
+    report->archive_input_count = job->plan.archive_count;
+    report->row_count = job->plan.row_count;
+    report->input_bytes = job->plan.input_bytes;
+    report->archive_output_count = job->output_count;
+    for (size_t i = 0; i < job->output_count; i++)
+        report->output_bytes += job->outputs[i]->size_bytes;
+}
+
+static enum aq_status plan_and_merge(struct aq_compact_job *job, struct aq_compact_report *report,
+                                     struct aq_error *err)
+{
+    struct aq_compact_options options = *job->options;
+    options.target_size_bytes = job->target_size_bytes;
+    AQ_TRY(aq_compact_plan_make(aq_snapshot_catalog(job->snapshot), &options, &job->arena,
+                                &job->plan, err));
+    if (!job->options->dry_run) {
+        for (size_t i = 0; i < job->plan.dataset_count; i++)
+            AQ_TRY(aq_compact_merge(job, &job->plan.datasets[i], err));
+        if (job->plan.input_count > 0)
+            AQ_TRY(aq_store_commit(job->store, build_edit, job, err));
+    }
+    fill_report(job, report);
+    return AQ_OK;
+}
+
+/* Everything under the lock. The snapshot is held until the edit is durable: it keeps gc away from
+ * inputs and from files that have no name in the catalog yet. */
+static enum aq_status run_locked(struct aq_compact_job *job, struct aq_compact_report *report,
+                                 struct aq_error *err)
+{
+    struct aq_recovery_report recovered;
+    if (!job->options->dry_run)
+        AQ_TRY(aq_store_recover(job->store, &recovered, err));
+    AQ_TRY(aq_snapshot_open(job->store, &job->snapshot, err));
+    enum aq_status status = plan_and_merge(job, report, err);
+    for (size_t i = 0; i < job->output_count; i++) {
+        aq_archive_output_deinit(job->outputs[i]);
+        free(job->outputs[i]);
+    }
+    free(job->outputs);
+    aq_arena_deinit(&job->arena);
+    aq_snapshot_close(job->snapshot);
+    return status;
+}
+
+static double seconds_since(const struct timespec *start)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (double)(now.tv_sec - start->tv_sec) + (double)(now.tv_nsec - start->tv_nsec) / 1e9;
+}
+
+enum aq_status aq_compact(struct aq_store *store, const struct aq_compact_options *options,
+                          struct aq_compact_report *report, struct aq_error *err)
+{
+    struct timespec start;
+    clock_gettime(CLOCK_MONOTONIC, &start);
+    *report = (struct aq_compact_report){0};
+    struct aq_compact_job job = {
+        .store = store,
+        .options = options,
+        .target_size_bytes =
+            options->target_size_bytes != 0 ? options->target_size_bytes : TARGET_SIZE_DEFAULT,
+        .memory_bytes = options->memory_bytes != 0 ? options->memory_bytes : MEMORY_DEFAULT,
+    };
+    aq_workers_init(&job.workers, options->thread_count);
+    struct aq_store_lock *lock;
+    AQ_TRY(aq_store_lock(store, "compact", true, &lock, err));
+    enum aq_status status = run_locked(&job, report, err);
+    aq_store_unlock(lock);
+    report->seconds = seconds_since(&start);
+    return status;
+}
