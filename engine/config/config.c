@@ -143,7 +143,7 @@ static enum aq_status parse_settings(struct aq_config_reader *reader, const stru
         AQ_TRY(aq_config_check_http(reader, nodes->http));
     config->tier = nodes->tier;
     config->http = nodes->http;
-    if (config->commit_size_bytes <= config->segment_size_bytes)
+    if (nodes->ingest == NULL || config->commit_size_bytes <= config->segment_size_bytes)
         return AQ_OK;
     return aq_config_fail(
         reader, nodes->ingest->mark,
