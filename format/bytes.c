@@ -139,6 +139,11 @@ void aq_bytes_text(struct aq_bytes *bytes, const char *text)
     aq_bytes_slice(bytes, aq_slice_of(text));
 }
 
+void aq_bytes_chars(struct aq_bytes *bytes, const char *text)
+{
+    aq_bytes_append(bytes, text, strlen(text));
+}
+
 void aq_bytes_patch_u32(struct aq_bytes *bytes, size_t offset, uint32_t value)
 {
     if (bytes->failed)

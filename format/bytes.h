@@ -62,6 +62,8 @@ void aq_bytes_varint_signed(struct aq_bytes *bytes, int64_t value);
 /** Varint length, then the bytes. */
 void aq_bytes_slice(struct aq_bytes *bytes, struct aq_slice slice);
 void aq_bytes_text(struct aq_bytes *bytes, const char *text);
+/** The characters of `text` alone: no length, no terminator. */
+void aq_bytes_chars(struct aq_bytes *bytes, const char *text);
 /** Overwrite at `offset`, which must lie inside `size` (asserted). */
 void aq_bytes_patch_u32(struct aq_bytes *bytes, size_t offset, uint32_t value);
 void aq_bytes_patch_u64(struct aq_bytes *bytes, size_t offset, uint64_t value);
