@@ -70,6 +70,11 @@ $B/libaqstore.a: $(LIBRARY_OBJECTS)
 	@rm -f $@
 	ar rcs $@ $^
 
+# Everything of the program but its main, for unit tests.
+$B/libtools.a: $(filter-out $B/tools/main.o,$(TOOL_OBJECTS))
+	@rm -f $@
+	ar rcs $@ $^
+
 $B/%.o: %.c
 	@mkdir -p $(@D)
 	$(CC) $(CFLAGS) -MMD -MP -c -o $@ $<
@@ -78,7 +83,7 @@ $B/%.o: %.cc
 	@mkdir -p $(@D)
 	$(CXX) $(CXXFLAGS) -MMD -MP -c -o $@ $<
 
-$B/unit/%: $B/tests/unit/%.o $B/libaqstore.a
+$B/unit/%: $B/tests/unit/%.o $B/libtools.a $B/libaqstore.a
 	@mkdir -p $(@D)
 	$(CXX) $(LDFLAGS) -o $@ $^ -lcriterion $(PKG_LIBS)
 

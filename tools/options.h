@@ -1,0 +1,85 @@
+/* The command line: one table of commands and one of options, from which parsing and every --help are
+ * made (shell completions and man pages are to come from the same two). */
+#ifndef AQ_TOOLS_OPTIONS_H
+#define AQ_TOOLS_OPTIONS_H
+
+#include "format/bytes.h"
+
+/* id, name, arguments, how many at most, summary */
+#define AQ_COMMAND_TABLE(X)                                                                       \
+    X(INGEST, "ingest", "[SOURCE...]", SIZE_MAX, "run the sources of the config")                 \
+    X(IMPORT, "import", "FILE|-...", SIZE_MAX, "load files; the same file twice adds nothing")    \
+    X(QUERY, "query", "[\"SQL\"]", 1, "answer SQL from all data, hot and archived")               \
+    X(COMPACT, "compact", "[DATASET...]", SIZE_MAX, "merge sealed segments into archives")        \
+    X(GC, "gc", "", 0, "remove files that the store no longer names")                             \
+    X(INSPECT, "inspect", "[FILE|DATASET]", 1, "show datasets, files, layout, encodings")         \
+    X(VERIFY, "verify", "[FILE]", 1, "check every checksum of the store, or of one file")         \
+    X(EXPORT, "export", "", 0, "write a dataset's rows for other tools")                          \
+    X(REJECTS, "rejects", "list|show|replay", 1, "look at refused messages")                      \
+    X(SOURCES, "sources", "[accept NAME TOPIC]", 3, "show where each feed stands")                \
+    X(CONFIG, "config", "check|show", 1, "validate the config, or print it with its defaults")    \
+    X(TIER, "tier", "", SIZE_MAX, "move archives to S3 (not yet in this version)")                \
+    X(RESTORE, "restore", "", SIZE_MAX, "rebuild a home from a bucket (not yet in this version)") \
+    X(SERVE, "serve", "", SIZE_MAX, "HTTP for dashboards (not yet in this version)")              \
+    X(COMPLETION, "completion", "bash|zsh|fish", SIZE_MAX,                                        \
+      "shell completion (not yet in this version)")
+
+enum aq_command {
+#define AQ_COMMAND_ENUM(id, name, arguments, arguments_max, summary) AQ_COMMAND_##id,
+    AQ_COMMAND_TABLE(AQ_COMMAND_ENUM)
+#undef AQ_COMMAND_ENUM
+        AQ_COMMAND_NONE, /* also their number */
+};
+
+/** What the user asked for. All text is borrowed from argv; NULL where an option was not given. */
+struct aq_options {
+    enum aq_command command;
+    size_t argument_count; /* what is neither command nor option, in order */
+    const char **arguments;
+
+    const char *config;
+    const char *store;
+    const char *log_format; /* "text" or "json" */
+    const char *io;         /* "auto", "uring" or "posix" */
+    bool quiet;
+    bool verbose;
+    bool json;
+    bool help;
+    bool version;
+
+    const char *dataset;
+    const char *format;
+    const char *file;   /* query -f */
+    const char *output; /* query -o */
+    const char *timezone;
+    const char *where;
+    const char *to;
+    const char *limit;
+    const char *before;
+    const char *span;
+    bool once;
+    bool plot;
+    bool dry_run;
+    bool deep;
+    bool replace;
+    bool tier;
+    bool repair_plan;
+};
+
+/**
+ * Read argv[1..argc-1]. Options may stand before or after the command's arguments; "--" ends them,
+ * "-" is an argument. A fault is AQ_INVALID with the nearest valid word; an option of a later version
+ * is AQ_UNSUPPORTED. With --help or --version among them nothing else is required.
+ * @param options  Overwritten; release with aq_options_deinit, also after a failure.
+ */
+enum aq_status aq_options_parse(int argc, const char *const *argv, struct aq_options *options,
+                                struct aq_error *err) AQ_RESULT;
+void aq_options_deinit(struct aq_options *options);
+
+/** "query"; "" for AQ_COMMAND_NONE. */
+const char *aq_command_name(enum aq_command command);
+
+/** Append the help of `command`, or of the program for AQ_COMMAND_NONE. */
+void aq_options_help(enum aq_command command, struct aq_bytes *out);
+
+#endif

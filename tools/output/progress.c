@@ -1,0 +1,86 @@
+/* The progress line: drawn over itself with a carriage return, never longer than the terminal. */
+#include "tools/output/progress.h"
+
+#include <stdio.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <unistd.h>
+
+#include "tools/output/human.h"
+#include "tools/output/utf8.h"
+
+#define BAR_COLUMNS 20
+#define INTERVAL_SECONDS 0.1
+
+void aq_progress_begin(struct aq_progress *progress, bool quiet)
+{
+    *progress = (struct aq_progress){.shown = !quiet && isatty(STDERR_FILENO) == 1,
+                                     .begin = aq_clock_seconds()};
+}
+
+static void format_bar(double share, char *out, size_t out_size)
+{
+    char bar[BAR_COLUMNS + 1];
+    int full = (int)(share * BAR_COLUMNS);
+    for (int i = 0; i < BAR_COLUMNS; i++)
+        bar[i] = i < full ? '=' : i == full ? '>' : ' ';
+    bar[BAR_COLUMNS] = '\0';
+    snprintf(out, out_size, "  [%s] %3.0f%%", bar, share * 100);
+}
+
+static unsigned terminal_columns(void)
+{
+    struct winsize size = {0};
+    return ioctl(STDERR_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col > 0 ? size.ws_col : 80;
+}
+
+/* A name's last part, made harmless, cut to what a line may give it. */
+static void format_name(const char *what, char *out, size_t out_size)
+{
+    struct aq_bytes shown = {0};
+    const char *slash = strrchr(what, '/');
+    aq_utf8_display(aq_slice_of(slash != NULL ? slash + 1 : what), &shown);
+    snprintf(out, out_size, "%.*s", (int)(shown.size < 30 ? shown.size : 30),
+             shown.data != NULL ? (const char *)shown.data : "");
+    aq_bytes_deinit(&shown);
+}
+
+void aq_progress_update(struct aq_progress *progress, const char *what, uint64_t done,
+                        uint64_t total, uint64_t row_count)
+{
+    double now = aq_clock_seconds();
+    if (!progress->shown || now - progress->drawn_at < INTERVAL_SECONDS)
+        return;
+    double elapsed = now - progress->begin;
+    double share = total > 0 ? (double)(done < total ? done : total) / (double)total : 0;
+    char name[128], bar[64] = "", rate[AQ_HUMAN_BYTES_MAX], left[64] = "", text[320];
+    format_name(what, name, sizeof(name));
+    if (total > 0)
+        format_bar(share, bar, sizeof(bar));
+    if (share > 0.02 && elapsed > 1) {
+        char seconds[AQ_HUMAN_BYTES_MAX];
+        double remaining = elapsed * (1 - share) / share;
+        snprintf(left, sizeof(left), "  %s left",
+                 aq_human_seconds(remaining < 10 ? 10 : remaining, seconds));
+        if (remaining < 10)
+            snprintf(left, sizeof(left), "  %.0f s left", remaining);
+    }
+    int size = snprintf(text, sizeof(text), "%s%s  %s rows/s%s", name, bar,
+                        aq_human_rate(elapsed > 0 ? (double)row_count / elapsed : 0, rate), left);
+    unsigned columns = terminal_columns();
+    if (size >= (int)columns)
+        size = (int)columns - 1;
+    fprintf(stderr, "\r\033[K%.*s", size, text);
+    fflush(stderr);
+    progress->drawn = true;
+    progress->drawn_at = now;
+}
+
+void aq_progress_clear(struct aq_progress *progress)
+{
+    if (!progress->drawn)
+        return;
+    fputs("\r\033[K", stderr);
+    fflush(stderr);
+    progress->drawn = false;
+}
