@@ -1,0 +1,50 @@
+/* config check: is the config right? config show: what it comes to, defaults filled in. */
+#include <string.h>
+
+#include "tools/commands/commands.h"
+#include "tools/output/json_text.h"
+
+static void check_json(struct aq_program *program, const struct aq_config *config)
+{
+    struct aq_bytes out = {0};
+    aq_json_open(&out, '{');
+    aq_json_member_bool(&out, "ok", true);
+    aq_json_member_text(&out, "config", config->path);
+    aq_json_member_text(&out, "store", config->store);
+    aq_json_member_count(&out, "datasets", config->dataset_count);
+    aq_json_member_count(&out, "sources", config->source_count);
+    aq_json_member_count(&out, "views", config->view_count);
+    aq_json_close(&out, '}');
+    aq_bytes_u8(&out, '\n');
+    aq_stream_bytes(program->out, &out);
+    aq_bytes_deinit(&out);
+}
+
+enum aq_status aq_command_config(struct aq_program *program, struct aq_error *err)
+{
+    const struct aq_options *options = &program->options;
+    const char *what = options->argument_count > 0 ? options->arguments[0] : "";
+    const struct aq_config *config = NULL;
+    if (strcmp(what, "check") != 0 && strcmp(what, "show") != 0)
+        return aq_error_set(err, AQ_INVALID, "say 'config check' or 'config show'");
+    AQ_TRY(aq_program_config(program, &config, err));
+    if (strcmp(what, "check") == 0) {
+        if (options->json)
+            check_json(program, config);
+        else
+            aq_stream_printf(program->out, "%s: ok: %zu dataset%s, %zu source%s, %zu view%s\n",
+                             config->path, config->dataset_count,
+                             config->dataset_count == 1 ? "" : "s", config->source_count,
+                             config->source_count == 1 ? "" : "s", config->view_count,
+                             config->view_count == 1 ? "" : "s");
+        return AQ_OK;
+    }
+    struct aq_bytes text = {0};
+    enum aq_status status = aq_config_show(config, &text);
+    if (status < 0)
+        status = aq_error_set(err, status, "cannot print the config: %s", aq_status_text(status));
+    else
+        aq_stream_bytes(program->out, &text);
+    aq_bytes_deinit(&text);
+    return status;
+}

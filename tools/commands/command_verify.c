@@ -1,0 +1,195 @@
+/* verify: check the catalog and every file that it names, or one file. Findings are the result, one a line,
+ * on standard output; with any, the exit code is 3.
+ *
+ * Failures: a catalog that cannot be opened is a finding too, then the files that lie in the home are
+ * checked by themselves. */
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "engine/store/snapshot.h"
+#include "tools/commands/commands.h"
+#include "tools/output/human.h"
+#include "tools/output/json_text.h"
+#include "tools/output/progress.h"
+#include "tools/verify/verify.h"
+
+struct run {
+    struct aq_program *program;
+    struct aq_verify verify;
+    struct aq_progress progress;
+};
+
+static void on_progress(void *context, const char *file, uint64_t bytes_done, uint64_t row_count)
+{
+    struct run *run = context;
+    aq_progress_update(&run->progress, file, bytes_done, 0, row_count);
+}
+
+static enum aq_status verify_path(struct run *run, const char *path,
+                                  const struct aq_catalog *catalog,
+                                  const struct aq_catalog_file *entry, struct aq_error *err)
+{
+    struct aq_store_file file;
+    struct aq_error fault = {.offset = -1};
+    enum aq_status status = aq_store_file_open(path, &file, &fault);
+    if (status < 0 && entry == NULL) {
+        *err = fault;
+        return status;
+    }
+    if (status < 0) { /* the catalog names it: its rows are gone */
+        aq_verify_fault(&run->verify, &fault, "the whole file");
+        return AQ_OK;
+    }
+    enum aq_file_kind kind = entry != NULL ? entry->kind : file.kind;
+    status = kind == AQ_FILE_SEGMENT ? aq_verify_segment(&run->verify, &file, catalog, entry, err)
+                                     : aq_verify_archive(&run->verify, &file, catalog, entry, err);
+    aq_store_file_close(&file);
+    return status;
+}
+
+static enum aq_status verify_files(struct run *run, const char *home,
+                                   const struct aq_catalog *catalog, struct aq_error *err)
+{
+    for (size_t i = 0; i < catalog->file_count; i++) {
+        const struct aq_catalog_file *entry = &catalog->files[i];
+        char name[64], *path = NULL;
+        aq_catalog_file_name(entry->kind, entry->file_id, name, sizeof(name));
+        if (asprintf(&path, "%s/%s", home, name) < 0)
+            return aq_error_set(err, AQ_NO_MEMORY, "no memory for a file name");
+        enum aq_status status = verify_path(run, path, catalog, entry, err);
+        free(path);
+        AQ_TRY(status);
+    }
+    return AQ_OK;
+}
+
+/* The snapshot keeps gc from removing files while they are read. */
+static enum aq_status verify_store(struct run *run, struct aq_error *err)
+{
+    const char *home = NULL;
+    struct aq_store *store = NULL;
+    struct aq_snapshot *snapshot = NULL;
+    struct aq_error fault = {.offset = -1};
+    AQ_TRY(aq_program_home(run->program, &home, err));
+    if (access(home, F_OK) != 0)
+        return aq_error_set_at(err, AQ_NOT_FOUND, home, -1, "there is no store");
+    AQ_TRY(aq_verify_catalog(&run->verify, home, err));
+    enum aq_status status = aq_program_store(run->program, AQ_ACCESS_READ, &store, &fault);
+    if (status >= 0)
+        status = aq_snapshot_open(store, &snapshot, &fault);
+    if (status < 0) {
+        if (status != AQ_CORRUPT) {
+            *err = fault;
+            return status;
+        }
+        aq_verify_fault(&run->verify, &fault, "the whole store");
+        return AQ_OK;
+    }
+    status = verify_files(run, home, aq_snapshot_catalog(snapshot), err);
+    aq_snapshot_close(snapshot);
+    return status;
+}
+
+/* A file that the store names is checked against what the store says of it. */
+static enum aq_status verify_file(struct run *run, const char *path, struct aq_error *err)
+{
+    struct aq_store *store = NULL;
+    const struct aq_catalog *catalog = NULL;
+    const struct aq_catalog_file *entry = NULL;
+    if (run->program->options.store != NULL || run->program->options.config != NULL) {
+        AQ_TRY(aq_program_store(run->program, AQ_ACCESS_READ, &store, err));
+        AQ_TRY(aq_store_catalog(store, true, &catalog, err));
+        const char *slash = strrchr(path, '/');
+        uint64_t id = strtoull(slash != NULL ? slash + 1 : path, NULL, 10);
+        entry = aq_catalog_file(catalog, id);
+    }
+    enum aq_status status = verify_path(run, path, catalog, entry, err);
+    if (catalog != NULL)
+        aq_catalog_release(catalog);
+    return status;
+}
+
+static void report_json(struct run *run)
+{
+    const struct aq_verify *verify = &run->verify;
+    struct aq_bytes out = {0};
+    aq_json_open(&out, '{');
+    aq_json_member_bool(&out, "ok", verify->fault_count == 0);
+    aq_json_member_bool(&out, "deep", verify->deep);
+    aq_json_member_count(&out, "edits", verify->edit_count);
+    aq_json_member_count(&out, "files", verify->file_count);
+    aq_json_member_count(&out, "frames", verify->frame_count);
+    aq_json_member_count(&out, "tiles", verify->tile_count);
+    aq_json_member_count(&out, "chunks", verify->chunk_count);
+    aq_json_member_count(&out, "rows", verify->row_count);
+    aq_json_member_count(&out, "bytes", verify->bytes);
+    aq_json_member_count(&out, "fault_count", verify->fault_count);
+    aq_json_name(&out, "faults");
+    aq_json_open(&out, '[');
+    for (const struct aq_fault *fault = verify->faults; fault != NULL; fault = fault->next) {
+        aq_json_name(&out, NULL);
+        aq_json_open(&out, '{');
+        aq_json_member_text(&out, "file", fault->error.path);
+        if (fault->error.offset >= 0)
+            aq_json_member_int(&out, "offset", fault->error.offset);
+        aq_json_member_text(&out, "kind", aq_status_text(fault->error.status));
+        aq_json_member_text(&out, "message", fault->error.message);
+        aq_json_member_text(&out, "affected", fault->affected);
+        aq_json_close(&out, '}');
+    }
+    aq_json_close(&out, ']');
+    aq_json_close(&out, '}');
+    aq_bytes_u8(&out, '\n');
+    aq_stream_bytes(run->program->out, &out);
+    aq_bytes_deinit(&out);
+}
+
+static void report_text(struct run *run)
+{
+    const struct aq_verify *verify = &run->verify;
+    struct aq_stream *stream = run->program->out;
+    char text[AQ_ERROR_PATH_MAX + AQ_ERROR_MESSAGE_MAX + 64];
+    char rows[AQ_HUMAN_BYTES_MAX], size[AQ_HUMAN_BYTES_MAX];
+    for (const struct aq_fault *fault = verify->faults; fault != NULL; fault = fault->next) {
+        aq_error_format(&fault->error, text, sizeof(text));
+        aq_stream_printf(stream, "%s%s%s\n", text, fault->affected[0] != '\0' ? "; affected: " : "",
+                         fault->affected);
+    }
+    if (verify->fault_count > AQ_FAULTS_KEPT_MAX)
+        aq_stream_printf(stream, "... and %" PRIu64 " more\n",
+                         verify->fault_count - AQ_FAULTS_KEPT_MAX);
+    aq_stream_printf(stream,
+                     "%s: %" PRIu64 " edits, %" PRIu64 " files, %" PRIu64 " frames, %" PRIu64
+                     " tiles, %" PRIu64 " chunks; %s rows, %s%s\n",
+                     verify->fault_count == 0 ? "ok" : "DAMAGED", verify->edit_count,
+                     verify->file_count, verify->frame_count, verify->tile_count,
+                     verify->chunk_count, aq_human_count(verify->row_count, rows),
+                     aq_human_size(verify->bytes, size),
+                     verify->deep ? ", every value decoded" : "");
+}
+
+enum aq_status aq_command_verify(struct aq_program *program, struct aq_error *err)
+{
+    const struct aq_options *options = &program->options;
+    struct run run = {.program = program,
+                      .verify = {.deep = options->deep, .stop = &aq_stop, .progress = on_progress}};
+    run.verify.context = &run;
+    aq_progress_begin(&run.progress, options->quiet);
+    enum aq_status status = options->argument_count > 0
+                                ? verify_file(&run, options->arguments[0], err)
+                                : verify_store(&run, err);
+    aq_progress_clear(&run.progress);
+    uint64_t fault_count = run.verify.fault_count;
+    if (status >= 0 && options->json)
+        report_json(&run);
+    else if (status >= 0 || fault_count > 0)
+        report_text(&run);
+    aq_verify_deinit(&run.verify);
+    if (status >= 0 && fault_count > 0)
+        return aq_error_set(err, AQ_CORRUPT, "%" PRIu64 " fault%s found", fault_count,
+                            fault_count == 1 ? "" : "s");
+    return status;
+}

@@ -1,0 +1,20 @@
+/* One function a command. Each does its work, prints its result on program->out, and returns AQ_OK or what
+ * failed with `err` filled; main prints that and turns it into the exit code. */
+#ifndef AQ_TOOLS_COMMANDS_COMMANDS_H
+#define AQ_TOOLS_COMMANDS_COMMANDS_H
+
+#include "tools/program.h"
+
+enum aq_status aq_command_ingest(struct aq_program *program, struct aq_error *err) AQ_RESULT;
+enum aq_status aq_command_import(struct aq_program *program, struct aq_error *err) AQ_RESULT;
+enum aq_status aq_command_query(struct aq_program *program, struct aq_error *err) AQ_RESULT;
+enum aq_status aq_command_compact(struct aq_program *program, struct aq_error *err) AQ_RESULT;
+enum aq_status aq_command_gc(struct aq_program *program, struct aq_error *err) AQ_RESULT;
+enum aq_status aq_command_inspect(struct aq_program *program, struct aq_error *err) AQ_RESULT;
+enum aq_status aq_command_verify(struct aq_program *program, struct aq_error *err) AQ_RESULT;
+enum aq_status aq_command_export(struct aq_program *program, struct aq_error *err) AQ_RESULT;
+enum aq_status aq_command_rejects(struct aq_program *program, struct aq_error *err) AQ_RESULT;
+enum aq_status aq_command_sources(struct aq_program *program, struct aq_error *err) AQ_RESULT;
+enum aq_status aq_command_config(struct aq_program *program, struct aq_error *err) AQ_RESULT;
+
+#endif

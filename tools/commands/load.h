@@ -1,0 +1,28 @@
+/* Loading files into a dataset, for `import` and `ingest`. */
+#ifndef AQ_TOOLS_COMMANDS_LOAD_H
+#define AQ_TOOLS_COMMANDS_LOAD_H
+
+#include "engine/ingest/ingest.h"
+#include "tools/program.h"
+
+/** File names, owned. */
+struct aq_paths {
+    size_t count;
+    size_t capacity;
+    const char **names;
+};
+void aq_paths_deinit(struct aq_paths *paths);
+/** Add what `pattern` matches, in name order; a plain name or "-" as it is. AQ_NOT_FOUND when a pattern
+ * matches nothing. */
+enum aq_status aq_paths_add(struct aq_paths *paths, const char *pattern,
+                            struct aq_error *err) AQ_RESULT;
+
+/** Load `paths` with a progress bar, add to `total`, and print what came in, also after a failure. */
+enum aq_status aq_load(struct aq_program *program, const struct aq_dataset_config *dataset,
+                       const char *source, enum aq_source_format format,
+                       const struct aq_paths *paths, struct aq_error *err) AQ_RESULT;
+
+/** Record the config's views in the store. */
+enum aq_status aq_load_views(struct aq_program *program, struct aq_error *err) AQ_RESULT;
+
+#endif

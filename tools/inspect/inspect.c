@@ -1,0 +1,40 @@
+/* Facts and tables, as text or as JSON. */
+#include "tools/inspect/inspect.h"
+
+#include "tools/output/human.h"
+#include "tools/output/json_text.h"
+
+void aq_inspect_text(struct aq_inspect *inspect, const char *name, const char *value)
+{
+    if (inspect->json)
+        aq_json_member_text(&inspect->object, name, value);
+    else
+        aq_stream_printf(inspect->stream, "%s: %s\n", name, value);
+}
+
+void aq_inspect_count(struct aq_inspect *inspect, const char *name, uint64_t value)
+{
+    char text[AQ_HUMAN_BYTES_MAX];
+    if (inspect->json)
+        aq_json_member_count(&inspect->object, name, value);
+    else
+        aq_stream_printf(inspect->stream, "%s: %s\n", name, aq_human_count(value, text));
+}
+
+void aq_inspect_size(struct aq_inspect *inspect, const char *name, uint64_t size_bytes)
+{
+    char text[AQ_HUMAN_BYTES_MAX];
+    if (inspect->json)
+        aq_json_member_count(&inspect->object, name, size_bytes);
+    else
+        aq_stream_printf(inspect->stream, "%s: %s\n", name, aq_human_size(size_bytes, text));
+}
+
+enum aq_status aq_inspect_rows(struct aq_inspect *inspect, const char *name, struct aq_rows *rows,
+                               struct aq_error *err)
+{
+    if (inspect->json)
+        return aq_rows_json(rows, name, &inspect->object, err);
+    aq_stream_printf(inspect->stream, "\n%s:\n", name);
+    return aq_rows_print(rows, inspect->stream, err);
+}

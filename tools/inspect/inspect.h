@@ -1,0 +1,35 @@
+/* What `inspect` shows: of a whole store, a dataset, a segment, an archive. Each prints tables, or one
+ * JSON object. */
+#ifndef AQ_TOOLS_INSPECT_INSPECT_H
+#define AQ_TOOLS_INSPECT_INSPECT_H
+
+#include "engine/store/snapshot.h"
+#include "tools/layout/store_file.h"
+#include "tools/output/rows.h"
+
+/** Where it goes. Text: tables under headings. JSON: members of one object. */
+struct aq_inspect {
+    struct aq_stream *stream;
+    bool json;
+    struct aq_bytes object; /* JSON under construction */
+};
+
+/** A fact: "name: value". */
+void aq_inspect_text(struct aq_inspect *inspect, const char *name, const char *value);
+void aq_inspect_count(struct aq_inspect *inspect, const char *name, uint64_t value);
+void aq_inspect_size(struct aq_inspect *inspect, const char *name, uint64_t size_bytes);
+/** A table under its name. */
+enum aq_status aq_inspect_rows(struct aq_inspect *inspect, const char *name, struct aq_rows *rows,
+                               struct aq_error *err) AQ_RESULT;
+
+enum aq_status aq_inspect_store(struct aq_inspect *inspect, struct aq_store *store,
+                                struct aq_snapshot *snapshot, struct aq_error *err) AQ_RESULT;
+enum aq_status aq_inspect_dataset(struct aq_inspect *inspect, struct aq_store *store,
+                                  struct aq_snapshot *snapshot, const struct aq_schema *schema,
+                                  struct aq_error *err) AQ_RESULT;
+enum aq_status aq_inspect_segment(struct aq_inspect *inspect, const struct aq_store_file *file,
+                                  struct aq_error *err) AQ_RESULT;
+enum aq_status aq_inspect_archive(struct aq_inspect *inspect, const struct aq_store_file *file,
+                                  struct aq_error *err) AQ_RESULT;
+
+#endif

@@ -1,0 +1,170 @@
+/* A dataset: its declaration, its bytes by column (from its archives), and the files that hold it. */
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "tools/inspect/inspect.h"
+
+static const struct aq_result_column column_columns[] = {
+    {"column", AQ_TYPE_TEXT},
+    {"type", AQ_TYPE_TEXT},
+    {"role", AQ_TYPE_TEXT},
+    {"archived_bytes", AQ_TYPE_BIGINT},
+    {"bytes_per_row", AQ_TYPE_DOUBLE},
+    {"nulls", AQ_TYPE_BIGINT},
+};
+
+static const struct aq_result_column file_columns[] = {
+    {"file", AQ_TYPE_TEXT},          {"parts", AQ_TYPE_BIGINT}, {"partitions", AQ_TYPE_BIGINT},
+    {"rows", AQ_TYPE_BIGINT},        {"bytes", AQ_TYPE_BIGINT}, {"oldest", AQ_TYPE_TIMESTAMPTZ},
+    {"newest", AQ_TYPE_TIMESTAMPTZ},
+};
+
+struct column_sums {
+    uint64_t bytes;
+    uint64_t nulls;
+};
+
+static enum aq_status add_archive(const struct aq_store_file *file, const struct aq_schema *schema,
+                                  struct column_sums *sums, uint64_t *row_count,
+                                  struct aq_error *err)
+{
+    struct aq_archive_view view = {0};
+    struct aq_bytes bytes = {0};
+    struct aq_arena arena = {0};
+    enum aq_status status = aq_archive_file_root(file, &view, err);
+    if (status >= 0)
+        *row_count += view.root.row_count;
+    for (size_t tile = 0; status >= 0 && tile < view.root.tile_count; tile++) {
+        struct aq_tile_directory directory;
+        status = aq_archive_file_directory(file, &view, tile, &bytes, &arena, &directory, err);
+        for (size_t i = 0; status >= 0 && i < directory.chunk_count; i++) {
+            const struct aq_column *column = aq_column_by_id(schema, directory.chunks[i].column_id);
+            if (column == NULL)
+                continue;
+            sums[column - schema->columns].bytes += directory.chunks[i].size_bytes;
+            sums[column - schema->columns].nulls += directory.chunks[i].stats.null_count;
+        }
+        aq_arena_reset(&arena);
+    }
+    aq_bytes_deinit(&bytes);
+    aq_arena_deinit(&arena);
+    aq_archive_view_deinit(&view);
+    return status;
+}
+
+static enum aq_status sum_archives(struct aq_store *store, const struct aq_catalog *catalog,
+                                   const struct aq_schema *schema, struct column_sums *sums,
+                                   uint64_t *row_count, struct aq_error *err)
+{
+    for (size_t i = 0; i < catalog->file_count; i++) {
+        const struct aq_catalog_file *entry = &catalog->files[i];
+        struct aq_store_file file;
+        char name[64], path[4096];
+        if (entry->kind != AQ_FILE_ARCHIVE || entry->entry_count == 0 ||
+            entry->entries[0].dataset_id != schema->dataset_id)
+            continue;
+        aq_catalog_file_name(entry->kind, entry->file_id, name, sizeof(name));
+        snprintf(path, sizeof(path), "%s/%s", aq_store_home(store), name);
+        AQ_TRY(aq_store_file_open(path, &file, err));
+        enum aq_status status = add_archive(&file, schema, sums, row_count, err);
+        aq_store_file_close(&file);
+        AQ_TRY(status);
+    }
+    return AQ_OK;
+}
+
+static const char *role_of(const struct aq_schema *schema, uint32_t index)
+{
+    if (index == schema->key_column)
+        return "key";
+    if (index == schema->time_column)
+        return "time";
+    for (size_t i = 0; i < schema->series_count; i++)
+        if (schema->series[i] == index)
+            return "series";
+    if (schema->columns[index].hidden)
+        return "hidden";
+    return schema->columns[index].required ? "required" : "";
+}
+
+static void add_columns(struct aq_rows *rows, const struct aq_schema *schema,
+                        const struct column_sums *sums, uint64_t row_count)
+{
+    for (uint32_t i = 0; i < schema->column_count; i++) {
+        aq_rows_text(rows, schema->columns[i].name);
+        aq_rows_text(rows, aq_type_name(schema->columns[i].type));
+        aq_rows_text(rows, role_of(schema, i));
+        aq_rows_count(rows, sums[i].bytes);
+        if (row_count > 0)
+            aq_rows_real(rows, (double)sums[i].bytes / (double)row_count);
+        else
+            aq_rows_null(rows);
+        aq_rows_count(rows, sums[i].nulls);
+    }
+}
+
+/* Units come file by file: one line for each file. */
+static void add_files(struct aq_rows *rows, const struct aq_unit *units, size_t unit_count)
+{
+    for (size_t first = 0, end; first < unit_count; first = end) {
+        uint64_t row_count = 0, bytes = 0, partition_count = 0;
+        int64_t oldest = INT64_MAX, newest = INT64_MIN;
+        for (end = first; end < unit_count && units[end].file_id == units[first].file_id; end++) {
+            const struct aq_unit *unit = &units[end];
+            row_count += unit->row_count;
+            bytes += unit->size_bytes;
+            partition_count += unit->partition_count;
+            if (unit->has_time && unit->min_time_us < oldest)
+                oldest = unit->min_time_us;
+            if (unit->has_time && unit->max_time_us > newest)
+                newest = unit->max_time_us;
+        }
+        char name[64];
+        aq_catalog_file_name(units[first].kind, units[first].file_id, name, sizeof(name));
+        aq_rows_text(rows, name);
+        aq_rows_count(rows, end - first);
+        if (units[first].kind == AQ_FILE_SEGMENT)
+            aq_rows_count(rows, partition_count);
+        else
+            aq_rows_null(rows);
+        aq_rows_count(rows, row_count);
+        aq_rows_count(rows, bytes);
+        aq_rows_time(rows, oldest <= newest, oldest);
+        aq_rows_time(rows, oldest <= newest, newest);
+    }
+}
+
+enum aq_status aq_inspect_dataset(struct aq_inspect *inspect, struct aq_store *store,
+                                  struct aq_snapshot *snapshot, const struct aq_schema *schema,
+                                  struct aq_error *err)
+{
+    const struct aq_unit *units = NULL;
+    size_t unit_count = 0;
+    uint64_t archived_rows = 0, row_count = 0;
+    struct aq_rows columns, files;
+    AQ_TRY(aq_snapshot_units(snapshot, schema->dataset_id, &units, &unit_count, err));
+    struct column_sums *sums = calloc(schema->column_count + 1, sizeof(*sums));
+    if (sums == NULL)
+        return aq_error_set(err, AQ_NO_MEMORY, "no memory to inspect the dataset");
+    aq_rows_init(&columns, column_columns, sizeof(column_columns) / sizeof(column_columns[0]));
+    aq_rows_init(&files, file_columns, sizeof(file_columns) / sizeof(file_columns[0]));
+    enum aq_status status =
+        sum_archives(store, aq_snapshot_catalog(snapshot), schema, sums, &archived_rows, err);
+    add_columns(&columns, schema, sums, archived_rows);
+    add_files(&files, units, unit_count);
+    for (size_t i = 0; i < unit_count; i++)
+        row_count += units[i].row_count;
+    aq_inspect_text(inspect, "dataset", schema->dataset);
+    aq_inspect_text(inspect, "slot", aq_slot_name(schema->slot));
+    aq_inspect_count(inspect, "version", schema->version);
+    aq_inspect_count(inspect, "rows", row_count);
+    aq_inspect_count(inspect, "archived_rows", archived_rows);
+    if (status >= 0)
+        status = aq_inspect_rows(inspect, "columns", &columns, err);
+    if (status >= 0)
+        status = aq_inspect_rows(inspect, "files", &files, err);
+    aq_rows_deinit(&columns);
+    aq_rows_deinit(&files);
+    free(sums);
+    return status;
+}

@@ -1,0 +1,47 @@
+/* What every command shares: the options, the config and the store they name, messages, stopping. */
+#ifndef AQ_TOOLS_PROGRAM_H
+#define AQ_TOOLS_PROGRAM_H
+
+#include "engine/ingest/config.h"
+#include "engine/store/store.h"
+#include "tools/options.h"
+#include "tools/output/stream.h"
+
+#define AQ_VERSION "0.1.0"
+
+struct aq_program {
+    struct aq_options options;
+    struct aq_stream *out;    /* standard output; main flushes it and reports its failure */
+    struct aq_config *config; /* NULL until aq_program_config; main releases it */
+    struct aq_store *store;   /* NULL until aq_program_store; main closes it */
+};
+
+/** Set by SIGINT and SIGTERM; long work looks at it. aq_stop_signal is the signal, 0 if none. */
+extern volatile bool aq_stop;
+int aq_stop_signal(void);
+/** Catch SIGINT and SIGTERM, ignore SIGPIPE. A second signal ends the process at once, unless
+ * `drains`: then the command ends by itself, soon. @thread The main thread, once. */
+void aq_stop_install(bool drains);
+
+/* Messages, on standard error, one line each: "aqstore: ..." or, with --log-format json, an object. */
+enum aq_level { AQ_LEVEL_ERROR, AQ_LEVEL_NOTICE, AQ_LEVEL_DETAIL };
+/** A notice is left out with --quiet, a detail without --verbose. */
+void aq_program_say(const struct aq_program *program, enum aq_level level, const char *format, ...)
+    AQ_PRINTF(3, 4);
+/** "aqstore: what failed: file or position: why; what to do". @return The exit code. */
+int aq_program_fail(const struct aq_program *program, const struct aq_error *err);
+
+/** The config: --config, else $AQSTORE_CONFIG, else ./aqstore.yaml. Loaded once. AQ_NOT_FOUND with
+ * what to do when there is none. `config` is the program's. */
+enum aq_status aq_program_config(struct aq_program *program, const struct aq_config **config,
+                                 struct aq_error *err) AQ_RESULT;
+/** Home of the store: --store, else the config's. Borrowed from the program. */
+enum aq_status aq_program_home(struct aq_program *program, const char **home,
+                               struct aq_error *err) AQ_RESULT;
+
+enum aq_access { AQ_ACCESS_READ, AQ_ACCESS_WRITE, AQ_ACCESS_CREATE };
+/** Open the store; once. CREATE makes it where there is none. `store` is the program's. */
+enum aq_status aq_program_store(struct aq_program *program, enum aq_access access,
+                                struct aq_store **store, struct aq_error *err) AQ_RESULT;
+
+#endif

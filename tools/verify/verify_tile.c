@@ -1,0 +1,166 @@
+/* One tile, decoded: values fit their declaration, rows are in storage order, runs cover them and hold one
+ * key each, statistics and bounds are what the values give. */
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "format/key_text.h"
+#include "tools/verify/verify.h"
+
+struct tile {
+    struct aq_verify *verify;
+    const struct aq_store_file *file;
+    const struct aq_archive_root *root;
+    const struct aq_tile_entry *entry;
+    const struct aq_tile_directory *directory;
+    struct aq_batch batch;
+    struct aq_arena arena;
+};
+
+static void fault(const struct tile *tile, uint64_t offset, const char *what, const char *column)
+{
+    aq_verify_fault_at(tile->verify, tile->file->path, offset, "%s%s%s", column,
+                       column[0] != '\0' ? ": " : "", what);
+}
+
+static enum aq_status check_stats(struct tile *tile, const struct aq_chunk_entry *chunk,
+                                  const struct aq_vector *vector, const char *column)
+{
+    struct aq_column_stats stats = {0};
+    struct aq_bytes said = {0}, found = {0};
+    AQ_TRY(aq_stats_compute(vector, 0, vector->row_count, &tile->arena, &stats));
+    aq_stats_encode(chunk->type, &chunk->stats, &said);
+    aq_stats_encode(chunk->type, &stats, &found);
+    if (!aq_slice_equal(aq_bytes_view(&said), aq_bytes_view(&found)))
+        fault(tile, tile->entry->directory_offset, "its statistics are not those of its values",
+              column);
+    enum aq_status status = aq_bytes_status(&said) < 0 ? AQ_NO_MEMORY : aq_bytes_status(&found);
+    aq_bytes_deinit(&said);
+    aq_bytes_deinit(&found);
+    return status;
+}
+
+static enum aq_status decode_chunk(struct tile *tile, const struct aq_chunk_entry *chunk,
+                                   struct aq_error *err)
+{
+    const struct aq_schema *schema = &tile->root->schema;
+    const struct aq_column *column = aq_column_by_id(schema, chunk->column_id);
+    struct aq_bytes bytes = {0};
+    if (column == NULL) {
+        fault(tile, chunk->offset, "a chunk of a column that the schema has not", "");
+        return AQ_OK;
+    }
+    struct aq_vector *vector = &tile->batch.columns[column - schema->columns];
+    enum aq_status status =
+        aq_store_file_read(tile->file, chunk->offset, chunk->size_bytes, &bytes, err);
+    if (status >= 0)
+        status =
+            aq_error_locate(err,
+                            aq_chunk_decode(aq_bytes_view(&bytes), chunk, tile->entry->row_count,
+                                            &tile->batch.arena, vector, err),
+                            tile->file->path, (int64_t)chunk->offset);
+    if (status >= 0)
+        status = check_stats(tile, chunk, vector, column->name);
+    aq_bytes_deinit(&bytes);
+    return status;
+}
+
+static enum aq_status decode(struct tile *tile, bool *whole, struct aq_error *err)
+{
+    *whole = tile->directory->chunk_count == tile->root->schema.column_count;
+    AQ_TRY(aq_schema_batch_init(&tile->root->schema, false, &tile->batch));
+    for (size_t i = 0; i < tile->directory->chunk_count; i++)
+        AQ_TRY(decode_chunk(tile, &tile->directory->chunks[i], err));
+    for (size_t i = 0; i < tile->batch.column_count; i++)
+        *whole = *whole && tile->batch.columns[i].row_count == tile->entry->row_count;
+    tile->batch.row_count = tile->entry->row_count;
+    if (!*whole)
+        fault(tile, tile->entry->directory_offset, "the tile lacks columns of its schema", "");
+    return AQ_OK;
+}
+
+static void check_order(const struct tile *tile)
+{
+    for (size_t row = 1; row < tile->batch.row_count; row++) {
+        if (aq_schema_compare_rows(&tile->root->schema, &tile->batch, row - 1, &tile->batch, row) >
+            0) {
+            aq_verify_fault_at(tile->verify, tile->file->path, tile->entry->directory_offset,
+                               "rows %zu and %zu are out of order", row - 1, row);
+            return;
+        }
+    }
+}
+
+static enum aq_status check_run(struct tile *tile, const struct aq_run_entry *run)
+{
+    const struct aq_schema *schema = &tile->root->schema;
+    uint64_t offset = tile->entry->directory_offset;
+    if (schema->key_column != AQ_COLUMN_NONE) {
+        const struct aq_vector *keys = &tile->batch.columns[schema->key_column];
+        size_t last = (size_t)run->row_first + run->row_count - 1;
+        struct aq_slice text;
+        AQ_TRY(aq_key_text(keys, run->row_first, &tile->arena, &text));
+        if (!aq_slice_equal(text, run->key) ||
+            aq_vector_compare_bits(keys, run->row_first, keys, last) != 0)
+            fault(tile, offset, "a run's key is not that of its rows", "");
+    }
+    if (schema->time_column == AQ_COLUMN_NONE)
+        return AQ_OK;
+    const int64_t *times = tile->batch.columns[schema->time_column].ints + run->row_first;
+    int64_t oldest = times[0], newest = times[0];
+    for (uint32_t i = 1; i < run->row_count; i++) {
+        oldest = times[i] < oldest ? times[i] : oldest;
+        newest = times[i] > newest ? times[i] : newest;
+    }
+    if (!run->has_time || oldest != run->min_time_us || newest != run->max_time_us)
+        fault(tile, offset, "a run's times are not those of its rows", "");
+    if (oldest < tile->entry->min_time_us || newest > tile->entry->max_time_us)
+        fault(tile, offset, "a run's times are outside the tile's bounds", "");
+    return AQ_OK;
+}
+
+static enum aq_status check_runs(struct tile *tile)
+{
+    uint32_t next = 0;
+    for (size_t i = 0; i < tile->directory->run_count; i++) {
+        const struct aq_run_entry *run = &tile->directory->runs[i];
+        if (run->row_first != next || run->row_count == 0 ||
+            run->row_count > tile->entry->row_count - next)
+            break;
+        next += run->row_count;
+        AQ_TRY(check_run(tile, run));
+    }
+    if (next != tile->entry->row_count)
+        fault(tile, tile->entry->directory_offset, "runs do not cover the rows in order", "");
+    return AQ_OK;
+}
+
+enum aq_status aq_verify_tile(struct aq_verify *verify, const struct aq_store_file *file,
+                              const struct aq_archive_root *root, size_t tile_index,
+                              const struct aq_tile_directory *directory,
+                              struct aq_content_hash *content, struct aq_error *err)
+{
+    struct tile tile = {.verify = verify,
+                        .file = file,
+                        .root = root,
+                        .entry = &root->tiles[tile_index],
+                        .directory = directory};
+    struct aq_error problem = {.offset = -1};
+    struct aq_content_hash hash = {0};
+    bool whole = false;
+    enum aq_status status = decode(&tile, &whole, &problem);
+    if (status >= 0 && whole) {
+        check_order(&tile);
+        status = check_runs(&tile);
+        if (status >= 0)
+            status = aq_batch_content_hash(&tile.batch, root->schema.column_count, &hash);
+        aq_content_hash_add(content, &hash);
+    }
+    if (status == AQ_NO_MEMORY)
+        *err = problem;
+    else if (status < 0)
+        aq_verify_fault(verify, &problem, "tile %zu: %u rows", tile_index, tile.entry->row_count);
+    aq_batch_deinit(&tile.batch);
+    aq_arena_deinit(&tile.arena);
+    return status == AQ_NO_MEMORY ? status : AQ_OK;
+}
