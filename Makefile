@@ -121,7 +121,7 @@ check: ## fast: format, lint, layers, style and unit tests, kept per file
 check-all: ## the same over the whole tree, nothing kept
 	@.ci/check --all
 
-bench: all ## measure beside DuckDB; BENCH_ROWS sets the size
+bench: all ## measure beside DuckDB on real data
 	@$(VENV)/python bench/run.py
 
 fuzz: ## run each fuzz target for FUZZ_SECONDS
