@@ -303,6 +303,7 @@ Test(frame, golden)
     sample.input.section_count = 1;
     sample.input.range_count = 1;
     sample.input.sequence = 1;
+    sample.input.durable_count = 1;
     sample.input.previous_checksum = UINT64_C(0x0123456789abcdef);
     for (uint8_t i = 0; i < 16; i++)
         sample.input.store_id.bytes[i] = i;

@@ -1,0 +1,207 @@
+/* Removing data files that the head of the catalog does not name.
+ *
+ * The lock "gc" is taken alone: queries and compactions hold it shared for as long as they read, or have
+ * files that no edit names yet. Then the folders are listed, and only then the head is read: a segment
+ * is named by an edit before its file exists, so a listed file that this head does not name was named
+ * once and removed, or belongs to a compaction that died. The catalog's folder is made durable first:
+ * an edit that a power cut could still undo must not cost its inputs.
+ *
+ * Only names of the kinds that aqstore makes are touched; anything else in the home is somebody's.
+ * Failures stop the walk; what was removed needed no longer be there. */
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "compaction/compact.h"
+
+#define NAME_DIGITS 20
+
+/* A file in a folder of the home that one may have to remove. */
+struct candidate {
+    char name[64];    /* relative to the home */
+    uint64_t file_id; /* 0: a temporary one, named by no edit ever */
+    enum aq_file_kind kind;
+    uint64_t size_bytes;
+};
+
+struct candidates {
+    struct candidate *list;
+    size_t count;
+    size_t capacity;
+};
+
+struct folder {
+    const char *name;
+    enum aq_file_kind kind;
+    const char *suffixes[2];
+};
+static const struct folder folders[] = {
+    {"segments", AQ_FILE_SEGMENT, {".seg", ".pub"}},
+    {"archives", AQ_FILE_ARCHIVE, {".aqa", NULL}},
+};
+#define FOLDER_COUNT (sizeof folders / sizeof folders[0])
+
+/* Whether `entry` is a name that aqstore makes in this folder; its file's number, or 0. */
+static bool parse_name(const struct folder *folder, const char *entry, uint64_t *file_id)
+{
+    unsigned number;
+    int end = 0;
+    *file_id = 0;
+    if (folder->kind == AQ_FILE_ARCHIVE && sscanf(entry, "compact-%6u.tmp%n", &number, &end) == 1)
+        return end > 0 && entry[end] == '\0';
+    if (strspn(entry, "0123456789") != NAME_DIGITS)
+        return false;
+    errno = 0;
+    *file_id = strtoull(entry, NULL, 10);
+    for (size_t i = 0; i < 2; i++) {
+        if (folder->suffixes[i] != NULL && strcmp(entry + NAME_DIGITS, folder->suffixes[i]) == 0)
+            return errno == 0 && *file_id != 0;
+    }
+    return false;
+}
+
+static enum aq_status add_candidate(struct candidates *candidates, const struct candidate *found)
+{
+    if (candidates->count == candidates->capacity) {
+        size_t capacity = candidates->capacity == 0 ? 64 : 2 * candidates->capacity;
+        struct candidate *list = realloc(candidates->list, capacity * sizeof *list);
+        if (list == NULL)
+            return AQ_NO_MEMORY;
+        candidates->list = list;
+        candidates->capacity = capacity;
+    }
+    candidates->list[candidates->count++] = *found;
+    return AQ_OK;
+}
+
+static enum aq_status list_entry(const struct folder *folder, DIR *directory, const char *entry,
+                                 struct candidates *candidates, struct aq_error *err)
+{
+    struct candidate found = {.kind = folder->kind};
+    struct stat info;
+    if (!parse_name(folder, entry, &found.file_id))
+        return AQ_OK;
+    snprintf(found.name, sizeof found.name, "%s/%.40s", folder->name, entry);
+    if (fstatat(dirfd(directory), entry, &info, AT_SYMLINK_NOFOLLOW) != 0)
+        return aq_error_set_errno(err, errno, found.name, "cannot look at the file");
+    if (!S_ISREG(info.st_mode))
+        return AQ_OK;
+    found.size_bytes = (uint64_t)info.st_size;
+    if (add_candidate(candidates, &found) != AQ_OK)
+        return aq_error_set(err, AQ_NO_MEMORY, "no memory to list files");
+    return AQ_OK;
+}
+
+static enum aq_status list_folder(int home_fd, const struct folder *folder,
+                                  struct candidates *candidates, struct aq_error *err)
+{
+    int fd = aq_io_openat_beneath(home_fd, folder->name, O_RDONLY | O_DIRECTORY | O_CLOEXEC, 0);
+    DIR *directory = fd < 0 ? NULL : fdopendir(fd);
+    if (directory == NULL) {
+        enum aq_status status =
+            aq_error_set_errno(err, errno, folder->name, "cannot list the folder");
+        if (fd >= 0)
+            close(fd);
+        return status;
+    }
+    enum aq_status status = AQ_OK;
+    while (status == AQ_OK) {
+        errno = 0;
+        struct dirent *entry = readdir(directory);
+        if (entry == NULL)
+            break;
+        status = list_entry(folder, directory, entry->d_name, candidates, err);
+    }
+    if (status == AQ_OK && errno != 0)
+        status = aq_error_set_errno(err, errno, folder->name, "cannot list the folder");
+    closedir(directory);
+    return status;
+}
+
+static int compare_names(const void *a, const void *b)
+{
+    return strcmp(((const struct candidate *)a)->name, ((const struct candidate *)b)->name);
+}
+
+static enum aq_status sync_folder(int home_fd, const char *name, struct aq_error *err)
+{
+    int fd = aq_io_openat_beneath(home_fd, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC, 0);
+    if (fd < 0)
+        return aq_error_set_errno(err, errno, name, "cannot open the folder");
+    enum aq_status status = AQ_OK;
+    if (fsync(fd) != 0)
+        status = aq_error_set_errno(err, errno, name, "cannot make the folder durable");
+    close(fd);
+    return status;
+}
+
+struct collector {
+    int home_fd;
+    bool dry_run;
+    void (*visit)(void *context, const char *name, uint64_t size_bytes);
+    void *context;
+    struct aq_gc_report *report;
+};
+
+static enum aq_status collect(const struct collector *collector, const struct candidate *found,
+                              struct aq_error *err)
+{
+    if (!collector->dry_run && unlinkat(collector->home_fd, found->name, 0) != 0 && errno != ENOENT)
+        return aq_error_set_errno(err, errno, found->name, "cannot remove the file");
+    collector->report->file_count++;
+    collector->report->bytes += found->size_bytes;
+    if (collector->visit != NULL)
+        collector->visit(collector->context, found->name, found->size_bytes);
+    return AQ_OK;
+}
+
+static bool is_named(const struct aq_catalog *catalog, const struct candidate *found)
+{
+    const struct aq_catalog_file *file =
+        found->file_id == 0 ? NULL : aq_catalog_file(catalog, found->file_id);
+    return file != NULL && file->kind == found->kind;
+}
+
+static enum aq_status run_locked(struct aq_store *store, const struct collector *collector,
+                                 struct candidates *candidates, struct aq_error *err)
+{
+    const struct aq_catalog *catalog;
+    for (size_t i = 0; i < FOLDER_COUNT; i++)
+        AQ_TRY(list_folder(collector->home_fd, &folders[i], candidates, err));
+    if (candidates->count > 1)
+        qsort(candidates->list, candidates->count, sizeof *candidates->list, compare_names);
+    AQ_TRY(aq_store_catalog(store, true, &catalog, err));
+    enum aq_status status = sync_folder(collector->home_fd, "catalog", err);
+    for (size_t i = 0; status == AQ_OK && i < candidates->count; i++) {
+        if (!is_named(catalog, &candidates->list[i]))
+            status = collect(collector, &candidates->list[i], err);
+    }
+    aq_catalog_release(catalog);
+    return status;
+}
+
+enum aq_status aq_gc(struct aq_store *store, bool dry_run,
+                     void (*visit)(void *context, const char *name, uint64_t size_bytes),
+                     void *context, struct aq_gc_report *report, struct aq_error *err)
+{
+    struct collector collector = {
+        .home_fd = aq_store_home_fd(store),
+        .dry_run = dry_run,
+        .visit = visit,
+        .context = context,
+        .report = report,
+    };
+    struct candidates candidates = {0};
+    struct aq_store_lock *lock;
+    *report = (struct aq_gc_report){0};
+    AQ_TRY(aq_store_lock(store, "gc", true, &lock, err));
+    enum aq_status status = run_locked(store, &collector, &candidates, err);
+    aq_store_unlock(lock);
+    free(candidates.list);
+    return status;
+}
