@@ -13,9 +13,11 @@
 #include <string.h>
 #include <sys/file.h>
 #include <sys/syscall.h>
+#include <time.h>
 #include <unistd.h>
 
 #define NAME_BYTES_MAX 256
+#define LOCK_RETRY_MS 10
 
 /* Relative, and no component of it is "..": enough where no symbolic link is planted. */
 static bool stays_beneath(const char *name)
@@ -73,17 +75,22 @@ enum aq_status aq_io_sync_parent(int dir_fd, const char *name, const char *path,
     return status;
 }
 
-static enum aq_status lock_file(int fd, const char *path, struct aq_error *err)
+/* flock has no timeout: try, sleep, try again. */
+enum aq_status aq_io_lock(int fd, const char *path, unsigned timeout_ms, struct aq_error *err)
 {
-    int result;
-    do {
-        result = flock(fd, LOCK_EX | LOCK_NB);
-    } while (result != 0 && errno == EINTR);
-    if (result == 0)
-        return AQ_OK;
-    if (errno == EWOULDBLOCK)
-        return aq_error_set_at(err, AQ_CONFLICT, path, -1, "is in use by another writer");
-    return aq_error_set_errno(err, errno, path, "cannot lock");
+    for (unsigned waited_ms = 0;; waited_ms += LOCK_RETRY_MS) {
+        int result;
+        do {
+            result = flock(fd, LOCK_EX | LOCK_NB);
+        } while (result != 0 && errno == EINTR);
+        if (result == 0)
+            return AQ_OK;
+        if (errno != EWOULDBLOCK)
+            return aq_error_set_errno(err, errno, path, "cannot lock");
+        if (waited_ms >= timeout_ms)
+            return aq_error_set_at(err, AQ_CONFLICT, path, -1, "is in use by another process");
+        nanosleep(&(struct timespec){.tv_nsec = LOCK_RETRY_MS * 1000000L}, NULL);
+    }
 }
 
 enum aq_status aq_io_fd_open(struct aq_io *io, int dir_fd, const char *name, unsigned flags,
@@ -97,7 +104,7 @@ enum aq_status aq_io_fd_open(struct aq_io *io, int dir_fd, const char *name, uns
         return aq_error_set_errno(err, errno, path, "cannot open");
     enum aq_status status = AQ_OK;
     if ((flags & AQ_IO_LOCK) != 0)
-        status = lock_file(fd, path, err);
+        status = aq_io_lock(fd, path, 0, err);
     if (status == AQ_OK && (flags & AQ_IO_CREATE_NEW) != 0)
         status = aq_io_sync_parent(dir_fd, name, path, err);
     struct aq_io_file *opened = NULL;

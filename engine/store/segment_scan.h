@@ -1,0 +1,43 @@
+/* Reading a segment's frames one after the other: for recovery, and for readers where there is no index
+ * to go by. Private to engine/store. */
+#ifndef AQ_ENGINE_STORE_SEGMENT_SCAN_H
+#define AQ_ENGINE_STORE_SEGMENT_SCAN_H
+
+#include "engine/store/publish.h"
+#include "engine/store/segment_totals.h"
+
+/** A segment file and what its frames must name. */
+struct aq_segment_file {
+    int fd;
+    const char *path;
+    struct aq_segment_header expected;
+};
+
+/**
+ * Add the frames in [where `totals` ends, limit) to `totals`, each checked against the one before.
+ * @param deep  Verify every byte, else prefixes and headers only.
+ * @return AQ_OK when the frames fill the range; AQ_CORRUPT at the first that is not whole, the ones before
+ *         it being added.
+ */
+enum aq_status aq_segment_scan(const struct aq_segment_file *file, uint64_t limit, bool deep,
+                               struct aq_segment_totals *totals, struct aq_error *err) AQ_RESULT;
+
+/**
+ * Find the valid prefix of a segment whose writer is gone, every byte verified, and make it durable.
+ * What follows it is a torn tail (`torn_bytes`), which nobody was told to be durable; where there is
+ * proof of the contrary, in the published page or in a later frame, it is AQ_CORRUPT.
+ * @param published  What the writer's page said; NULL where it said nothing.
+ */
+enum aq_status aq_segment_find_prefix(const struct aq_segment_file *file,
+                                      const struct aq_published *published,
+                                      struct aq_segment_totals *totals, uint64_t *torn_bytes,
+                                      struct aq_error *err) AQ_RESULT;
+
+/** The frames of a closed segment, from its index where it is sealed, else from their headers; compared
+ * with what the catalog says of it. */
+enum aq_status aq_segment_read_closed(const struct aq_segment_file *file,
+                                      const struct aq_catalog_file *entry,
+                                      struct aq_segment_index *index,
+                                      struct aq_error *err) AQ_RESULT;
+
+#endif

@@ -1,0 +1,54 @@
+/* What the files of a snapshot share. Private to engine/store. */
+#ifndef AQ_ENGINE_STORE_SNAPSHOT_INTERNAL_H
+#define AQ_ENGINE_STORE_SNAPSHOT_INTERNAL_H
+
+#include "engine/store/file_cache.h"
+#include "engine/store/segment_scan.h"
+#include "engine/store/snapshot.h"
+
+/** A file as this snapshot sees it. */
+struct aq_snapshot_file {
+    const struct aq_catalog_file *entry;
+    size_t index;                          /* in the catalog, and in the file cache */
+    struct aq_segment_index frames;        /* segments: those that count */
+    struct aq_archive_root root;           /* archives */
+    struct aq_tile_directory *directories; /* archives: one a tile */
+    bool opened;                           /* what stands above has been read */
+};
+
+/** Where a unit's bytes lie. */
+struct aq_unit_detail {
+    struct aq_snapshot_file *file;
+    uint64_t frame_offset;                  /* segments */
+    const struct aq_section_entry *section; /* segments */
+    const struct aq_tile_directory *tile;   /* archives */
+};
+
+struct aq_dataset_units {
+    uint32_t dataset_id;
+    size_t unit_count;
+    size_t unit_capacity;
+    struct aq_unit *units;
+    struct aq_dataset_units *next;
+};
+
+struct aq_snapshot {
+    struct aq_store *store;
+    const struct aq_catalog *catalog;
+    struct aq_store_lock *lock; /* "gc", shared */
+    struct aq_file_cache *cache;
+    struct aq_snapshot_file *files; /* one a file of the catalog */
+    struct aq_dataset_units *datasets;
+    struct aq_arena arena;   /* roots, directories, details */
+    pthread_mutex_t opening; /* held by who reads headers and directories */
+};
+
+/** Read which frames of an open segment count, now: what its living writer has published, or what
+ * recovery will find of a dead one's. */
+enum aq_status aq_snapshot_freeze(struct aq_snapshot *snapshot, struct aq_snapshot_file *file,
+                                  struct aq_error *err) AQ_RESULT;
+/** Read index or root and directories of a closed file, once. */
+enum aq_status aq_snapshot_open_file(struct aq_snapshot *snapshot, struct aq_snapshot_file *file,
+                                     struct aq_error *err) AQ_RESULT;
+
+#endif

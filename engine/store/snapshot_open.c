@@ -1,0 +1,173 @@
+/* Which rows of a file count: asked once when the snapshot is taken for open segments, and when a
+ * dataset's units are first wanted for closed files.
+ *
+ * Happy path: an open segment whose flock is held is read up to the length its writer published; a closed
+ * one by its index; an archive by the root in the catalog and the tiles' directories in the file.
+ * Failures: a flock that is free means a dead writer: the valid prefix is found as recovery finds it,
+ * without changing anything. A flock that is held but no page to read: the segment is just being
+ * opened, or recovered, and is looked at again until one of the two is over. */
+#include "engine/store/snapshot_internal.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <string.h>
+#include <sys/file.h>
+#include <unistd.h>
+
+#define SETTLE_MS 5000
+#define RETRY_MS 10
+
+static struct aq_segment_file segment_file(const struct aq_snapshot *snapshot,
+                                           const struct aq_snapshot_file *file, int fd,
+                                           const char *path)
+{
+    return (struct aq_segment_file){.fd = fd,
+                                    .path = path,
+                                    .expected = {.store_id = snapshot->catalog->store_id,
+                                                 .segment_id = file->entry->file_id,
+                                                 .epoch = file->entry->epoch}};
+}
+
+static enum aq_status take_frames(struct aq_snapshot_file *file, struct aq_segment_totals *totals)
+{
+    file->frames = totals->index;
+    totals->index = (struct aq_segment_index){0};
+    file->opened = true;
+    return AQ_OK;
+}
+
+/* The writer is gone; nobody can become its successor while the catalog names it open. */
+static enum aq_status read_abandoned(struct aq_snapshot *snapshot,
+                                     const struct aq_segment_file *segment,
+                                     struct aq_snapshot_file *file, struct aq_error *err)
+{
+    struct aq_published published;
+    struct aq_segment_totals totals = {0};
+    uint64_t torn_bytes = 0;
+    bool known =
+        aq_published_read(snapshot->store, file->entry->file_id, file->entry->epoch, &published);
+    enum aq_status status =
+        aq_segment_find_prefix(segment, known ? &published : NULL, &totals, &torn_bytes, err);
+    if (status == AQ_OK)
+        status = take_frames(file, &totals);
+    aq_segment_totals_deinit(&totals);
+    return status;
+}
+
+static enum aq_status read_published(const struct aq_segment_file *segment,
+                                     const struct aq_published *published,
+                                     struct aq_snapshot_file *file, struct aq_error *err)
+{
+    struct aq_segment_totals totals = {0};
+    enum aq_status status = AQ_OK;
+    if (published->frame_count > 0)
+        status = aq_segment_scan(segment, published->durable_bytes, false, &totals, err);
+    if (status == AQ_OK && totals.index.frame_count != published->frame_count)
+        status = aq_error_set_at(err, AQ_CORRUPT, segment->path, -1,
+                                 "holds %zu frames where its writer published %" PRIu64,
+                                 totals.index.frame_count, published->frame_count);
+    if (status == AQ_OK)
+        status = take_frames(file, &totals);
+    aq_segment_totals_deinit(&totals);
+    return status;
+}
+
+/* AQ_TEMPORARY: neither a writer's word nor a free lock; ask again. */
+static enum aq_status try_freeze(struct aq_snapshot *snapshot,
+                                 const struct aq_segment_file *segment,
+                                 struct aq_snapshot_file *file, struct aq_error *err)
+{
+    if (flock(segment->fd, LOCK_SH | LOCK_NB) == 0) {
+        enum aq_status status = read_abandoned(snapshot, segment, file, err);
+        flock(segment->fd, LOCK_UN);
+        return status;
+    }
+    if (errno != EWOULDBLOCK && errno != EINTR)
+        return aq_error_set_errno(err, errno, segment->path, "cannot lock");
+    struct aq_published published;
+    if (aq_published_read(snapshot->store, file->entry->file_id, file->entry->epoch, &published))
+        return read_published(segment, &published, file, err);
+    return aq_error_set_at(err, AQ_TEMPORARY, segment->path, -1,
+                           "is being opened or recovered by another process; try again");
+}
+
+enum aq_status aq_snapshot_freeze(struct aq_snapshot *snapshot, struct aq_snapshot_file *file,
+                                  struct aq_error *err)
+{
+    struct aq_store_path path = aq_file_cache_path(snapshot->cache, file->index);
+    int fd = -1;
+    enum aq_status status = aq_file_cache_acquire(snapshot->cache, file->index, &fd, err);
+    if (status == AQ_NOT_FOUND) { /* named, not yet made: nothing in it has been acked */
+        file->opened = true;
+        return AQ_OK;
+    }
+    AQ_TRY(status);
+    struct aq_segment_file segment = segment_file(snapshot, file, fd, path.text);
+    int64_t deadline_ms = aq_monotonic_ms() + SETTLE_MS;
+    while ((status = try_freeze(snapshot, &segment, file, err)) == AQ_TEMPORARY &&
+           aq_monotonic_ms() < deadline_ms)
+        aq_sleep_ms(RETRY_MS);
+    aq_file_cache_release(snapshot->cache, file->index);
+    return status;
+}
+
+/* Archives. */
+
+static enum aq_status read_directory(struct aq_snapshot *snapshot, struct aq_snapshot_file *file,
+                                     size_t tile, const char *path, struct aq_error *err)
+{
+    const struct aq_tile_entry *entry = &file->root.tiles[tile];
+    /* The directory may borrow from its bytes: they live as long as the snapshot. */
+    uint8_t *bytes = aq_arena_alloc(&snapshot->arena, entry->directory_size_bytes);
+    if (bytes == NULL)
+        return aq_error_set(err, AQ_NO_MEMORY, "out of memory");
+    AQ_TRY(aq_file_cache_read(snapshot->cache, file->index, entry->directory_offset, bytes,
+                              entry->directory_size_bytes, err));
+    enum aq_status status =
+        aq_tile_directory_decode(aq_slice_make(bytes, entry->directory_size_bytes), entry,
+                                 &file->root, &snapshot->arena, &file->directories[tile], err);
+    return aq_error_locate(err, status, path, (int64_t)entry->directory_offset);
+}
+
+static enum aq_status open_archive(struct aq_snapshot *snapshot, struct aq_snapshot_file *file,
+                                   const char *path, struct aq_error *err)
+{
+    enum aq_status status =
+        aq_archive_root_decode(file->entry->root, &snapshot->arena, &file->root, err);
+    if (status < 0)
+        return aq_error_locate(err, status, path, 0);
+    if (file->root.file_size_bytes != file->entry->size_bytes ||
+        memcmp(&file->root.store_id, &snapshot->catalog->store_id, sizeof file->root.store_id) != 0)
+        return aq_error_set_at(err, AQ_CORRUPT, path, 0, "is not the archive the catalog names");
+    size_t count = file->root.tile_count;
+    file->directories = aq_arena_alloc(&snapshot->arena, count * sizeof *file->directories);
+    if (file->directories == NULL)
+        return aq_error_set(err, AQ_NO_MEMORY, "out of memory");
+    for (size_t i = 0; i < count; i++)
+        AQ_TRY(read_directory(snapshot, file, i, path, err));
+    return AQ_OK;
+}
+
+static enum aq_status open_segment(struct aq_snapshot *snapshot, struct aq_snapshot_file *file,
+                                   const char *path, struct aq_error *err)
+{
+    int fd = -1;
+    AQ_TRY(aq_file_cache_acquire(snapshot->cache, file->index, &fd, err));
+    struct aq_segment_file segment = segment_file(snapshot, file, fd, path);
+    enum aq_status status = aq_segment_read_closed(&segment, file->entry, &file->frames, err);
+    aq_file_cache_release(snapshot->cache, file->index);
+    return status;
+}
+
+enum aq_status aq_snapshot_open_file(struct aq_snapshot *snapshot, struct aq_snapshot_file *file,
+                                     struct aq_error *err)
+{
+    if (file->opened)
+        return AQ_OK;
+    struct aq_store_path path = aq_file_cache_path(snapshot->cache, file->index);
+    AQ_TRY(file->entry->kind == AQ_FILE_ARCHIVE ? open_archive(snapshot, file, path.text, err)
+                                                : open_segment(snapshot, file, path.text, err));
+    file->opened = true;
+    return AQ_OK;
+}

@@ -1,0 +1,136 @@
+/* Reading a unit: a frame's section, or the wanted chunks of a tile.
+ *
+ * Happy path: read the bytes, verify, decode into the caller's batch.
+ * Failures: bytes that are not what was written are AQ_CORRUPT with file and offset. */
+#include "engine/store/snapshot_internal.h"
+
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+static const struct aq_chunk_entry *find_chunk(const struct aq_tile_directory *tile,
+                                               uint32_t column_id)
+{
+    for (size_t i = 0; i < tile->chunk_count; i++) {
+        if (tile->chunks[i].column_id == column_id)
+            return &tile->chunks[i];
+    }
+    return NULL;
+}
+
+const struct aq_column_stats *aq_unit_stats(const struct aq_unit *unit, uint32_t column_id)
+{
+    const struct aq_unit_detail *detail = unit->detail;
+    if (unit->kind != AQ_FILE_ARCHIVE)
+        return NULL;
+    const struct aq_chunk_entry *chunk = find_chunk(detail->tile, column_id);
+    return chunk == NULL ? NULL : &chunk->stats;
+}
+
+/* A scratch buffer of `size` bytes of the unit's file. */
+static enum aq_status read_bytes(struct aq_snapshot *snapshot, const struct aq_unit *unit,
+                                 uint64_t offset, size_t size, uint8_t **bytes,
+                                 struct aq_error *err)
+{
+    const struct aq_unit_detail *detail = unit->detail;
+    *bytes = malloc(size + 1);
+    if (*bytes == NULL)
+        return aq_error_set(err, AQ_NO_MEMORY, "no memory for %zu bytes", size);
+    enum aq_status status =
+        aq_file_cache_read(snapshot->cache, detail->file->index, offset, *bytes, size, err);
+    if (status < 0) {
+        free(*bytes);
+        *bytes = NULL;
+    }
+    return status;
+}
+
+static enum aq_status locate(struct aq_snapshot *snapshot, const struct aq_unit *unit,
+                             uint64_t offset, enum aq_status status, struct aq_error *err)
+{
+    if (status >= 0)
+        return status;
+    const struct aq_unit_detail *detail = unit->detail;
+    struct aq_store_path path = aq_file_cache_path(snapshot->cache, detail->file->index);
+    if (err != NULL && status == AQ_CORRUPT && err->offset < 0)
+        err->offset = 0;
+    return aq_error_locate(err, status, path.text, (int64_t)offset);
+}
+
+static enum aq_status read_section(struct aq_snapshot *snapshot, const struct aq_unit *unit,
+                                   const uint32_t *column_ids, struct aq_batch *batch,
+                                   struct aq_error *err)
+{
+    const struct aq_unit_detail *detail = unit->detail;
+    const struct aq_section_entry *section = detail->section;
+    uint64_t offset = detail->frame_offset + section->offset;
+    const struct aq_schema *schema =
+        aq_catalog_schema_by_id(snapshot->catalog, section->dataset_id, section->schema_version);
+    if (schema == NULL)
+        return locate(snapshot, unit, offset,
+                      aq_error_set_at(err, AQ_CORRUPT, "", 0,
+                                      "names version %" PRIu32
+                                      " of a dataset, which was never declared",
+                                      section->schema_version),
+                      err);
+    uint8_t *bytes = NULL;
+    AQ_TRY(read_bytes(snapshot, unit, offset, section->size_bytes, &bytes, err));
+    enum aq_status status = aq_section_decode(aq_slice_make(bytes, section->size_bytes), section,
+                                              schema, column_ids, batch, err);
+    free(bytes);
+    return locate(snapshot, unit, offset, status, err);
+}
+
+static enum aq_status fill_nulls(struct aq_vector *vector, size_t row_count)
+{
+    aq_vector_clear(vector);
+    AQ_TRY(aq_vector_reserve(vector, row_count));
+    for (size_t i = 0; i < row_count; i++)
+        AQ_TRY(aq_vector_append_null(vector));
+    return AQ_OK;
+}
+
+static enum aq_status read_chunk(struct aq_snapshot *snapshot, const struct aq_unit *unit,
+                                 uint32_t column_id, struct aq_arena *arena,
+                                 struct aq_vector *vector, struct aq_error *err)
+{
+    const struct aq_unit_detail *detail = unit->detail;
+    const struct aq_chunk_entry *chunk = find_chunk(detail->tile, column_id);
+    if (chunk == NULL) {
+        enum aq_status status = fill_nulls(vector, unit->row_count);
+        return status == AQ_OK ? AQ_OK : aq_error_set(err, status, "out of memory");
+    }
+    if (chunk->type != vector->type)
+        return locate(
+            snapshot, unit, chunk->offset,
+            aq_error_set_at(err, AQ_CORRUPT, "", 0, "a column's type is not the declared one"),
+            err);
+    uint8_t *bytes = NULL;
+    AQ_TRY(read_bytes(snapshot, unit, chunk->offset, chunk->size_bytes, &bytes, err));
+    enum aq_status status = aq_chunk_decode(aq_slice_make(bytes, chunk->size_bytes), chunk,
+                                            unit->row_count, arena, vector, err);
+    free(bytes);
+    return locate(snapshot, unit, chunk->offset, status, err);
+}
+
+enum aq_status aq_unit_read(struct aq_snapshot *snapshot, const struct aq_unit *unit,
+                            const uint32_t *column_ids, struct aq_batch *batch,
+                            struct aq_error *err)
+{
+    struct aq_error failure = {.offset = -1};
+    enum aq_status status = AQ_OK;
+    aq_batch_clear(batch);
+    if (unit->kind == AQ_FILE_SEGMENT)
+        status = read_section(snapshot, unit, column_ids, batch, &failure);
+    else
+        for (size_t i = 0; status == AQ_OK && i < batch->column_count; i++)
+            status = read_chunk(snapshot, unit, column_ids[i], &batch->arena, &batch->columns[i],
+                                &failure);
+    batch->row_count = unit->row_count;
+    if (status < 0) {
+        aq_batch_clear(batch);
+        if (err != NULL)
+            *err = failure;
+    }
+    return status;
+}
