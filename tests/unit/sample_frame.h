@@ -39,7 +39,8 @@ static const struct aq_schema sample_lookup = {
     .version_column = AQ_COLUMN_NONE,
 };
 
-#define SAMPLE_T0 INT64_C(1739512800000000) /* 2025-02-14T06:00:00Z */
+#define SAMPLE_DAY INT64_C(1739491200000000) /* 2025-02-14T00:00:00Z */
+#define SAMPLE_T0 INT64_C(1739512800000000)  /* six hours later */
 
 static inline void sample_system(struct aq_batch *batch, size_t first, int64_t feed,
                                  int64_t ordinal)
@@ -85,9 +86,9 @@ static inline void sample_init(struct sample *sample)
     cr_assert_eq(aq_vector_append_int(&sample->lookup.columns[0], 77), AQ_OK);
     sample_system(&sample->lookup, 1, 2, 40);
     sample->air_partitions[0] = (struct aq_partition){
-        .key = aq_slice_of("beijing"), .slot_start_us = SAMPLE_T0, .row_count = 2};
+        .key = aq_slice_of("beijing"), .slot_start_us = SAMPLE_DAY, .row_count = 2};
     sample->air_partitions[1] = (struct aq_partition){
-        .key = aq_slice_of("hanoi"), .slot_start_us = -1, .row_first = 2, .row_count = 1};
+        .key = aq_slice_of("hanoi"), .slot_start_us = SAMPLE_DAY, .row_first = 2, .row_count = 1};
     sample->lookup_partitions[0] = (struct aq_partition){.row_count = 1};
     sample->sections[0] =
         (struct aq_section_input){&sample_air, &sample->air, sample->air_partitions, 2};

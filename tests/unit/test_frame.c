@@ -117,7 +117,7 @@ Test(frame, rows_and_partitions_come_back)
         AQ_OK);
     cr_assert_eq(count, 2);
     cr_assert(aq_slice_equal(partitions[1].key, aq_slice_of("hanoi")));
-    cr_assert_eq(partitions[1].slot_start_us, -1);
+    cr_assert_eq(partitions[1].slot_start_us, SAMPLE_DAY);
     cr_assert_eq(partitions[1].row_first, 2);
     cr_assert_eq(partitions[1].row_count, 1);
     aq_batch_deinit(&batch);
