@@ -9,8 +9,6 @@
 
 enum block_method { BLOCK_RAW = 0, BLOCK_ZSTD = 1 };
 
-#define ZSTD_LEVEL_FRAME 1
-#define ZSTD_LEVEL_ARCHIVE 3
 #define FRAME_BYTES_MIN ((size_t)16 << 10) /* below this the write path does not try zstd */
 #define ARCHIVE_BYTES_MIN ((size_t)64)     /* below this it cannot pay */
 #define ZSTD_RATIO_MAX ((size_t)1 << 15)   /* a zstd block of 128 KiB takes at least 4 bytes */
@@ -21,14 +19,7 @@ static void append_raw(struct aq_slice raw, struct aq_bytes *out)
     aq_bytes_append(out, raw.data, raw.size);
 }
 
-static int level_of(const struct aq_encode_options *options)
-{
-    if (options->zstd_level != 0)
-        return options->zstd_level;
-    return options->profile == AQ_PROFILE_FRAME ? ZSTD_LEVEL_FRAME : ZSTD_LEVEL_ARCHIVE;
-}
-
-enum aq_status aq_block_encode(struct aq_encoder *encoder, struct aq_slice raw,
+enum aq_status aq_block_encode(struct aq_encoder *encoder, struct aq_slice raw, int level,
                                struct aq_bytes *out)
 {
     bool frame = encoder->options->profile == AQ_PROFILE_FRAME;
@@ -42,8 +33,10 @@ enum aq_status aq_block_encode(struct aq_encoder *encoder, struct aq_slice raw,
     uint8_t *packed = aq_encoder_alloc(encoder, bound, 1);
     if (encoder->zstd == NULL || packed == NULL)
         return AQ_NO_MEMORY;
-    size_t size = ZSTD_compressCCtx(encoder->zstd, packed, bound, raw.data, raw.size,
-                                    level_of(encoder->options));
+    if (encoder->options->zstd_level != 0)
+        level = encoder->options->zstd_level;
+    size_t size =
+        ZSTD_compressCCtx(encoder->zstd, packed, bound, raw.data, raw.size, frame ? 1 : level);
     if (ZSTD_isError(size))
         return AQ_NO_MEMORY;
     if (size > raw.size - raw.size / 10) {

@@ -6,6 +6,8 @@
 #include "format/encode/node.h"
 
 #define PLANES_MAX 8
+/* Higher levels look harder for repetitions, which planes of deltas have few of, and find less. */
+#define PLANE_ZSTD_LEVEL 1
 
 enum plane_mode { PLANE_BASE = 0, PLANE_ZIGZAG = 1 };
 
@@ -19,7 +21,7 @@ static enum aq_status encode_planes(struct aq_encoder *encoder, const uint64_t *
     for (unsigned p = 0; p < plane_count; p++) {
         for (size_t i = 0; i < count; i++)
             plane[i] = (uint8_t)(words[i] >> 8 * p);
-        AQ_TRY(aq_block_encode(encoder, aq_slice_make(plane, count), out));
+        AQ_TRY(aq_block_encode(encoder, aq_slice_make(plane, count), PLANE_ZSTD_LEVEL, out));
     }
     return AQ_OK;
 }

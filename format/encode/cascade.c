@@ -1,14 +1,22 @@
 /* The choice of encodings.
  *
  * The write path (AQ_PROFILE_FRAME) decides by one look at the values: constant, runs, deltas if
- * they span less than the values, else bit packing. Archives try what may fit and keep the smallest;
- * equals go to the first tried, so the order below is from cheap to costly to read. Either way the
- * outcome is a function of the values alone. */
+ * they span less than the values, else bit packing. Archives estimate what cannot win, try the rest and
+ * keep the smallest; equals go to the first tried, so the order below is from cheap to costly to read.
+ * Either way the outcome is a function of the values alone. */
+#include <math.h>
+#include <stdlib.h>
+
 #include "format/encode/node.h"
 
 #define RUN_ROWS_MIN 4        /* mean length from which runs are worth a look */
 #define DICT_ENTRIES_MAX 4096 /* of integers */
 #define DICT_ROWS_MIN 8       /* mean number of rows per entry */
+
+#define WEIGH_ROWS_MIN 256 /* fewer are tried in all ways */
+#define WEIGH_MARGIN 1.1   /* what an estimate may be wrong by */
+#define SAMPLE_STRETCHES 16
+#define SAMPLE_ROWS 64
 
 /* One look. */
 struct profile {
@@ -94,27 +102,104 @@ static enum aq_status trials_judge_if(struct trials *trials, enum aq_status stat
     return status == AQ_NOT_FOUND ? AQ_OK : status;
 }
 
+/* Bits that an entropy coder would need, about: the class (bit length) of each word by how rare it is,
+ * then the bits below its highest as they are. */
+static double class_cost(const size_t *classes, size_t count)
+{
+    double bits = 0;
+    for (unsigned class = 0; class <= 64; class ++) {
+        if (classes[class] == 0)
+            continue;
+        double rare = log2((double)count / (double)classes[class]);
+        bits += (double)classes[class] * (rare + (class == 0 ? 0 : class - 1));
+    }
+    return bits;
+}
+
+/* Whether deltas are worth a trial, and values as they are; at least one of them is. */
+static void weigh(const int64_t *values, size_t count, const struct profile *seen, bool *plain,
+                  bool *delta)
+{
+    *plain = true;
+    *delta = true;
+    if (count < WEIGH_ROWS_MIN)
+        return;
+    size_t plain_classes[65] = {0};
+    size_t delta_classes[65] = {0};
+    bool both_signs = seen->min < 0 && seen->max > 0;
+    for (size_t i = 1; i < count; i++) {
+        uint64_t distance =
+            both_signs ? aq_zigzag(values[i]) : (uint64_t)values[i] - (uint64_t)seen->min;
+        uint64_t step = aq_zigzag((int64_t)((uint64_t)values[i] - (uint64_t)values[i - 1]));
+        plain_classes[distance == 0 ? 0 : 64 - __builtin_clzll(distance)]++;
+        delta_classes[step == 0 ? 0 : 64 - __builtin_clzll(step)]++;
+    }
+    double plain_cost = class_cost(plain_classes, count - 1);
+    double delta_cost = class_cost(delta_classes, count - 1);
+    *plain = plain_cost <= delta_cost * WEIGH_MARGIN;
+    *delta = delta_cost <= plain_cost * WEIGH_MARGIN;
+}
+
+static int compare_words(const void *a, const void *b)
+{
+    int64_t x = *(const int64_t *)a;
+    int64_t y = *(const int64_t *)b;
+    return (x > y) - (x < y);
+}
+
+/* By a sample of 16 stretches of 64 values: whether most occur more than once. */
+static bool seem_few(const int64_t *values, size_t count)
+{
+    int64_t sample[SAMPLE_STRETCHES * SAMPLE_ROWS];
+    size_t size = 0;
+    for (size_t i = 0; i < SAMPLE_STRETCHES && count >= SAMPLE_STRETCHES * SAMPLE_ROWS; i++) {
+        size_t first = i * (count - SAMPLE_ROWS) / (SAMPLE_STRETCHES - 1);
+        memcpy(sample + size, values + first, SAMPLE_ROWS * sizeof *sample);
+        size += SAMPLE_ROWS;
+    }
+    if (size == 0)
+        return count >= 2 * DICT_ROWS_MIN;
+    qsort(sample, size, sizeof *sample, compare_words);
+    size_t different = 1;
+    for (size_t i = 1; i < size; i++)
+        different += sample[i] != sample[i - 1];
+    return different <= size / 2;
+}
+
+static enum aq_status try_dict(struct aq_encoder *encoder, const int64_t *values, size_t count,
+                               unsigned depth, const struct profile *seen, struct trials *trials)
+{
+    uint64_t span = (uint64_t)seen->max - (uint64_t)seen->min;
+    if (span <= UINT8_MAX || !seem_few(values, count)) /* one byte plane is a dictionary */
+        return AQ_OK;
+    size_t entry_max = count / DICT_ROWS_MIN;
+    entry_max = entry_max < DICT_ENTRIES_MAX ? entry_max : DICT_ENTRIES_MAX;
+    return trials_judge_if(trials,
+                           aq_dict_encode(encoder, values, count, entry_max, depth, trials->out));
+}
+
 static enum aq_status encode_ints_best(struct aq_encoder *encoder, const int64_t *values,
                                        size_t count, unsigned depth, const struct profile *seen,
                                        struct aq_bytes *out)
 {
     struct trials trials = trials_begin(out);
-    aq_bitpack_encode(values, count, out);
-    trials_judge(&trials);
-    AQ_TRY(trials_judge_if(&trials, aq_byteplane_encode(encoder, values, count, out)));
-    if (depth + 1 == AQ_NODE_DEPTH_MAX || count < 2)
+    bool leaf = depth + 1 == AQ_NODE_DEPTH_MAX || count < 2;
+    bool plain = true;
+    bool delta = true;
+    if (!leaf)
+        weigh(values, count, seen, &plain, &delta);
+    if (plain || leaf) {
+        aq_bitpack_encode(values, count, out);
+        trials_judge(&trials);
+        AQ_TRY(trials_judge_if(&trials, aq_byteplane_encode(encoder, values, count, out)));
+    }
+    if (leaf)
         return AQ_OK;
-    AQ_TRY(trials_judge_if(&trials, aq_delta_encode(encoder, values, count, depth, out)));
+    if (delta)
+        AQ_TRY(trials_judge_if(&trials, aq_delta_encode(encoder, values, count, depth, out)));
     if (seen->run_count <= count / RUN_ROWS_MIN)
         AQ_TRY(trials_judge_if(&trials, aq_run_encode(encoder, values, count, depth, out)));
-    uint64_t span = (uint64_t)seen->max - (uint64_t)seen->min;
-    if (span > 2 * count && count >= 2 * DICT_ROWS_MIN) {
-        size_t entry_max = count / DICT_ROWS_MIN;
-        entry_max = entry_max < DICT_ENTRIES_MAX ? entry_max : DICT_ENTRIES_MAX;
-        enum aq_status status = aq_dict_encode(encoder, values, count, entry_max, depth, out);
-        AQ_TRY(trials_judge_if(&trials, status));
-    }
-    return AQ_OK;
+    return try_dict(encoder, values, count, depth, seen, &trials);
 }
 
 enum aq_status aq_encode_ints(struct aq_encoder *encoder, const int64_t *values, size_t count,
@@ -133,13 +218,16 @@ enum aq_status aq_encode_ints(struct aq_encoder *encoder, const int64_t *values,
 enum aq_status aq_encode_doubles(struct aq_encoder *encoder, const double *values, size_t count,
                                  struct aq_bytes *out)
 {
-    size_t patch_max = count / 8 + 1;
-    if (encoder->options->profile == AQ_PROFILE_FRAME) {
-        enum aq_status status = aq_decimal_encode(encoder, values, count, patch_max, out);
-        return status == AQ_NOT_FOUND ? aq_bits_encode(encoder, values, count, out) : status;
-    }
-    struct trials trials = trials_begin(out);
+    /* Nearly all decimals: the bits would only be looked at in vain. */
+    bool frame = encoder->options->profile == AQ_PROFILE_FRAME;
+    size_t patch_max = count / (frame ? 8 : 64) + 1;
     enum aq_status status = aq_decimal_encode(encoder, values, count, patch_max, out);
+    if (status != AQ_NOT_FOUND)
+        return status;
+    if (frame)
+        return aq_bits_encode(encoder, values, count, out);
+    struct trials trials = trials_begin(out);
+    status = aq_decimal_encode(encoder, values, count, count / 2, out);
     AQ_TRY(trials_judge_if(&trials, status));
     return trials_judge_if(&trials, aq_bits_encode(encoder, values, count, out));
 }

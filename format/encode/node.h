@@ -84,8 +84,9 @@ enum aq_status aq_dictionary_build(struct aq_encoder *encoder, const struct aq_s
                                    size_t count, size_t entry_max,
                                    struct aq_dictionary *dictionary) AQ_RESULT;
 
-/** Append bytes as a block: as they are, or by zstd where that pays. (block.c) */
-enum aq_status aq_block_encode(struct aq_encoder *encoder, struct aq_slice raw,
+/** Append bytes as a block: as they are, or by zstd where that pays. `level` is the encoding's own, used
+ * in archives unless the options name one. (block.c) */
+enum aq_status aq_block_encode(struct aq_encoder *encoder, struct aq_slice raw, int level,
                                struct aq_bytes *out) AQ_RESULT;
 void aq_encoder_deinit(struct aq_encoder *encoder);
 

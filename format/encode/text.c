@@ -1,6 +1,8 @@
 /* Strings as they come: a node of lengths, then their bytes end to end as one block. */
 #include "format/encode/node.h"
 
+#define TEXT_ZSTD_LEVEL 6
+
 enum aq_status aq_text_encode(struct aq_encoder *encoder, const struct aq_slice *values,
                               size_t count, unsigned depth, struct aq_bytes *out)
 {
@@ -20,7 +22,7 @@ enum aq_status aq_text_encode(struct aq_encoder *encoder, const struct aq_slice 
     }
     aq_bytes_u8(out, AQ_ENCODING_TEXT);
     AQ_TRY(aq_encode_ints(encoder, lengths, count, depth + 1, out));
-    return aq_block_encode(encoder, aq_slice_make(bytes, total), out);
+    return aq_block_encode(encoder, aq_slice_make(bytes, total), TEXT_ZSTD_LEVEL, out);
 }
 
 enum aq_status aq_text_decode(struct aq_decoder *decoder, struct aq_slice *values, size_t count)
