@@ -1,0 +1,277 @@
+/* Step 1 of a message's way: bytes out of a file.
+ *
+ * Happy path: libarchive recognises the compression by its first bytes and hands out the decoded stream
+ * (docs/decisions/libarchive.md). What is not compressed goes through it, too. A file is read again by
+ * opening it again; of a pipe, what has been read is kept in an unnamed file until then.
+ * Failures: archives with files in them are refused by name; a stream that breaks off or is damaged is an
+ * error at the byte up to which it was read. */
+#include "engine/ingest/source_file.h"
+
+#include <archive.h>
+#include <archive_entry.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#define BLOCK_BYTES ((size_t)256 << 10)
+
+struct aq_source_file {
+    char *path;
+    int fd;
+    bool regular;
+    uint64_t total_bytes;
+    uint64_t decoded_bytes; /* given out of `archive` */
+    struct archive *archive;
+    const uint8_t *block; /* what libarchive decoded and was not given out yet */
+    size_t block_size;
+    bool ended;
+    int spool_dir_fd;
+    int spool_fd; /* of a pipe: its decoded bytes so far; -1: none */
+    uint64_t spool_bytes;
+    uint64_t spool_read; /* after a rewind: read again so far */
+    bool rewound;
+};
+
+const char *aq_source_file_path(const struct aq_source_file *file)
+{
+    return strcmp(file->path, "-") == 0 ? "standard input" : file->path;
+}
+
+uint64_t aq_source_file_bytes_done(const struct aq_source_file *file)
+{
+    int64_t done = file->archive == NULL ? 0 : archive_filter_bytes(file->archive, -1);
+    return done < 0 ? 0 : (uint64_t)done;
+}
+
+uint64_t aq_source_file_bytes_total(const struct aq_source_file *file)
+{
+    return file->total_bytes;
+}
+
+struct aq_slice aq_source_file_name(const char *path)
+{
+    static const char *const suffixes[] = {".gz", ".xz", ".zst", ".bz2", ".lzma"};
+    const char *slash = strrchr(path, '/');
+    struct aq_slice name = aq_slice_of(slash == NULL ? path : slash + 1);
+    for (size_t i = 0; i < sizeof suffixes / sizeof *suffixes; i++) {
+        size_t size = strlen(suffixes[i]);
+        if (name.size > size &&
+            strncasecmp((const char *)name.data + name.size - size, suffixes[i], size) == 0) {
+            name.size -= size;
+            break;
+        }
+    }
+    return name;
+}
+
+static enum aq_status archive_failure(struct aq_source_file *file, struct aq_error *err)
+{
+    int code = archive_errno(file->archive);
+    const char *text = archive_error_string(file->archive);
+    if (code == ENOMEM)
+        return aq_error_set(err, AQ_NO_MEMORY, "reading %s: out of memory",
+                            aq_source_file_path(file));
+    return aq_error_set_at(err, AQ_IO, aq_source_file_path(file), -1,
+                           "damaged or cut off after %llu decoded bytes: %s",
+                           (unsigned long long)file->decoded_bytes,
+                           text == NULL ? "unknown error" : text);
+}
+
+/* Files inside of a file are not for us: which of them, and under which name? */
+static enum aq_status refuse_container(struct aq_source_file *file, struct aq_error *err)
+{
+    const char *kind = NULL;
+    switch (archive_format(file->archive) & ARCHIVE_FORMAT_BASE_MASK) {
+    case ARCHIVE_FORMAT_TAR:
+        kind = "tar";
+        break;
+    case ARCHIVE_FORMAT_ZIP:
+        kind = "zip";
+        break;
+    case ARCHIVE_FORMAT_7ZIP:
+        kind = "7-Zip";
+        break;
+    default:
+        return AQ_OK;
+    }
+    return aq_error_set_at(err, AQ_UNSUPPORTED, aq_source_file_path(file), -1,
+                           "is a %s archive: unpack it first and import the files in it", kind);
+}
+
+static enum aq_status begin_stream(struct aq_source_file *file, struct aq_error *err)
+{
+    struct archive_entry *entry;
+    file->archive = archive_read_new();
+    if (file->archive == NULL)
+        return aq_error_set(err, AQ_NO_MEMORY, "opening %s: out of memory",
+                            aq_source_file_path(file));
+    archive_read_support_filter_gzip(file->archive);
+    archive_read_support_filter_xz(file->archive);
+    archive_read_support_filter_zstd(file->archive);
+    archive_read_support_filter_bzip2(file->archive);
+    archive_read_support_format_tar(file->archive);
+    archive_read_support_format_zip_streamable(file->archive);
+    archive_read_support_format_7zip(file->archive);
+    archive_read_support_format_raw(file->archive);
+    archive_read_support_format_empty(file->archive);
+    if (archive_read_open_fd(file->archive, file->fd, BLOCK_BYTES) != ARCHIVE_OK)
+        return archive_failure(file, err);
+    int result = archive_read_next_header(file->archive, &entry);
+    if (result == ARCHIVE_EOF) {
+        file->ended = true;
+        return AQ_OK;
+    }
+    if (result < ARCHIVE_WARN)
+        return archive_failure(file, err);
+    return refuse_container(file, err);
+}
+
+static enum aq_status open_descriptor(struct aq_source_file *file, struct aq_error *err)
+{
+    struct stat status;
+    if (strcmp(file->path, "-") == 0)
+        file->fd = fcntl(STDIN_FILENO, F_DUPFD_CLOEXEC, 3);
+    else
+        file->fd = open(file->path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
+    if (file->fd < 0 || fstat(file->fd, &status) != 0)
+        return aq_error_set_errno(err, errno, file->path, "opening an input file");
+    if (S_ISDIR(status.st_mode))
+        return aq_error_set_at(err, AQ_INVALID, file->path, -1,
+                               "is a directory: name the files in it");
+    /* Standard input may be a file that someone has read from already: it is treated as a pipe. */
+    file->regular = S_ISREG(status.st_mode) && strcmp(file->path, "-") != 0;
+    file->total_bytes = S_ISREG(status.st_mode) ? (uint64_t)status.st_size : 0;
+    return AQ_OK;
+}
+
+enum aq_status aq_source_file_open(const char *path, int spool_dir_fd, struct aq_source_file **file,
+                                   struct aq_error *err)
+{
+    struct aq_source_file *made = calloc(1, sizeof *made);
+    if (made != NULL) {
+        made->fd = -1;
+        made->spool_fd = -1;
+        made->spool_dir_fd = spool_dir_fd;
+        made->path = strdup(path);
+    }
+    enum aq_status status = AQ_OK;
+    if (made == NULL || made->path == NULL)
+        status = aq_error_set(err, AQ_NO_MEMORY, "opening %s: out of memory", path);
+    if (status == AQ_OK)
+        status = open_descriptor(made, err);
+    if (status == AQ_OK)
+        status = begin_stream(made, err);
+    if (status < 0) {
+        aq_source_file_close(made);
+        return status;
+    }
+    *file = made;
+    return AQ_OK;
+}
+
+void aq_source_file_close(struct aq_source_file *file)
+{
+    if (file == NULL)
+        return;
+    if (file->archive != NULL)
+        archive_read_free(file->archive);
+    if (file->fd >= 0)
+        close(file->fd);
+    if (file->spool_fd >= 0)
+        close(file->spool_fd);
+    free(file->path);
+    free(file);
+}
+
+static enum aq_status spool(struct aq_source_file *file, const uint8_t *data, size_t size,
+                            struct aq_error *err)
+{
+    if (file->spool_fd < 0) {
+        file->spool_fd = openat(file->spool_dir_fd, ".", O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
+        if (file->spool_fd < 0)
+            return aq_error_set_errno(err, errno, "", "keeping standard input in a temporary file");
+    }
+    for (size_t done = 0; done < size;) {
+        ssize_t written =
+            pwrite(file->spool_fd, data + done, size - done, (off_t)(file->spool_bytes + done));
+        if (written < 0 && errno == EINTR)
+            continue;
+        if (written < 0)
+            return aq_error_set_errno(err, errno, "", "keeping standard input in a temporary file");
+        done += (size_t)written;
+    }
+    file->spool_bytes += size;
+    return AQ_OK;
+}
+
+static enum aq_status read_spool(struct aq_source_file *file, void *buffer, size_t size,
+                                 size_t *got, struct aq_error *err)
+{
+    uint64_t left = file->spool_bytes - file->spool_read;
+    ssize_t count;
+    do {
+        count = pread(file->spool_fd, buffer, size < left ? size : (size_t)left,
+                      (off_t)file->spool_read);
+    } while (count < 0 && errno == EINTR);
+    if (count <= 0)
+        return aq_error_set_errno(err, count == 0 ? EIO : errno, "",
+                                  "reading standard input again from a temporary file");
+    *got = (size_t)count;
+    file->spool_read += *got;
+    return AQ_OK;
+}
+
+/* By blocks: archive_read_data would drop what it copied before a fault. */
+static enum aq_status next_block(struct aq_source_file *file, struct aq_error *err)
+{
+    while (file->block_size == 0 && !file->ended) {
+        const void *block;
+        la_int64_t offset;
+        int result = archive_read_data_block(file->archive, &block, &file->block_size, &offset);
+        if (result == ARCHIVE_EOF) {
+            file->block_size = 0;
+            file->ended = true;
+        } else if (result < ARCHIVE_WARN) {
+            file->block_size = 0;
+            return archive_failure(file, err);
+        }
+        file->block = block;
+    }
+    return AQ_OK;
+}
+
+enum aq_status aq_source_file_read(struct aq_source_file *file, void *buffer, size_t size,
+                                   size_t *got, struct aq_error *err)
+{
+    *got = 0;
+    if (file->rewound && file->spool_read < file->spool_bytes)
+        return read_spool(file, buffer, size, got, err);
+    AQ_TRY(next_block(file, err));
+    *got = size < file->block_size ? size : file->block_size;
+    if (*got == 0)
+        return AQ_OK;
+    memcpy(buffer, file->block, *got);
+    file->block += *got;
+    file->block_size -= *got;
+    file->decoded_bytes += *got;
+    return file->regular || file->rewound ? AQ_OK : spool(file, buffer, *got, err);
+}
+
+enum aq_status aq_source_file_rewind(struct aq_source_file *file, struct aq_error *err)
+{
+    file->rewound = true;
+    if (!file->regular)
+        return AQ_OK;
+    archive_read_free(file->archive);
+    file->archive = NULL;
+    file->block_size = 0;
+    file->ended = false;
+    file->decoded_bytes = 0;
+    if (lseek(file->fd, 0, SEEK_SET) != 0)
+        return aq_error_set_errno(err, errno, file->path, "reading an input file again");
+    return begin_stream(file, err);
+}

@@ -1,0 +1,37 @@
+/* A file or standard input, decompressed, as one stream of bytes that can be begun again once. */
+#ifndef AQ_ENGINE_INGEST_SOURCE_FILE_H
+#define AQ_ENGINE_INGEST_SOURCE_FILE_H
+
+#include "format/bytes.h"
+
+struct aq_source_file;
+
+/**
+ * Open `path`, or standard input for "-". Compression is told from the content (gzip, xz, zstd, bzip2);
+ * a tar, zip or 7-Zip archive is AQ_UNSUPPORTED and named as such.
+ * @param spool_dir_fd  Where what was read of a pipe is kept until it is read again.
+ * @thread One at a time per file.
+ */
+enum aq_status aq_source_file_open(const char *path, int spool_dir_fd, struct aq_source_file **file,
+                                   struct aq_error *err) AQ_RESULT;
+void aq_source_file_close(struct aq_source_file *file);
+
+/** Up to `size` decoded bytes; *got 0 at the end. Damaged or cut off compressed data is AQ_IO, after all
+ * bytes before the damage were given. */
+enum aq_status aq_source_file_read(struct aq_source_file *file, void *buffer, size_t size,
+                                   size_t *got, struct aq_error *err) AQ_RESULT;
+
+/** Go back to the first byte; once, and what follows is not kept to go back again. */
+enum aq_status aq_source_file_rewind(struct aq_source_file *file, struct aq_error *err) AQ_RESULT;
+
+/** For messages: the path, or "standard input". */
+const char *aq_source_file_path(const struct aq_source_file *file);
+/** Bytes of the file as it lies there: read so far, and in all (0: unknown). */
+uint64_t aq_source_file_bytes_done(const struct aq_source_file *file);
+uint64_t aq_source_file_bytes_total(const struct aq_source_file *file);
+
+/** Base name less a compression suffix: "a/b.csv.gz" is "b.csv"; standard input is "-". Points into
+ * `path`. @thread Any. */
+struct aq_slice aq_source_file_name(const char *path);
+
+#endif
