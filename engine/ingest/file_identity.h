@@ -1,0 +1,31 @@
+/* Whether a file, or its beginning, is in the store already (docs/import.md, "When is a file known"). */
+#ifndef AQ_ENGINE_INGEST_FILE_IDENTITY_H
+#define AQ_ENGINE_INGEST_FILE_IDENTITY_H
+
+#include "engine/ingest/stream.h"
+#include "engine/store/catalog.h"
+
+enum aq_file_standing {
+    AQ_FILE_NEW,
+    AQ_FILE_KNOWN,    /* its whole content is in the store */
+    AQ_FILE_CONTINUES /* its beginning is; go on behind it */
+};
+
+struct aq_file_identity {
+    enum aq_file_standing standing;
+    bool grew;                   /* CONTINUES a feed that was finished: the file has more now */
+    bool name_known;             /* NEW, and a feed of that name has other content */
+    struct aq_catalog_feed feed; /* KNOWN, CONTINUES: borrowed from the candidates */
+};
+
+/**
+ * Compare the stream's content with the feeds, at each of their positions. Reads as far as the farthest of
+ * them, then rewinds the stream if anything was read.
+ * @param feeds  The dataset's file feeds.
+ * @param name   Base name less a compression suffix.
+ */
+enum aq_status aq_file_identify(const struct aq_catalog_feed *feeds, size_t feed_count,
+                                struct aq_slice name, struct aq_stream *stream,
+                                struct aq_file_identity *identity, struct aq_error *err) AQ_RESULT;
+
+#endif

@@ -1,0 +1,103 @@
+/* Step 3 of a message's way, continued: a frame is closed and handed to the shard's writer.
+ *
+ * Happy path: the decoded rows and rejects are routed into one section each and go out with one source
+ * range, which says where the file stands behind them: rows, rejects and position commit together.
+ * Failures: of memory and of the writer. */
+#include <string.h>
+#include <time.h>
+
+#include "engine/ingest/importer.h"
+
+/* A frame must stay far below AQ_FRAME_BYTES_MAX, whatever the config says. */
+#define FRAME_BYTES_MAX ((size_t)256 << 20)
+
+static int64_t monotonic_us(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (int64_t)now.tv_sec * AQ_US_PER_SECOND + now.tv_nsec / 1000;
+}
+
+bool aq_import_frame_is_due(const struct aq_import *import, bool look_at_clock)
+{
+    const struct aq_config *config = import->importer->options->config;
+    size_t size = aq_decoder_size_bytes(import->importer->decoder);
+    if (size >= config->commit_size_bytes || size >= FRAME_BYTES_MAX)
+        return true;
+    return look_at_clock && monotonic_us() - import->frame_begun_us >= config->commit_interval_us;
+}
+
+static enum aq_status add_section(struct aq_router *router, const struct aq_batch *rows,
+                                  struct aq_section_input *sections, size_t *section_count,
+                                  struct aq_error *err)
+{
+    if (rows->row_count == 0)
+        return AQ_OK;
+    AQ_TRY(aq_route(router, rows, &sections[*section_count], err));
+    ++*section_count;
+    return AQ_OK;
+}
+
+static struct aq_source_range make_range(struct aq_import *import, bool finished)
+{
+    const struct aq_decoder *decoder = import->importer->decoder;
+    return (struct aq_source_range){
+        .feed_id = import->feed.identity.feed_id,
+        .first_ordinal = import->feed.position.next_ordinal,
+        .next_ordinal = import->ordinal,
+        .next_offset = import->stream.offset,
+        .hash = aq_stream_hash(&import->stream),
+        .last_stamp_us = import->feed.identity.stamp_us,
+        .row_count = decoder->rows.row_count,
+        .reject_count = decoder->rejects.row_count,
+        .finished = finished,
+    };
+}
+
+static void advance(struct aq_import *import, const struct aq_source_range *range)
+{
+    struct aq_feed_position *position = &import->feed.position;
+    position->feed_id = range->feed_id;
+    position->next_ordinal = range->next_ordinal;
+    position->next_offset = range->next_offset;
+    position->hash = range->hash;
+    position->last_stamp_us = range->last_stamp_us;
+    position->row_count += range->row_count;
+    position->reject_count += range->reject_count;
+    position->finished = range->finished;
+    import->frame_begun_us = monotonic_us();
+}
+
+static void report_progress(const struct aq_import *import)
+{
+    const struct aq_importer *importer = import->importer;
+    if (importer->options->progress == NULL)
+        return;
+    struct aq_ingest_progress progress = {
+        .file = import->path,
+        .bytes_done = aq_source_file_bytes_done(import->source),
+        .bytes_total = aq_source_file_bytes_total(import->source),
+        .row_count = importer->report->row_count,
+        .reject_count = importer->report->reject_count,
+    };
+    importer->options->progress(importer->options->context, &progress);
+}
+
+enum aq_status aq_import_close_frame(struct aq_import *import, bool finished, struct aq_error *err)
+{
+    struct aq_importer *importer = import->importer;
+    struct aq_decoder *decoder = importer->decoder;
+    struct aq_section_input sections[2];
+    size_t section_count = 0;
+    if (import->ordinal == import->feed.position.next_ordinal && !finished)
+        return AQ_OK;
+    AQ_TRY(add_section(importer->row_router, &decoder->rows, sections, &section_count, err));
+    AQ_TRY(add_section(importer->reject_router, &decoder->rejects, sections, &section_count, err));
+    struct aq_source_range range = make_range(import, finished);
+    AQ_TRY(aq_shard_writer_append(importer->writer, &range, 1, sections, section_count, err));
+    importer->report->input_bytes += range.next_offset - import->feed.position.next_offset;
+    aq_decoder_clear(decoder);
+    advance(import, &range);
+    report_progress(import);
+    return aq_importer_note_feed(importer, &import->feed, err);
+}
