@@ -1,0 +1,556 @@
+/* Compaction and gc of a real store: what is in it does not change, what it lies in does. */
+#include <dirent.h>
+#include <fcntl.h>
+#include <sys/wait.h>
+
+#include "compaction/compact.h"
+#include "engine/store/shard_writer.h"
+#include "tests/unit/scratch.h"
+
+static struct aq_column air_columns[] = {
+    {.name = "city", .type = AQ_TYPE_TEXT, .required = true},
+    {.name = "ts", .type = AQ_TYPE_TIMESTAMPTZ, .required = true},
+    {.name = "station", .type = AQ_TYPE_BIGINT},
+    {.name = "pm25", .type = AQ_TYPE_DOUBLE},
+    {.name = "note", .type = AQ_TYPE_TEXT},
+};
+static uint32_t air_series[] = {2};
+
+static const char *const cities[] = {"beijing", "hanoi", "oslo", "lima", "nairobi"};
+
+/* A store, and the hash of all rows that were put into it. */
+struct air {
+    struct aq_store *store;
+    const struct aq_schema *schema;
+    const struct aq_schema *rejects;
+    struct aq_content_hash rows;
+    struct aq_content_hash reject_rows;
+    uint64_t frames; /* written so far: each has rows of its own */
+};
+
+static struct aq_store *open_store(const char *name, bool create)
+{
+    struct aq_store *store = NULL;
+    struct aq_error err = {0};
+    struct aq_store_options options = {
+        .home = scratch_file(name), .create = create, .io = AQ_IO_POSIX};
+    cr_assert_eq(aq_store_open(&options, &store, &err), AQ_OK, "%s: %s", err.path, err.message);
+    return store;
+}
+
+static void air_open(struct air *air, const char *name)
+{
+    struct aq_schema schema = {.dataset = "air",
+                               .column_count = 5,
+                               .columns = air_columns,
+                               .key_column = 0,
+                               .time_column = 1,
+                               .slot = AQ_SLOT_DAY,
+                               .series_count = 1,
+                               .series = air_series,
+                               .version_column = AQ_COLUMN_NONE};
+    air->store = open_store(name, true);
+    cr_assert_eq(aq_store_declare(air->store, &schema, &air->schema, &air->rejects, NULL), AQ_OK);
+}
+
+static void append_system(struct aq_batch *batch, size_t first, uint64_t feed_id, int64_t ordinal)
+{
+    cr_assert_eq(aq_vector_append_int(&batch->columns[first], (int64_t)feed_id), AQ_OK);
+    cr_assert_eq(aq_vector_append_int(&batch->columns[first + 1], ordinal), AQ_OK);
+    cr_assert_eq(aq_vector_append_int(&batch->columns[first + 2], 7), AQ_OK);
+    batch->row_count++;
+}
+
+/* Rows of frame `frame`: one city, one day, times in no order, doubles, nulls, texts. */
+static void fill_rows(const struct air *air, struct aq_batch *batch, uint64_t frame, unsigned count,
+                      uint64_t feed_id, int64_t first_ordinal)
+{
+    cr_assert_eq(aq_schema_batch_init(air->schema, true, batch), AQ_OK);
+    const char *city = cities[frame % 5];
+    int64_t day = INT64_C(1700006400000000) + (int64_t)(frame / 5 % 6) * AQ_US_PER_DAY;
+    for (unsigned i = 0; i < count; i++) {
+        uint64_t random = (frame * 1000 + i + 1) * UINT64_C(0x9e3779b97f4a7c15);
+        struct aq_vector *columns = batch->columns;
+        cr_assert_eq(aq_vector_append_slice(&columns[0], aq_slice_of(city)), AQ_OK);
+        cr_assert_eq(aq_vector_append_int(&columns[1], day + (int64_t)(random >> 40) % 1440 * 60 *
+                                                                 AQ_US_PER_SECOND),
+                     AQ_OK);
+        cr_assert_eq(aq_vector_append_int(&columns[2], (int64_t)(random >> 33) % 3), AQ_OK);
+        if (random % 11 == 0)
+            cr_assert_eq(aq_vector_append_null(&columns[3]), AQ_OK);
+        else
+            cr_assert_eq(aq_vector_append_double(&columns[3], (double)(int64_t)(random >> 50) / 10),
+                         AQ_OK);
+        struct aq_slice note = aq_slice_make(aq_arena_format(&batch->arena, "note %u", i % 17), 6);
+        cr_assert_eq(aq_vector_append_slice(&columns[4], note), AQ_OK);
+        append_system(batch, 5, feed_id, first_ordinal + i);
+    }
+}
+
+static void fill_rejects(const struct air *air, struct aq_batch *batch, uint64_t feed_id,
+                         int64_t ordinal)
+{
+    cr_assert_eq(aq_schema_batch_init(air->rejects, true, batch), AQ_OK);
+    struct aq_vector *columns = batch->columns;
+    cr_assert_eq(aq_vector_append_slice(&columns[AQ_REJECT_SOURCE], aq_slice_of("test")), AQ_OK);
+    cr_assert_eq(aq_vector_append_null(&columns[AQ_REJECT_PARTITION]), AQ_OK);
+    cr_assert_eq(aq_vector_append_int(&columns[AQ_REJECT_OFFSET], ordinal), AQ_OK);
+    cr_assert_eq(aq_vector_append_int(&columns[AQ_REJECT_ARRIVAL], 5000 - ordinal), AQ_OK);
+    cr_assert_eq(aq_vector_append_slice(&columns[AQ_REJECT_REASON], aq_slice_of("why")), AQ_OK);
+    cr_assert_eq(aq_vector_append_slice(&columns[AQ_REJECT_BYTES], aq_slice_of("{")), AQ_OK);
+    append_system(batch, AQ_REJECT_COLUMN_COUNT, feed_id, ordinal);
+}
+
+static void note_rows(struct aq_content_hash *to, const struct aq_batch *batch, size_t columns)
+{
+    struct aq_content_hash hash;
+    cr_assert_eq(aq_batch_content_hash(batch, columns, &hash), AQ_OK);
+    aq_content_hash_add(to, &hash);
+}
+
+/* One frame of `count` rows and one reject. */
+static void append_frame(struct air *air, struct aq_shard_writer *writer, uint64_t feed_id,
+                         uint64_t *ordinal, unsigned count)
+{
+    struct aq_batch rows;
+    struct aq_batch rejects;
+    fill_rows(air, &rows, air->frames, count, feed_id, (int64_t)*ordinal);
+    fill_rejects(air, &rejects, feed_id, (int64_t)(*ordinal + count));
+    note_rows(&air->rows, &rows, air->schema->column_count);
+    note_rows(&air->reject_rows, &rejects, air->rejects->column_count);
+    struct aq_partition partition = {.key = rows.columns[0].slices[0],
+                                     .slot_start_us =
+                                         aq_slot_start(AQ_SLOT_DAY, rows.columns[1].ints[0]),
+                                     .row_count = count};
+    struct aq_partition reject_partition = {.row_count = 1};
+    struct aq_section_input sections[] = {{air->schema, &rows, &partition, 1},
+                                          {air->rejects, &rejects, &reject_partition, 1}};
+    struct aq_source_range range = {.feed_id = feed_id,
+                                    .first_ordinal = *ordinal,
+                                    .next_ordinal = *ordinal + count + 1,
+                                    .row_count = count,
+                                    .reject_count = 1};
+    struct aq_error err = {0};
+    cr_assert_eq(aq_shard_writer_append(writer, &range, 1, sections, 2, &err), AQ_OK, "%s",
+                 err.message);
+    *ordinal = range.next_ordinal;
+    air->frames++;
+    aq_batch_deinit(&rows);
+    aq_batch_deinit(&rejects);
+}
+
+/* A segment of its own with so many frames, sealed. */
+static void write_segment(struct air *air, unsigned frame_count, unsigned rows_a_frame)
+{
+    struct aq_shard_writer *writer = NULL;
+    struct aq_shard_writer_options options = {.segment_size_bytes = 1 << 30, .depth = 4};
+    cr_assert_eq(aq_shard_writer_create(air->store, &options, &writer, NULL), AQ_OK);
+    char name[32];
+    snprintf(name, sizeof name, "from-frame-%llu", (unsigned long long)air->frames);
+    struct aq_feed_identity identity = {.dataset_id = air->schema->dataset_id,
+                                        .source = aq_slice_of("test"),
+                                        .name = aq_slice_of(name),
+                                        .partition = -1};
+    uint64_t feed_id;
+    uint64_t ordinal = 0;
+    cr_assert_eq(aq_shard_writer_claim(writer, &identity, 0, &feed_id, NULL), AQ_OK);
+    for (unsigned i = 0; i < frame_count; i++)
+        append_frame(air, writer, feed_id, &ordinal, rows_a_frame);
+    cr_assert_eq(aq_shard_writer_seal(writer, NULL), AQ_OK);
+    aq_shard_writer_destroy(writer);
+}
+
+/* Hash of what a snapshot holds of a dataset; tiles must be sorted. */
+static struct aq_content_hash read_dataset(struct aq_store *store, const struct aq_schema *schema,
+                                           size_t *tile_count)
+{
+    struct aq_snapshot *snapshot = NULL;
+    const struct aq_unit *units;
+    size_t unit_count;
+    uint32_t ids[16];
+    struct aq_content_hash total = {0};
+    struct aq_error err = {0};
+    for (size_t i = 0; i < schema->column_count; i++)
+        ids[i] = schema->columns[i].id;
+    cr_assert_eq(aq_snapshot_open(store, &snapshot, &err), AQ_OK, "%s", err.message);
+    cr_assert_eq(aq_snapshot_units(snapshot, schema->dataset_id, &units, &unit_count, &err), AQ_OK,
+                 "%s", err.message);
+    *tile_count = 0;
+    for (size_t i = 0; i < unit_count; i++) {
+        struct aq_batch batch;
+        cr_assert_eq(aq_schema_batch_init(schema, false, &batch), AQ_OK);
+        cr_assert_eq(aq_unit_read(snapshot, &units[i], ids, &batch, &err), AQ_OK, "%s: %s",
+                     err.path, err.message);
+        note_rows(&total, &batch, batch.column_count);
+        bool tile = units[i].kind == AQ_FILE_ARCHIVE;
+        *tile_count += tile;
+        for (size_t row = 1; tile && row < batch.row_count; row++)
+            cr_assert_leq(aq_schema_compare_rows(schema, &batch, row - 1, &batch, row), 0);
+        aq_batch_deinit(&batch);
+    }
+    aq_snapshot_close(snapshot);
+    return total;
+}
+
+static void expect_all_rows(const struct air *air, bool compacted)
+{
+    size_t tiles;
+    struct aq_content_hash rows = read_dataset(air->store, air->schema, &tiles);
+    cr_assert_eq(rows.row_count, air->rows.row_count);
+    cr_assert(aq_content_hash_equal(&rows, &air->rows));
+    cr_assert(!compacted || tiles > 0);
+    struct aq_content_hash rejects = read_dataset(air->store, air->rejects, &tiles);
+    cr_assert(aq_content_hash_equal(&rejects, &air->reject_rows));
+}
+
+static struct aq_compact_report compact(struct air *air, const struct aq_compact_options *options)
+{
+    struct aq_compact_report report;
+    struct aq_error err = {0};
+    cr_assert_eq(aq_compact(air->store, options, &report, &err), AQ_OK, "%s: %s", err.path,
+                 err.message);
+    return report;
+}
+
+static uint64_t head(struct aq_store *store)
+{
+    const struct aq_catalog *catalog = NULL;
+    cr_assert_eq(aq_store_catalog(store, true, &catalog, NULL), AQ_OK);
+    uint64_t number = catalog->number;
+    aq_catalog_release(catalog);
+    return number;
+}
+
+static unsigned count_files(const char *folder, const char *suffix)
+{
+    DIR *directory = opendir(scratch_file(folder));
+    cr_assert_not_null(directory);
+    unsigned count = 0;
+    for (struct dirent *entry = readdir(directory); entry != NULL; entry = readdir(directory)) {
+        size_t length = strlen(entry->d_name);
+        count +=
+            length > strlen(suffix) && strcmp(entry->d_name + length - strlen(suffix), suffix) == 0;
+    }
+    closedir(directory);
+    return count;
+}
+
+static const struct aq_compact_options defaults = {.thread_count = 2};
+
+Test(compaction, rows_stay_files_go)
+{
+    scratch_make();
+    struct air air = {0};
+    air_open(&air, "home");
+    write_segment(&air, 60, 300);
+    write_segment(&air, 30, 200);
+    expect_all_rows(&air, false);
+    struct aq_compact_report report = compact(&air, &defaults);
+    cr_assert_eq(report.segment_count, 2);
+    cr_assert_eq(report.archive_output_count, 2, "one for rows, one for rejects");
+    cr_assert_eq(report.row_count, 60 * 301 + 30 * 201);
+    cr_assert_gt(report.output_bytes, 0);
+    cr_assert_lt(report.output_bytes, report.input_bytes);
+    expect_all_rows(&air, true);
+    uint64_t number = head(air.store);
+    report = compact(&air, &defaults);
+    cr_assert_eq(report.segment_count + report.archive_input_count, 0, "nothing is left to do");
+    cr_assert_eq(head(air.store), number, "and nothing was committed");
+    aq_store_close(air.store);
+    air_open(&air, "home");
+    expect_all_rows(&air, true);
+    aq_store_close(air.store);
+}
+
+Test(compaction, small_archives_are_merged_with_new_rows)
+{
+    scratch_make();
+    struct air air = {0};
+    air_open(&air, "home");
+    for (unsigned round = 0; round < 3; round++) {
+        write_segment(&air, 20, 100);
+        struct aq_compact_report report = compact(&air, &defaults);
+        cr_assert_eq(report.segment_count, 1);
+        cr_assert_eq(report.archive_input_count, round == 0 ? 0 : 2);
+        cr_assert_eq(report.archive_output_count, 2);
+        expect_all_rows(&air, true);
+    }
+    cr_assert_eq(count_files("home/archives", ".aqa"), 6, "replaced files wait for gc");
+    struct aq_gc_report collected;
+    cr_assert_eq(aq_gc(air.store, true, NULL, NULL, &collected, NULL), AQ_OK);
+    cr_assert_eq(collected.file_count, 4 + 3);
+    cr_assert_eq(count_files("home/archives", ".aqa"), 6, "a dry run removes nothing");
+    cr_assert_eq(aq_gc(air.store, false, NULL, NULL, &collected, NULL), AQ_OK);
+    cr_assert_eq(collected.file_count, 4 + 3);
+    cr_assert_gt(collected.bytes, 0);
+    cr_assert_eq(count_files("home/archives", ".aqa"), 2);
+    cr_assert_eq(count_files("home/segments", ".seg"), 0);
+    expect_all_rows(&air, true);
+    aq_store_close(air.store);
+}
+
+/* Bytes of the tiles of every archive, in order of file id: equal for equal rows. */
+static struct aq_bytes tile_bytes(const char *home, uint64_t last_file_id)
+{
+    struct aq_bytes bytes = {0};
+    for (uint64_t file_id = 1; file_id <= last_file_id; file_id++) {
+        char name[128];
+        char path[64];
+        aq_catalog_file_name(AQ_FILE_ARCHIVE, file_id, path, sizeof path);
+        snprintf(name, sizeof name, "%s/%s", home, path);
+        if (access(scratch_file(name), F_OK) != 0)
+            continue;
+        size_t size;
+        uint64_t root_offset;
+        uint32_t root_size;
+        unsigned char *file = scratch_read(scratch_file(name), &size);
+        cr_assert_eq(aq_archive_trailer_decode(aq_slice_make(file + size - 64, 64), size,
+                                               &root_offset, &root_size, NULL),
+                     AQ_OK);
+        aq_bytes_append(&bytes, file + 64, root_offset - 64);
+        free(file);
+    }
+    return bytes;
+}
+
+Test(compaction, threads_and_segments_do_not_change_the_bytes)
+{
+    scratch_make();
+    struct air one = {0};
+    struct air many = {0};
+    air_open(&one, "one");
+    air_open(&many, "many");
+    write_segment(&one, 40, 100);
+    for (unsigned i = 0; i < 4; i++)
+        write_segment(&many, 10, 100);
+    compact(&one, &(struct aq_compact_options){.thread_count = 1});
+    compact(&many, &(struct aq_compact_options){.thread_count = 4});
+    cr_assert(aq_content_hash_equal(&one.rows, &many.rows));
+    struct aq_bytes a = tile_bytes("one", 20);
+    struct aq_bytes b = tile_bytes("many", 20);
+    cr_assert_gt(a.size, 1000);
+    cr_assert_eq(a.size, b.size);
+    /* Rejects carry ordinals of their feed, which differ; the first archive holds the rows. */
+    size_t rows_size = a.size / 2;
+    cr_assert_eq(memcmp(a.data, b.data, rows_size), 0);
+    aq_bytes_deinit(&a);
+    aq_bytes_deinit(&b);
+    aq_store_close(one.store);
+    aq_store_close(many.store);
+}
+
+Test(compaction, little_memory_takes_several_passes)
+{
+    scratch_make();
+    struct air air = {0};
+    struct air whole = {0};
+    air_open(&air, "home");
+    air_open(&whole, "whole");
+    write_segment(&air, 60, 500);
+    write_segment(&whole, 60, 500);
+    struct aq_compact_report report =
+        compact(&air, &(struct aq_compact_options){.memory_bytes = 1 << 20, .thread_count = 2});
+    cr_assert_eq(report.archive_output_count, 2);
+    expect_all_rows(&air, true);
+    compact(&whole, &defaults);
+    size_t passes_tiles;
+    size_t whole_tiles;
+    read_dataset(air.store, air.schema, &passes_tiles);
+    read_dataset(whole.store, whole.schema, &whole_tiles);
+    cr_assert_gt(passes_tiles, whole_tiles, "each pass ends its tile");
+    aq_store_close(air.store);
+    aq_store_close(whole.store);
+}
+
+/* A single value everywhere: no cut can split it, all rows fall into one pass. */
+Test(compaction, equal_rows_beyond_memory)
+{
+    scratch_make();
+    struct air air = {0};
+    air_open(&air, "home");
+    for (unsigned i = 0; i < 40; i++) {
+        air.frames = 3;
+        struct air before = air;
+        write_segment(&air, 1, 300);
+        cr_assert_eq(air.frames, before.frames + 1);
+    }
+    compact(&air, &(struct aq_compact_options){.memory_bytes = 1 << 18});
+    expect_all_rows(&air, true);
+    aq_store_close(air.store);
+}
+
+Test(compaction, target_size_begins_new_files)
+{
+    scratch_make();
+    struct air air = {0};
+    air_open(&air, "home");
+    write_segment(&air, 60, 500);
+    struct aq_compact_options options = {.target_size_bytes = 4096, .memory_bytes = 1 << 20};
+    struct aq_compact_report report = compact(&air, &options);
+    cr_assert_gt(report.archive_output_count, 3);
+    expect_all_rows(&air, true);
+    report = compact(&air, &options);
+    cr_assert_leq(report.archive_output_count, 2, "only leftovers are merged again");
+    expect_all_rows(&air, true);
+    aq_store_close(air.store);
+}
+
+Test(compaction, a_dry_run_changes_nothing)
+{
+    scratch_make();
+    struct air air = {0};
+    air_open(&air, "home");
+    write_segment(&air, 10, 100);
+    uint64_t number = head(air.store);
+    struct aq_compact_report report = compact(&air, &(struct aq_compact_options){.dry_run = true});
+    cr_assert_eq(report.segment_count, 1);
+    cr_assert_eq(report.row_count, 10 * 101);
+    cr_assert_eq(report.archive_output_count, 0);
+    cr_assert_eq(head(air.store), number);
+    cr_assert_eq(count_files("home/archives", ""), 2, "only . and ..");
+    aq_store_close(air.store);
+}
+
+static volatile bool stop_now;
+
+static void stop_at_write(void *context, const struct aq_compact_progress *progress)
+{
+    unsigned *calls = context;
+    cr_assert_leq(progress->rows_done, progress->rows_total);
+    (*calls)++;
+    stop_now = strcmp(progress->phase, "merge") == 0;
+}
+
+Test(compaction, stops_when_told_and_leaves_nothing)
+{
+    scratch_make();
+    struct air air = {0};
+    unsigned calls = 0;
+    air_open(&air, "home");
+    write_segment(&air, 10, 100);
+    uint64_t number = head(air.store);
+    struct aq_compact_options options = {
+        .progress = stop_at_write, .context = &calls, .stop = &stop_now};
+    struct aq_compact_report report;
+    cr_assert_eq(aq_compact(air.store, &options, &report, NULL), AQ_INTERRUPTED);
+    cr_assert_gt(calls, 1);
+    cr_assert_eq(head(air.store), number);
+    cr_assert_eq(count_files("home/archives", ""), 2);
+    expect_all_rows(&air, false);
+    aq_store_close(air.store);
+}
+
+Test(compaction, one_at_a_time)
+{
+    scratch_make();
+    struct air air = {0};
+    air_open(&air, "home");
+    write_segment(&air, 2, 10);
+    struct aq_store *other = open_store("home", false);
+    struct aq_store_lock *lock;
+    cr_assert_eq(aq_store_lock(other, "compact", true, &lock, NULL), AQ_OK);
+    struct aq_compact_report report;
+    cr_assert_eq(aq_compact(air.store, &defaults, &report, NULL), AQ_CONFLICT);
+    aq_store_unlock(lock);
+    compact(&air, &defaults);
+    aq_store_close(other);
+    aq_store_close(air.store);
+}
+
+/* While a writer is at work: its open segment is left alone, and so is its file by gc. */
+Test(compaction, beside_a_writer)
+{
+    scratch_make();
+    struct air air = {0};
+    air_open(&air, "home");
+    write_segment(&air, 5, 50);
+    struct aq_shard_writer *writer = NULL;
+    struct aq_shard_writer_options options = {.segment_size_bytes = 1 << 30, .depth = 4};
+    struct aq_store *writing = open_store("home", false);
+    cr_assert_eq(aq_shard_writer_create(writing, &options, &writer, NULL), AQ_OK);
+    struct aq_feed_identity identity = {.dataset_id = air.schema->dataset_id,
+                                        .source = aq_slice_of("test"),
+                                        .name = aq_slice_of("live"),
+                                        .partition = -1};
+    uint64_t feed_id;
+    uint64_t ordinal = 0;
+    cr_assert_eq(aq_shard_writer_claim(writer, &identity, 0, &feed_id, NULL), AQ_OK);
+    append_frame(&air, writer, feed_id, &ordinal, 20);
+    cr_assert_eq(aq_shard_writer_flush(writer, NULL), AQ_OK);
+    struct aq_compact_report report = compact(&air, &defaults);
+    cr_assert_eq(report.segment_count, 1);
+    struct aq_gc_report collected;
+    cr_assert_eq(aq_gc(air.store, false, NULL, NULL, &collected, NULL), AQ_OK);
+    cr_assert_eq(count_files("home/segments", ".seg"), 1);
+    expect_all_rows(&air, true);
+    append_frame(&air, writer, feed_id, &ordinal, 20);
+    cr_assert_eq(aq_shard_writer_seal(writer, NULL), AQ_OK);
+    aq_shard_writer_destroy(writer);
+    report = compact(&air, &defaults);
+    cr_assert_eq(report.segment_count, 1);
+    expect_all_rows(&air, true);
+    aq_store_close(writing);
+    aq_store_close(air.store);
+}
+
+static void remember_name(void *context, const char *name, uint64_t size_bytes)
+{
+    (void)size_bytes;
+    snprintf(context, 64, "%s", name);
+}
+
+Test(gc, waits_for_readers_and_leaves_what_is_not_ours)
+{
+    scratch_make();
+    struct air air = {0};
+    air_open(&air, "home");
+    write_segment(&air, 2, 10);
+    scratch_write(scratch_file("home/archives/thesis.doc"), "x", 1);
+    scratch_write(scratch_file("home/archives/compact-000003.tmp"), "xyz", 3);
+    struct aq_snapshot *snapshot = NULL;
+    struct aq_gc_report report;
+    struct aq_store *reader = open_store("home", false);
+    cr_assert_eq(aq_snapshot_open(reader, &snapshot, NULL), AQ_OK);
+    cr_assert_eq(aq_gc(air.store, false, NULL, NULL, &report, NULL), AQ_CONFLICT);
+    aq_snapshot_close(snapshot);
+    char name[64];
+    cr_assert_eq(aq_gc(air.store, false, remember_name, name, &report, NULL), AQ_OK);
+    cr_assert_eq(report.file_count, 1);
+    cr_assert_eq(report.bytes, 3);
+    cr_assert_str_eq(name, "archives/compact-000003.tmp");
+    cr_assert_eq(access(scratch_file("home/archives/thesis.doc"), F_OK), 0);
+    expect_all_rows(&air, false);
+    aq_store_close(reader);
+    aq_store_close(air.store);
+}
+
+/* Killed at random moments: the rows are all there each time, and in the end it gets done. */
+Test(compaction, killed_again_and_again)
+{
+    scratch_make();
+    struct air air = {0};
+    air_open(&air, "home");
+    write_segment(&air, 30, 200);
+    for (unsigned round = 0; round < 25; round++) {
+        pid_t child = fork();
+        if (child == 0) {
+            struct aq_store *store = open_store("home", false);
+            struct aq_compact_report report;
+            enum aq_status status = aq_compact(store, &defaults, &report, NULL);
+            _exit(status == AQ_OK ? 0 : 1);
+        }
+        usleep(round * 1500);
+        kill(child, SIGKILL);
+        int status;
+        cr_assert_eq(waitpid(child, &status, 0), child);
+        expect_all_rows(&air, false);
+    }
+    compact(&air, &defaults);
+    expect_all_rows(&air, true);
+    struct aq_gc_report collected;
+    cr_assert_eq(aq_gc(air.store, false, NULL, NULL, &collected, NULL), AQ_OK);
+    cr_assert_eq(count_files("home/segments", ".seg"), 0);
+    cr_assert_eq(count_files("home/archives", ""), 2 + 2);
+    expect_all_rows(&air, true);
+    aq_store_close(air.store);
+}
