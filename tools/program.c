@@ -9,7 +9,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "tools/output/json_text.h"
+#include "tools/output/json_print.h"
 
 volatile bool aq_stop;
 static volatile sig_atomic_t stop_signal;

@@ -3,7 +3,7 @@
 
 #include "tools/commands/commands.h"
 #include "tools/output/human.h"
-#include "tools/output/json_text.h"
+#include "tools/output/json_print.h"
 #include "tools/output/progress.h"
 
 #define TARGET_SIZE_DEFAULT ((uint64_t)128 << 20)

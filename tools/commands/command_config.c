@@ -2,7 +2,7 @@
 #include <string.h>
 
 #include "tools/commands/commands.h"
-#include "tools/output/json_text.h"
+#include "tools/output/json_print.h"
 
 static void check_json(struct aq_program *program, const struct aq_config *config)
 {

@@ -2,7 +2,7 @@
 #include "compaction/compact.h"
 #include "tools/commands/commands.h"
 #include "tools/output/human.h"
-#include "tools/output/json_text.h"
+#include "tools/output/json_print.h"
 #include "tools/output/rows.h"
 
 static const struct aq_result_column columns[] = {{"file", AQ_TYPE_TEXT},

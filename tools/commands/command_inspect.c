@@ -6,7 +6,7 @@
 
 #include "tools/commands/commands.h"
 #include "tools/inspect/inspect.h"
-#include "tools/output/json_text.h"
+#include "tools/output/json_print.h"
 
 static bool is_file(const char *name)
 {

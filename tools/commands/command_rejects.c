@@ -7,7 +7,7 @@
 
 #include "tools/commands/commands.h"
 #include "tools/commands/run_query.h"
-#include "tools/output/json_text.h"
+#include "tools/output/json_print.h"
 #include "tools/output/rows.h"
 #include "tools/output/utf8.h"
 

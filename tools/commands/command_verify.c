@@ -12,7 +12,7 @@
 #include "engine/store/snapshot.h"
 #include "tools/commands/commands.h"
 #include "tools/output/human.h"
-#include "tools/output/json_text.h"
+#include "tools/output/json_print.h"
 #include "tools/output/progress.h"
 #include "tools/verify/verify.h"
 

@@ -10,7 +10,7 @@
 #include <unistd.h>
 
 #include "tools/output/human.h"
-#include "tools/output/json_text.h"
+#include "tools/output/json_print.h"
 #include "tools/output/progress.h"
 
 /* ---- names ---- */

@@ -2,7 +2,7 @@
 #include "tools/inspect/inspect.h"
 
 #include "tools/output/human.h"
-#include "tools/output/json_text.h"
+#include "tools/output/json_print.h"
 
 void aq_inspect_text(struct aq_inspect *inspect, const char *name, const char *value)
 {

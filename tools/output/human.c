@@ -50,11 +50,10 @@ const char *aq_human_seconds(double seconds, char out[AQ_HUMAN_BYTES_MAX])
     else if (seconds < 100)
         snprintf(out, AQ_HUMAN_BYTES_MAX, "%.0f s", seconds);
     else if (seconds < 6000)
-        snprintf(out, AQ_HUMAN_BYTES_MAX, "%.0f min %.0f s", (double)((long)seconds / 60),
-                 (double)((long)seconds % 60));
+        snprintf(out, AQ_HUMAN_BYTES_MAX, "%ld min %ld s", (long)seconds / 60, (long)seconds % 60);
     else
-        snprintf(out, AQ_HUMAN_BYTES_MAX, "%.0f h %.0f min", (double)((long)(seconds / 3600)),
-                 (double)((long)(seconds / 60) % 60));
+        snprintf(out, AQ_HUMAN_BYTES_MAX, "%ld h %ld min", (long)seconds / 3600,
+                 (long)seconds / 60 % 60);
     return out;
 }
 

@@ -1,5 +1,5 @@
 /* JSON: an array of objects, a row a line. NDJSON: the same rows without the brackets and commas. */
-#include "tools/output/json_text.h"
+#include "tools/output/json_print.h"
 #include "tools/output/output_forms.h"
 
 static enum aq_status write_row(struct aq_output *output, const struct aq_batch *batch, size_t row,

@@ -6,7 +6,7 @@
 #include <string.h>
 
 #include "tools/output/human.h"
-#include "tools/output/json_text.h"
+#include "tools/output/json_print.h"
 
 #define COLUMNS_MAX 24
 

@@ -51,9 +51,9 @@ static bool is_special(const char *path)
     return stat(path, &status) == 0 && !S_ISREG(status.st_mode);
 }
 
-static enum aq_status stream_open_fd(struct aq_stream *stream, struct aq_error *err)
+static enum aq_status stream_open_fd(struct aq_stream *stream, const char *path,
+                                     struct aq_error *err)
 {
-    const char *path = stream->path;
     if (is_special(path)) {
         stream->fd = open(path, O_WRONLY | O_CLOEXEC);
         if (stream->fd < 0)
@@ -74,7 +74,7 @@ static enum aq_status stream_open_fd(struct aq_stream *stream, struct aq_error *
 enum aq_status aq_stream_open(const char *path, struct aq_stream **stream, struct aq_error *err)
 {
     AQ_TRY(stream_create(path, stream, err));
-    enum aq_status status = stream_open_fd(*stream, err);
+    enum aq_status status = stream_open_fd(*stream, path, err);
     if (status < 0) {
         free((*stream)->temporary);
         free((*stream)->path);

@@ -26,7 +26,6 @@ struct aq_plot_axis aq_plot_number_axis(double low, double high, unsigned mark_c
     axis.step = round_step(high / mark_count_max - low / mark_count_max);
     axis.low = floor(low / axis.step) * axis.step;
     axis.high = ceil(high / axis.step) * axis.step;
-    axis.first = axis.low;
     return axis;
 }
 

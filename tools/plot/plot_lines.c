@@ -127,17 +127,19 @@ static void write_cell(const struct aq_plot *plot, const struct cell *cell)
     }
 }
 
+/* The y axis's mark number `i`; false behind the last one. */
+static bool y_mark(const struct canvas *canvas, unsigned i, double *value)
+{
+    *value = canvas->y.low + i * canvas->y.step;
+    return *value <= canvas->y.high + canvas->y.step / 2;
+}
+
 /* The mark whose line this row is, if any. */
 static bool row_mark(const struct canvas *canvas, unsigned row, double *value)
 {
-    for (double at = canvas->y.first; at <= canvas->y.high + canvas->y.step / 2;
-         at += canvas->y.step) {
-        long y = place_y(canvas, fmin(at, canvas->y.high));
-        if (y / 4 == (long)row) {
-            *value = at;
+    for (unsigned i = 0; y_mark(canvas, i, value); i++)
+        if (place_y(canvas, fmin(*value, canvas->y.high)) / 4 == (long)row)
             return true;
-        }
-    }
     return false;
 }
 
@@ -172,8 +174,10 @@ static size_t x_marks(const struct aq_plot *plot, const struct canvas *canvas,
                                   texts);
     struct aq_plot_axis axis = aq_plot_number_axis(canvas->x_low, canvas->x_high, count_max);
     size_t count = 0;
-    for (double at = axis.first; at <= canvas->x_high && count < AQ_PLOT_MARKS_MAX;
-         at += axis.step) {
+    for (unsigned i = 0; count < AQ_PLOT_MARKS_MAX; i++) {
+        double at = axis.low + i * axis.step;
+        if (at > canvas->x_high)
+            break;
         if (at < canvas->x_low)
             continue;
         marks[count] = at;
@@ -212,10 +216,10 @@ static void write_x_axis(const struct aq_plot *plot, const struct canvas *canvas
 static int label_columns_of(const struct canvas *canvas)
 {
     int widest = 0;
-    for (double at = canvas->y.first; at <= canvas->y.high + canvas->y.step / 2;
-         at += canvas->y.step) {
+    double value;
+    for (unsigned i = 0; y_mark(canvas, i, &value); i++) {
         char text[32];
-        aq_plot_number_text(at, canvas->y.step, text, sizeof(text));
+        aq_plot_number_text(value, canvas->y.step, text, sizeof(text));
         int size = (int)strlen(text);
         widest = size > widest ? size : widest;
     }

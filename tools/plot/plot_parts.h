@@ -40,10 +40,9 @@ void aq_plot_draw_bars(struct aq_plot *plot);
 
 /** A range and the round step of its marks. */
 struct aq_plot_axis {
-    double low;
-    double high;
-    double step; /* of the marks; the first one is at or above low */
-    double first;
+    double low;  /* the first mark */
+    double high; /* the last one */
+    double step;
 };
 /** Widen [low, high] to round marks, at most `mark_count_max` steps. */
 struct aq_plot_axis aq_plot_number_axis(double low, double high, unsigned mark_count_max);

@@ -1,5 +1,5 @@
 /* JSON text, piece by piece: RFC 8259. */
-#include "tools/output/json_text.h"
+#include "tools/output/json_print.h"
 
 #include <inttypes.h>
 #include <math.h>

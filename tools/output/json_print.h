@@ -1,6 +1,6 @@
 /* JSON text, piece by piece. */
-#ifndef AQ_TOOLS_OUTPUT_JSON_TEXT_H
-#define AQ_TOOLS_OUTPUT_JSON_TEXT_H
+#ifndef AQ_TOOLS_OUTPUT_JSON_PRINT_H
+#define AQ_TOOLS_OUTPUT_JSON_PRINT_H
 
 #include "format/vector.h"
 
