@@ -28,13 +28,13 @@ static enum aq_status run_command(struct aq_program *program, struct aq_error *e
 {
     enum aq_command command = program->options.command;
     if (program->options.version) {
-        aq_stream_text(program->out, "aqstore " AQ_VERSION "\n");
+        aq_out_text(program->out, "aqstore " AQ_VERSION "\n");
         return AQ_OK;
     }
     if (program->options.help) {
         struct aq_bytes help = {0};
         aq_options_help(command, &help);
-        aq_stream_bytes(program->out, &help);
+        aq_out_bytes(program->out, &help);
         aq_bytes_deinit(&help);
         return AQ_OK;
     }
@@ -46,9 +46,9 @@ static enum aq_status run_command(struct aq_program *program, struct aq_error *e
 
 static int exit_code(struct aq_program *program, enum aq_status status, struct aq_error *err)
 {
-    bool broken = aq_stream_broken(program->out);
+    bool broken = aq_out_broken(program->out);
     struct aq_error write_err = {.offset = -1};
-    enum aq_status written = aq_stream_close(program->out, true, &write_err);
+    enum aq_status written = aq_out_close(program->out, true, &write_err);
     program->out = NULL;
     if (broken || (written < 0 && write_err.os_errno == EPIPE))
         return 128 + SIGPIPE;
@@ -72,7 +72,7 @@ int main(int argc, char **argv)
     enum aq_status status =
         aq_options_parse(argc, (const char *const *)argv, &program.options, &err);
     if (status >= 0)
-        status = aq_stream_stdout(&program.out, &err);
+        status = aq_out_stdout(&program.out, &err);
     if (status < 0) {
         int code = aq_program_fail(&program, &err);
         aq_options_deinit(&program.options);

@@ -5,13 +5,13 @@
 #include "engine/ingest/config.h"
 #include "engine/store/store.h"
 #include "tools/options.h"
-#include "tools/output/stream.h"
+#include "tools/output/out.h"
 
 #define AQ_VERSION "0.1.0"
 
 struct aq_program {
     struct aq_options options;
-    struct aq_stream *out;    /* standard output; main flushes it and reports its failure */
+    struct aq_out *out;       /* standard output; main flushes it and reports its failure */
     struct aq_config *config; /* NULL until aq_program_config; main releases it */
     struct aq_store *store;   /* NULL until aq_program_store; main closes it */
 };

@@ -70,10 +70,10 @@ static char *slurp(const char *name)
 static char *print(enum aq_output_form form)
 {
     char name[300];
-    struct aq_stream *stream = NULL;
+    struct aq_out *stream = NULL;
     struct aq_output *output = NULL;
     snprintf(name, sizeof(name), "%s/out", path);
-    cr_assert_eq(aq_stream_open(name, &stream, NULL), AQ_OK);
+    cr_assert_eq(aq_out_open(name, &stream, NULL), AQ_OK);
     struct aq_output_options options = {.form = form,
                                         .stream = stream,
                                         .column_count = 3,
@@ -86,7 +86,7 @@ static char *print(enum aq_output_form form)
     cr_assert_eq(aq_output_end(output, -1, NULL), AQ_OK);
     cr_assert_eq(aq_output_row_count(output), 4);
     aq_output_destroy(output);
-    cr_assert_eq(aq_stream_close(stream, true, NULL), AQ_OK);
+    cr_assert_eq(aq_out_close(stream, true, NULL), AQ_OK);
     return slurp(name);
 }
 
@@ -152,7 +152,7 @@ Test(output, table_aligns_by_display_width)
 Test(output, table_of_more_rows_than_are_kept)
 {
     enum aq_type types[] = {AQ_TYPE_TEXT, AQ_TYPE_BIGINT, AQ_TYPE_DOUBLE};
-    struct aq_stream *stream = NULL;
+    struct aq_out *stream = NULL;
     struct aq_output *output = NULL;
     char name[300];
     snprintf(name, sizeof(name), "%s/big", path);
@@ -161,7 +161,7 @@ Test(output, table_of_more_rows_than_are_kept)
         for (int c = 0; c < 3; c++)
             cr_assert_eq(aq_vector_append_null(&batch.columns[c]), AQ_OK);
     batch.row_count = 1000;
-    cr_assert_eq(aq_stream_open(name, &stream, NULL), AQ_OK);
+    cr_assert_eq(aq_out_open(name, &stream, NULL), AQ_OK);
     struct aq_output_options options = {.form = AQ_OUTPUT_TABLE,
                                         .stream = stream,
                                         .column_count = 3,
@@ -172,7 +172,7 @@ Test(output, table_of_more_rows_than_are_kept)
         cr_assert_eq(aq_output_batch(output, &batch, NULL), AQ_OK);
     cr_assert_eq(aq_output_end(output, -1, NULL), AQ_OK);
     aq_output_destroy(output);
-    cr_assert_eq(aq_stream_close(stream, true, NULL), AQ_OK);
+    cr_assert_eq(aq_out_close(stream, true, NULL), AQ_OK);
     FILE *file = fopen(name, "r");
     size_t lines = 0;
     for (int c; (c = fgetc(file)) != EOF;)
@@ -260,16 +260,16 @@ Test(output, people_read_numbers)
 Test(output, a_file_appears_whole_or_not_at_all)
 {
     char name[300];
-    struct aq_stream *stream = NULL;
+    struct aq_out *stream = NULL;
     snprintf(name, sizeof(name), "%s/kept", path);
-    cr_assert_eq(aq_stream_open(name, &stream, NULL), AQ_OK);
-    aq_stream_text(stream, "half");
+    cr_assert_eq(aq_out_open(name, &stream, NULL), AQ_OK);
+    aq_out_text(stream, "half");
     cr_assert_neq(access(name, F_OK), 0, "not before it is closed");
-    cr_assert_eq(aq_stream_close(stream, false, NULL), AQ_OK);
+    cr_assert_eq(aq_out_close(stream, false, NULL), AQ_OK);
     cr_assert_neq(access(name, F_OK), 0, "not kept");
-    cr_assert_eq(aq_stream_open(name, &stream, NULL), AQ_OK);
-    aq_stream_printf(stream, "%d", 42);
-    cr_assert_eq(aq_stream_close(stream, true, NULL), AQ_OK);
+    cr_assert_eq(aq_out_open(name, &stream, NULL), AQ_OK);
+    aq_out_printf(stream, "%d", 42);
+    cr_assert_eq(aq_out_close(stream, true, NULL), AQ_OK);
     char *text = slurp(name);
     cr_assert_str_eq(text, "42");
     free(text);
@@ -277,13 +277,13 @@ Test(output, a_file_appears_whole_or_not_at_all)
 
 Test(output, a_full_disk_is_an_error)
 {
-    struct aq_stream *stream = NULL;
+    struct aq_out *stream = NULL;
     struct aq_error err = {0};
-    cr_assert_eq(aq_stream_open("/dev/full", &stream, &err), AQ_OK);
-    aq_stream_text(stream, "lost");
-    cr_assert_eq(aq_stream_close(stream, true, &err), AQ_DISK_FULL);
+    cr_assert_eq(aq_out_open("/dev/full", &stream, &err), AQ_OK);
+    aq_out_text(stream, "lost");
+    cr_assert_eq(aq_out_close(stream, true, &err), AQ_DISK_FULL);
     cr_assert_str_eq(err.path, "/dev/full");
-    cr_assert_eq(aq_stream_open("/nowhere/at/all", &stream, &err), AQ_NOT_FOUND);
+    cr_assert_eq(aq_out_open("/nowhere/at/all", &stream, &err), AQ_NOT_FOUND);
 }
 
 Test(output, rows_for_people_and_for_programs)
@@ -292,7 +292,7 @@ Test(output, rows_for_people_and_for_programs)
         {"file", AQ_TYPE_TEXT}, {"bytes", AQ_TYPE_BIGINT}, {"rows", AQ_TYPE_BIGINT}};
     struct aq_rows rows;
     struct aq_bytes json = {0};
-    struct aq_stream *stream = NULL;
+    struct aq_out *stream = NULL;
     char name[300];
     aq_rows_init(&rows, facts, 3);
     aq_rows_text(&rows, "a");
@@ -305,9 +305,9 @@ Test(output, rows_for_people_and_for_programs)
     cr_assert_str_eq((char *)json.data,
                      "{\"files\":[{\"file\":\"a\",\"bytes\":5714416,\"rows\":420768}]}");
     snprintf(name, sizeof(name), "%s/rows", path);
-    cr_assert_eq(aq_stream_open(name, &stream, NULL), AQ_OK);
+    cr_assert_eq(aq_out_open(name, &stream, NULL), AQ_OK);
     cr_assert_eq(aq_rows_print(&rows, stream, NULL), AQ_OK);
-    cr_assert_eq(aq_stream_close(stream, true, NULL), AQ_OK);
+    cr_assert_eq(aq_out_close(stream, true, NULL), AQ_OK);
     char *text = slurp(name);
     cr_assert_str_eq(text, " file |   bytes |    rows\n"
                            "------+---------+---------\n"

@@ -37,12 +37,12 @@ static char *draw(const struct aq_batch *batch, const struct aq_result_column *c
                                       .columns_of_result = columns,
                                       .value_text = aq_value_text_plain};
     struct aq_plot *plot = NULL;
-    cr_assert_eq(aq_stream_open(path, &options.stream, NULL), AQ_OK);
+    cr_assert_eq(aq_out_open(path, &options.stream, NULL), AQ_OK);
     cr_assert_eq(aq_plot_create(&options, &plot, NULL), AQ_OK);
     cr_assert_eq(aq_plot_batch(plot, batch, NULL), AQ_OK);
     cr_assert_eq(aq_plot_draw(plot, NULL), AQ_OK);
     aq_plot_destroy(plot);
-    cr_assert_eq(aq_stream_close(options.stream, true, NULL), AQ_OK);
+    cr_assert_eq(aq_out_close(options.stream, true, NULL), AQ_OK);
     FILE *file = fopen(path, "rb");
     char *text = calloc(1, 1 << 16);
     cr_assert_not_null(file);

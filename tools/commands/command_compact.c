@@ -28,7 +28,7 @@ static void report_json(struct aq_program *program, const struct aq_compact_repo
     aq_json_member_real(&out, "seconds", report->seconds);
     aq_json_close(&out, '}');
     aq_bytes_u8(&out, '\n');
-    aq_stream_bytes(program->out, &out);
+    aq_out_bytes(program->out, &out);
     aq_bytes_deinit(&out);
 }
 
@@ -39,32 +39,32 @@ static double per_row(uint64_t bytes, uint64_t rows)
 
 static void report_text(struct aq_program *program, const struct aq_compact_report *report)
 {
-    struct aq_stream *out = program->out;
+    struct aq_out *out = program->out;
     char a[AQ_HUMAN_BYTES_MAX], b[AQ_HUMAN_BYTES_MAX];
     uint64_t inputs = report->segment_count + report->archive_input_count;
     if (inputs == 0) {
-        aq_stream_text(out, "nothing to compact\n");
+        aq_out_text(out, "nothing to compact\n");
         return;
     }
-    aq_stream_printf(out, "%s%s rows", program->options.dry_run ? "would merge " : "merged ",
-                     aq_human_count(report->row_count, a));
-    aq_stream_printf(
-        out, " of %llu segment%s and %llu archive%s", (unsigned long long)report->segment_count,
-        report->segment_count == 1 ? "" : "s", (unsigned long long)report->archive_input_count,
-        report->archive_input_count == 1 ? "" : "s");
+    aq_out_printf(out, "%s%s rows", program->options.dry_run ? "would merge " : "merged ",
+                  aq_human_count(report->row_count, a));
+    aq_out_printf(out, " of %llu segment%s and %llu archive%s",
+                  (unsigned long long)report->segment_count, report->segment_count == 1 ? "" : "s",
+                  (unsigned long long)report->archive_input_count,
+                  report->archive_input_count == 1 ? "" : "s");
     if (program->options.dry_run) {
-        aq_stream_printf(out, ": %s, %.1f bytes/row\n", aq_human_size(report->input_bytes, a),
-                         per_row(report->input_bytes, report->row_count));
+        aq_out_printf(out, ": %s, %.1f bytes/row\n", aq_human_size(report->input_bytes, a),
+                      per_row(report->input_bytes, report->row_count));
         return;
     }
-    aq_stream_printf(out, " in %s\n", aq_human_seconds(report->seconds, a));
-    aq_stream_printf(out, "  before: %llu files, %s, %.1f bytes/row\n", (unsigned long long)inputs,
-                     aq_human_size(report->input_bytes, b),
-                     per_row(report->input_bytes, report->row_count));
-    aq_stream_printf(out, "  after:  %llu files, %s, %.2f bytes/row\n",
-                     (unsigned long long)report->archive_output_count,
-                     aq_human_size(report->output_bytes, b),
-                     per_row(report->output_bytes, report->row_count));
+    aq_out_printf(out, " in %s\n", aq_human_seconds(report->seconds, a));
+    aq_out_printf(out, "  before: %llu files, %s, %.1f bytes/row\n", (unsigned long long)inputs,
+                  aq_human_size(report->input_bytes, b),
+                  per_row(report->input_bytes, report->row_count));
+    aq_out_printf(out, "  after:  %llu files, %s, %.2f bytes/row\n",
+                  (unsigned long long)report->archive_output_count,
+                  aq_human_size(report->output_bytes, b),
+                  per_row(report->output_bytes, report->row_count));
 }
 
 enum aq_status aq_command_compact(struct aq_program *program, struct aq_error *err)

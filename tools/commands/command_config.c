@@ -16,7 +16,7 @@ static void check_json(struct aq_program *program, const struct aq_config *confi
     aq_json_member_count(&out, "views", config->view_count);
     aq_json_close(&out, '}');
     aq_bytes_u8(&out, '\n');
-    aq_stream_bytes(program->out, &out);
+    aq_out_bytes(program->out, &out);
     aq_bytes_deinit(&out);
 }
 
@@ -32,11 +32,11 @@ enum aq_status aq_command_config(struct aq_program *program, struct aq_error *er
         if (options->json)
             check_json(program, config);
         else
-            aq_stream_printf(program->out, "%s: ok: %zu dataset%s, %zu source%s, %zu view%s\n",
-                             config->path, config->dataset_count,
-                             config->dataset_count == 1 ? "" : "s", config->source_count,
-                             config->source_count == 1 ? "" : "s", config->view_count,
-                             config->view_count == 1 ? "" : "s");
+            aq_out_printf(program->out, "%s: ok: %zu dataset%s, %zu source%s, %zu view%s\n",
+                          config->path, config->dataset_count,
+                          config->dataset_count == 1 ? "" : "s", config->source_count,
+                          config->source_count == 1 ? "" : "s", config->view_count,
+                          config->view_count == 1 ? "" : "s");
         return AQ_OK;
     }
     struct aq_bytes text = {0};
@@ -44,7 +44,7 @@ enum aq_status aq_command_config(struct aq_program *program, struct aq_error *er
     if (status < 0)
         status = aq_error_set(err, status, "cannot print the config: %s", aq_status_text(status));
     else
-        aq_stream_bytes(program->out, &text);
+        aq_out_bytes(program->out, &text);
     aq_bytes_deinit(&text);
     return status;
 }

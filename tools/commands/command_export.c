@@ -14,7 +14,7 @@
 struct export
 {
     enum aq_output_form form;
-    struct aq_stream *stream;
+    struct aq_out *stream;
     uint64_t row_count;
 };
 
@@ -68,17 +68,16 @@ static enum aq_status export_to_folder(struct aq_program *program, const char *s
         return aq_error_set_errno(err, errno, options->to, "cannot make the folder");
     if (asprintf(&path, "%s/%s.%s", options->to, options->dataset, extension) < 0)
         return aq_error_set(err, AQ_NO_MEMORY, "no memory for a file name");
-    enum aq_status status = aq_stream_open(path, &export->stream, err);
+    enum aq_status status = aq_out_open(path, &export->stream, err);
     if (status >= 0) {
         status = aq_run_query(program, sql, write_rows, export, err);
-        enum aq_status closed =
-            aq_stream_close(export->stream, status >= 0, status < 0 ? NULL : err);
+        enum aq_status closed = aq_out_close(export->stream, status >= 0, status < 0 ? NULL : err);
         status = status < 0 ? status : closed;
     }
     char count[AQ_HUMAN_BYTES_MAX];
     if (status >= 0)
-        aq_stream_printf(program->out, "%s: %s rows\n", path,
-                         aq_human_count(export->row_count, count));
+        aq_out_printf(program->out, "%s: %s rows\n", path,
+                      aq_human_count(export->row_count, count));
     free(path);
     return status;
 }

@@ -25,7 +25,7 @@ static enum aq_status report_json(struct aq_program *program, struct aq_rows *ro
     enum aq_status status = aq_rows_json(rows, "files", &out, err);
     aq_json_close(&out, '}');
     aq_bytes_u8(&out, '\n');
-    aq_stream_bytes(program->out, &out);
+    aq_out_bytes(program->out, &out);
     aq_bytes_deinit(&out);
     return status;
 }
@@ -36,10 +36,10 @@ static enum aq_status report_text(struct aq_program *program, struct aq_rows *ro
     char size[AQ_HUMAN_BYTES_MAX];
     if (report->file_count > 0)
         AQ_TRY(aq_rows_print(rows, program->out, err));
-    aq_stream_printf(program->out, "%s %llu file%s, %s\n",
-                     program->options.dry_run ? "would remove" : "removed",
-                     (unsigned long long)report->file_count, report->file_count == 1 ? "" : "s",
-                     aq_human_size(report->bytes, size));
+    aq_out_printf(program->out, "%s %llu file%s, %s\n",
+                  program->options.dry_run ? "would remove" : "removed",
+                  (unsigned long long)report->file_count, report->file_count == 1 ? "" : "s",
+                  aq_human_size(report->bytes, size));
     return AQ_OK;
 }
 

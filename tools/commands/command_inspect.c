@@ -68,7 +68,7 @@ enum aq_status aq_command_inspect(struct aq_program *program, struct aq_error *e
     aq_json_close(&inspect.object, '}');
     aq_bytes_u8(&inspect.object, '\n');
     if (status >= 0 && options->json)
-        aq_stream_bytes(program->out, &inspect.object);
+        aq_out_bytes(program->out, &inspect.object);
     aq_bytes_deinit(&inspect.object);
     return status;
 }

@@ -80,16 +80,16 @@ static enum aq_status find_form(const struct aq_options *options, enum aq_output
     return AQ_OK;
 }
 
-bool aq_wants_colour(const struct aq_stream *stream)
+bool aq_wants_colour(const struct aq_out *stream)
 {
     const char *no_colour = getenv("NO_COLOR");
     const char *terminal = getenv("TERM");
-    return aq_stream_is_terminal(stream) && (no_colour == NULL || no_colour[0] == '\0') &&
+    return aq_out_is_terminal(stream) && (no_colour == NULL || no_colour[0] == '\0') &&
            (terminal == NULL || strcmp(terminal, "dumb") != 0);
 }
 
 static enum aq_status write_rows(struct aq_query *query, enum aq_output_form form,
-                                 struct aq_stream *stream, double begin, struct aq_error *err)
+                                 struct aq_out *stream, double begin, struct aq_error *err)
 {
     struct aq_output_options options = {
         .form = form,
@@ -109,18 +109,18 @@ static enum aq_status write_rows(struct aq_query *query, enum aq_output_form for
     while ((status = aq_query_next(query, &batch, err)) == AQ_OK)
         if ((status = aq_output_batch(output, batch, err)) < 0)
             break;
-    double seconds = aq_stream_is_terminal(stream) ? aq_clock_seconds() - begin : -1;
+    double seconds = aq_out_is_terminal(stream) ? aq_clock_seconds() - begin : -1;
     if (status >= 0)
         status = aq_output_end(output, seconds, err);
     aq_output_destroy(output);
     return status;
 }
 
-static enum aq_status draw(struct aq_query *query, struct aq_stream *stream, struct aq_error *err)
+static enum aq_status draw(struct aq_query *query, struct aq_out *stream, struct aq_error *err)
 {
     struct aq_plot_options options = {
         .stream = stream,
-        .columns = aq_stream_columns(stream),
+        .columns = aq_out_columns(stream),
         .rows = PLOT_ROWS,
         .colour = aq_wants_colour(stream),
         .column_count = aq_query_column_count(query),
@@ -158,7 +158,7 @@ static void say_counters(const struct aq_program *program, const struct aq_query
 struct answer {
     struct aq_program *program;
     enum aq_output_form form;
-    struct aq_stream *stream;
+    struct aq_out *stream;
     double begin;
 };
 
@@ -183,9 +183,9 @@ static enum aq_status run_to_stream(struct aq_program *program, const char *sql,
         answer.stream = program->out;
         return aq_run_query(program, sql, answer_query, &answer, err);
     }
-    AQ_TRY(aq_stream_open(path, &answer.stream, err));
+    AQ_TRY(aq_out_open(path, &answer.stream, err));
     enum aq_status status = aq_run_query(program, sql, answer_query, &answer, err);
-    enum aq_status closed = aq_stream_close(answer.stream, status >= 0, status < 0 ? NULL : err);
+    enum aq_status closed = aq_out_close(answer.stream, status >= 0, status < 0 ? NULL : err);
     return status < 0 ? status : closed;
 }
 

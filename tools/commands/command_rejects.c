@@ -77,7 +77,7 @@ static void show_json(const struct rejects *rejects, const struct aq_batch *batc
     }
     aq_json_close(&out, '}');
     aq_bytes_u8(&out, '\n');
-    aq_stream_bytes(rejects->program->out, &out);
+    aq_out_bytes(rejects->program->out, &out);
     aq_bytes_deinit(&out);
 }
 
@@ -95,7 +95,7 @@ static void show_text(const struct rejects *rejects, const struct aq_batch *batc
     aq_bytes_chars(&out, "\n    ");
     aq_utf8_display(batch->columns[AQ_REJECT_BYTES].slices[row], &out);
     aq_bytes_chars(&out, "\n");
-    aq_stream_bytes(rejects->program->out, &out);
+    aq_out_bytes(rejects->program->out, &out);
     aq_bytes_deinit(&out);
 }
 
@@ -112,7 +112,7 @@ static enum aq_status take_show(void *context, struct aq_query *query, struct aq
                 show_text(rejects, batch, row);
         }
         rejects->shown += batch->row_count;
-        if ((status = aq_stream_status(rejects->program->out, err)) < 0)
+        if ((status = aq_out_status(rejects->program->out, err)) < 0)
             break;
     }
     return status < 0 ? status : AQ_OK;

@@ -143,32 +143,31 @@ static void report_json(struct run *run)
     aq_json_close(&out, ']');
     aq_json_close(&out, '}');
     aq_bytes_u8(&out, '\n');
-    aq_stream_bytes(run->program->out, &out);
+    aq_out_bytes(run->program->out, &out);
     aq_bytes_deinit(&out);
 }
 
 static void report_text(struct run *run)
 {
     const struct aq_verify *verify = &run->verify;
-    struct aq_stream *stream = run->program->out;
+    struct aq_out *stream = run->program->out;
     char text[AQ_ERROR_PATH_MAX + AQ_ERROR_MESSAGE_MAX + 64];
     char rows[AQ_HUMAN_BYTES_MAX], size[AQ_HUMAN_BYTES_MAX];
     for (const struct aq_fault *fault = verify->faults; fault != NULL; fault = fault->next) {
         aq_error_format(&fault->error, text, sizeof(text));
-        aq_stream_printf(stream, "%s%s%s\n", text, fault->affected[0] != '\0' ? "; affected: " : "",
-                         fault->affected);
+        aq_out_printf(stream, "%s%s%s\n", text, fault->affected[0] != '\0' ? "; affected: " : "",
+                      fault->affected);
     }
     if (verify->fault_count > AQ_FAULTS_KEPT_MAX)
-        aq_stream_printf(stream, "... and %" PRIu64 " more\n",
-                         verify->fault_count - AQ_FAULTS_KEPT_MAX);
-    aq_stream_printf(stream,
-                     "%s: %" PRIu64 " edits, %" PRIu64 " files, %" PRIu64 " frames, %" PRIu64
-                     " tiles, %" PRIu64 " chunks; %s rows, %s%s\n",
-                     verify->fault_count == 0 ? "ok" : "DAMAGED", verify->edit_count,
-                     verify->file_count, verify->frame_count, verify->tile_count,
-                     verify->chunk_count, aq_human_count(verify->row_count, rows),
-                     aq_human_size(verify->bytes, size),
-                     verify->deep ? ", every value decoded" : "");
+        aq_out_printf(stream, "... and %" PRIu64 " more\n",
+                      verify->fault_count - AQ_FAULTS_KEPT_MAX);
+    aq_out_printf(stream,
+                  "%s: %" PRIu64 " edits, %" PRIu64 " files, %" PRIu64 " frames, %" PRIu64
+                  " tiles, %" PRIu64 " chunks; %s rows, %s%s\n",
+                  verify->fault_count == 0 ? "ok" : "DAMAGED", verify->edit_count,
+                  verify->file_count, verify->frame_count, verify->tile_count, verify->chunk_count,
+                  aq_human_count(verify->row_count, rows), aq_human_size(verify->bytes, size),
+                  verify->deep ? ", every value decoded" : "");
 }
 
 enum aq_status aq_command_verify(struct aq_program *program, struct aq_error *err)

@@ -103,44 +103,44 @@ static void report_json(struct aq_program *program, const char *dataset, const c
     aq_json_member_text(&out, "io", aq_io_kind_name(report->io));
     aq_json_close(&out, '}');
     aq_bytes_u8(&out, '\n');
-    aq_stream_bytes(program->out, &out);
+    aq_out_bytes(program->out, &out);
     aq_bytes_deinit(&out);
 }
 
 static void report_text(struct aq_program *program, const char *dataset,
                         const struct aq_ingest_report *report)
 {
-    struct aq_stream *out = program->out;
+    struct aq_out *out = program->out;
     char a[AQ_HUMAN_BYTES_MAX], b[AQ_HUMAN_BYTES_MAX], c[AQ_HUMAN_BYTES_MAX], d[AQ_HUMAN_BYTES_MAX];
     uint64_t message_count = report->row_count + report->reject_count;
-    aq_stream_printf(out, "%s: %s row%s and %s reject%s", dataset,
-                     aq_human_count(report->row_count, a), report->row_count == 1 ? "" : "s",
-                     aq_human_count(report->reject_count, b), report->reject_count == 1 ? "" : "s");
-    aq_stream_printf(out, " from %llu file%s (%s)", (unsigned long long)report->file_count,
-                     report->file_count == 1 ? "" : "s", aq_human_size(report->input_bytes, c));
-    aq_stream_printf(out, " in %s", aq_human_seconds(report->seconds, d));
+    aq_out_printf(out, "%s: %s row%s and %s reject%s", dataset,
+                  aq_human_count(report->row_count, a), report->row_count == 1 ? "" : "s",
+                  aq_human_count(report->reject_count, b), report->reject_count == 1 ? "" : "s");
+    aq_out_printf(out, " from %llu file%s (%s)", (unsigned long long)report->file_count,
+                  report->file_count == 1 ? "" : "s", aq_human_size(report->input_bytes, c));
+    aq_out_printf(out, " in %s", aq_human_seconds(report->seconds, d));
     if (report->seconds > 0 && message_count > 0)
-        aq_stream_printf(out, ", %s rows/s",
-                         aq_human_rate((double)message_count / report->seconds, a));
-    aq_stream_text(out, "\n");
+        aq_out_printf(out, ", %s rows/s",
+                      aq_human_rate((double)message_count / report->seconds, a));
+    aq_out_text(out, "\n");
     if (report->segment_bytes > 0 && message_count > 0)
-        aq_stream_printf(out, "  durable in segments: %s, %.1f bytes/row, written through %s\n",
-                         aq_human_size(report->segment_bytes, a),
-                         (double)report->segment_bytes / (double)message_count,
-                         report->io == AQ_IO_URING ? "io_uring" : aq_io_kind_name(report->io));
+        aq_out_printf(out, "  durable in segments: %s, %.1f bytes/row, written through %s\n",
+                      aq_human_size(report->segment_bytes, a),
+                      (double)report->segment_bytes / (double)message_count,
+                      report->io == AQ_IO_URING ? "io_uring" : aq_io_kind_name(report->io));
     if (report->known_file_count > 0)
-        aq_stream_printf(out, "  already in the store, added nothing: %s file%s\n",
-                         aq_human_count(report->known_file_count, a),
-                         report->known_file_count == 1 ? "" : "s");
+        aq_out_printf(out, "  already in the store, added nothing: %s file%s\n",
+                      aq_human_count(report->known_file_count, a),
+                      report->known_file_count == 1 ? "" : "s");
     if (report->resumed_file_count > 0)
-        aq_stream_printf(out, "  gone on from where it stood: %s file%s\n",
-                         aq_human_count(report->resumed_file_count, a),
-                         report->resumed_file_count == 1 ? "" : "s");
+        aq_out_printf(out, "  gone on from where it stood: %s file%s\n",
+                      aq_human_count(report->resumed_file_count, a),
+                      report->resumed_file_count == 1 ? "" : "s");
     if (report->unknown_field_count > 0)
-        aq_stream_printf(out, "  values of fields that no column names: %s\n",
-                         aq_human_count(report->unknown_field_count, a));
+        aq_out_printf(out, "  values of fields that no column names: %s\n",
+                      aq_human_count(report->unknown_field_count, a));
     if (report->reject_count > 0)
-        aq_stream_printf(out, "  see the rejects: aqstore rejects show --dataset %s\n", dataset);
+        aq_out_printf(out, "  see the rejects: aqstore rejects show --dataset %s\n", dataset);
 }
 
 enum aq_status aq_load(struct aq_program *program, const struct aq_dataset_config *dataset,

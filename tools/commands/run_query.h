@@ -20,6 +20,6 @@ enum aq_status aq_value_text_query(void *context, const struct aq_vector *vector
 void aq_sql_name(const char *name, struct aq_bytes *out);
 
 /** Whether colours are welcome there: a terminal, no NO_COLOR, not TERM=dumb. */
-bool aq_wants_colour(const struct aq_stream *stream);
+bool aq_wants_colour(const struct aq_out *stream);
 
 #endif

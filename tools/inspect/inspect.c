@@ -9,7 +9,7 @@ void aq_inspect_text(struct aq_inspect *inspect, const char *name, const char *v
     if (inspect->json)
         aq_json_member_text(&inspect->object, name, value);
     else
-        aq_stream_printf(inspect->stream, "%s: %s\n", name, value);
+        aq_out_printf(inspect->stream, "%s: %s\n", name, value);
 }
 
 void aq_inspect_count(struct aq_inspect *inspect, const char *name, uint64_t value)
@@ -18,7 +18,7 @@ void aq_inspect_count(struct aq_inspect *inspect, const char *name, uint64_t val
     if (inspect->json)
         aq_json_member_count(&inspect->object, name, value);
     else
-        aq_stream_printf(inspect->stream, "%s: %s\n", name, aq_human_count(value, text));
+        aq_out_printf(inspect->stream, "%s: %s\n", name, aq_human_count(value, text));
 }
 
 void aq_inspect_size(struct aq_inspect *inspect, const char *name, uint64_t size_bytes)
@@ -27,7 +27,7 @@ void aq_inspect_size(struct aq_inspect *inspect, const char *name, uint64_t size
     if (inspect->json)
         aq_json_member_count(&inspect->object, name, size_bytes);
     else
-        aq_stream_printf(inspect->stream, "%s: %s\n", name, aq_human_size(size_bytes, text));
+        aq_out_printf(inspect->stream, "%s: %s\n", name, aq_human_size(size_bytes, text));
 }
 
 enum aq_status aq_inspect_rows(struct aq_inspect *inspect, const char *name, struct aq_rows *rows,
@@ -35,6 +35,6 @@ enum aq_status aq_inspect_rows(struct aq_inspect *inspect, const char *name, str
 {
     if (inspect->json)
         return aq_rows_json(rows, name, &inspect->object, err);
-    aq_stream_printf(inspect->stream, "\n%s:\n", name);
+    aq_out_printf(inspect->stream, "\n%s:\n", name);
     return aq_rows_print(rows, inspect->stream, err);
 }

@@ -9,7 +9,7 @@
 
 /** Where it goes. Text: tables under headings. JSON: members of one object. */
 struct aq_inspect {
-    struct aq_stream *stream;
+    struct aq_out *stream;
     bool json;
     struct aq_bytes object; /* JSON under construction */
 };

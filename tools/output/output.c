@@ -113,14 +113,14 @@ enum aq_status aq_output_batch(struct aq_output *output, const struct aq_batch *
 {
     AQ_TRY(forms[output->options.form].ops->batch(output, batch, err));
     output->row_count += batch->row_count;
-    return aq_stream_status(output->options.stream, err);
+    return aq_out_status(output->options.stream, err);
 }
 
 enum aq_status aq_output_end(struct aq_output *output, double seconds, struct aq_error *err)
 {
     AQ_TRY(forms[output->options.form].ops->end(output, seconds, err));
-    aq_stream_flush(output->options.stream);
-    return aq_stream_status(output->options.stream, err);
+    aq_out_flush(output->options.stream);
+    return aq_out_status(output->options.stream, err);
 }
 
 void aq_output_destroy(struct aq_output *output)

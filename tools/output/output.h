@@ -5,7 +5,7 @@
 #define AQ_TOOLS_OUTPUT_OUTPUT_H
 
 #include "engine/query/query.h"
-#include "tools/output/stream.h"
+#include "tools/output/out.h"
 
 enum aq_output_form {
     AQ_OUTPUT_TABLE,
@@ -31,7 +31,7 @@ enum aq_status aq_value_text_plain(void *context, const struct aq_vector *vector
 /** What all forms are made from; everything is borrowed for the writer's life. */
 struct aq_output_options {
     enum aq_output_form form;
-    struct aq_stream *stream;
+    struct aq_out *stream;
     size_t column_count;
     const struct aq_result_column *columns;
     aq_value_text_fn value_text;

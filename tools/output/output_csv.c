@@ -15,49 +15,49 @@ static bool needs_quotes(struct aq_slice text)
     return false;
 }
 
-static void write_field(struct aq_stream *stream, struct aq_slice text)
+static void write_field(struct aq_out *stream, struct aq_slice text)
 {
     if (!needs_quotes(text)) {
-        aq_stream_write(stream, text.data, text.size);
+        aq_out_write(stream, text.data, text.size);
         return;
     }
-    aq_stream_text(stream, "\"");
+    aq_out_text(stream, "\"");
     size_t from = 0;
     for (size_t i = 0; i < text.size; i++) {
         if (text.data[i] != '"')
             continue;
-        aq_stream_write(stream, text.data + from, i + 1 - from);
+        aq_out_write(stream, text.data + from, i + 1 - from);
         from = i; /* the quote once more */
     }
-    aq_stream_write(stream, text.data + from, text.size - from);
-    aq_stream_text(stream, "\"");
+    aq_out_write(stream, text.data + from, text.size - from);
+    aq_out_text(stream, "\"");
 }
 
 static enum aq_status csv_begin(struct aq_output *output, struct aq_error *err)
 {
     (void)err;
-    struct aq_stream *stream = output->options.stream;
+    struct aq_out *stream = output->options.stream;
     for (size_t i = 0; i < output->options.column_count; i++) {
-        aq_stream_text(stream, i > 0 ? "," : "");
+        aq_out_text(stream, i > 0 ? "," : "");
         write_field(stream, aq_slice_of(output->options.columns[i].name));
     }
-    aq_stream_text(stream, "\n");
+    aq_out_text(stream, "\n");
     return AQ_OK;
 }
 
 static enum aq_status csv_batch(struct aq_output *output, const struct aq_batch *batch,
                                 struct aq_error *err)
 {
-    struct aq_stream *stream = output->options.stream;
+    struct aq_out *stream = output->options.stream;
     for (size_t row = 0; row < batch->row_count; row++) {
         for (size_t i = 0; i < output->options.column_count; i++) {
             const struct aq_vector *column = &batch->columns[i];
-            aq_stream_text(stream, i > 0 ? "," : "");
+            aq_out_text(stream, i > 0 ? "," : "");
             AQ_TRY(aq_output_value(output, column, row, err));
             if (!aq_vector_is_null(column, row))
                 write_field(stream, aq_bytes_view(&output->text));
         }
-        aq_stream_text(stream, "\n");
+        aq_out_text(stream, "\n");
     }
     return AQ_OK;
 }

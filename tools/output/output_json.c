@@ -20,7 +20,7 @@ static enum aq_status write_row(struct aq_output *output, const struct aq_batch 
     }
     aq_json_close(&line, '}');
     if (status >= 0)
-        aq_stream_bytes(output->options.stream, &line);
+        aq_out_bytes(output->options.stream, &line);
     aq_bytes_deinit(&line);
     return status;
 }
@@ -28,7 +28,7 @@ static enum aq_status write_row(struct aq_output *output, const struct aq_batch 
 static enum aq_status json_begin(struct aq_output *output, struct aq_error *err)
 {
     (void)err;
-    aq_stream_text(output->options.stream, "[");
+    aq_out_text(output->options.stream, "[");
     return AQ_OK;
 }
 
@@ -36,7 +36,7 @@ static enum aq_status json_batch(struct aq_output *output, const struct aq_batch
                                  struct aq_error *err)
 {
     for (size_t row = 0; row < batch->row_count; row++) {
-        aq_stream_text(output->options.stream, output->row_count + row > 0 ? ",\n" : "\n");
+        aq_out_text(output->options.stream, output->row_count + row > 0 ? ",\n" : "\n");
         AQ_TRY(write_row(output, batch, row, err));
     }
     return AQ_OK;
@@ -46,7 +46,7 @@ static enum aq_status json_end(struct aq_output *output, double seconds, struct 
 {
     (void)seconds;
     (void)err;
-    aq_stream_text(output->options.stream, output->row_count > 0 ? "\n]\n" : "]\n");
+    aq_out_text(output->options.stream, output->row_count > 0 ? "\n]\n" : "]\n");
     return AQ_OK;
 }
 
@@ -64,7 +64,7 @@ static enum aq_status ndjson_batch(struct aq_output *output, const struct aq_bat
 {
     for (size_t row = 0; row < batch->row_count; row++) {
         AQ_TRY(write_row(output, batch, row, err));
-        aq_stream_text(output->options.stream, "\n");
+        aq_out_text(output->options.stream, "\n");
     }
     return AQ_OK;
 }

@@ -2,7 +2,7 @@
 #include "tools/output/output_forms.h"
 #include "tools/output/utf8.h"
 
-static void write_cell(struct aq_stream *stream, struct aq_slice text)
+static void write_cell(struct aq_out *stream, struct aq_slice text)
 {
     struct aq_bytes cell = {0};
     for (size_t i = 0; i < text.size; i++) {
@@ -16,39 +16,39 @@ static void write_cell(struct aq_stream *stream, struct aq_slice text)
         else if (c >= 0x20 || c == '\t')
             aq_bytes_u8(&cell, c);
     }
-    aq_stream_bytes(stream, &cell);
+    aq_out_bytes(stream, &cell);
     aq_bytes_deinit(&cell);
 }
 
 static enum aq_status markdown_begin(struct aq_output *output, struct aq_error *err)
 {
     (void)err;
-    struct aq_stream *stream = output->options.stream;
+    struct aq_out *stream = output->options.stream;
     for (size_t i = 0; i < output->options.column_count; i++) {
-        aq_stream_text(stream, i > 0 ? " | " : "| ");
+        aq_out_text(stream, i > 0 ? " | " : "| ");
         write_cell(stream, aq_slice_of(output->options.columns[i].name));
     }
-    aq_stream_text(stream, " |\n");
+    aq_out_text(stream, " |\n");
     for (size_t i = 0; i < output->options.column_count; i++) {
         bool number = aq_output_is_number(output->options.columns[i].type);
-        aq_stream_text(stream, i > 0 ? " | " : "| ");
-        aq_stream_text(stream, number ? "---:" : "---");
+        aq_out_text(stream, i > 0 ? " | " : "| ");
+        aq_out_text(stream, number ? "---:" : "---");
     }
-    aq_stream_text(stream, " |\n");
+    aq_out_text(stream, " |\n");
     return AQ_OK;
 }
 
 static enum aq_status markdown_batch(struct aq_output *output, const struct aq_batch *batch,
                                      struct aq_error *err)
 {
-    struct aq_stream *stream = output->options.stream;
+    struct aq_out *stream = output->options.stream;
     for (size_t row = 0; row < batch->row_count; row++) {
         for (size_t i = 0; i < output->options.column_count; i++) {
-            aq_stream_text(stream, i > 0 ? " | " : "| ");
+            aq_out_text(stream, i > 0 ? " | " : "| ");
             AQ_TRY(aq_output_value(output, &batch->columns[i], row, err));
             write_cell(stream, aq_bytes_view(&output->text));
         }
-        aq_stream_text(stream, " |\n");
+        aq_out_text(stream, " |\n");
     }
     return AQ_OK;
 }

@@ -70,45 +70,45 @@ static enum aq_status table_begin(struct aq_output *output, struct aq_error *err
     return AQ_OK;
 }
 
-static void write_spaces(struct aq_stream *stream, size_t count)
+static void write_spaces(struct aq_out *stream, size_t count)
 {
     static const char spaces[] = "                                ";
     for (; count >= sizeof(spaces) - 1; count -= sizeof(spaces) - 1)
-        aq_stream_text(stream, spaces);
-    aq_stream_write(stream, spaces, count);
+        aq_out_text(stream, spaces);
+    aq_out_write(stream, spaces, count);
 }
 
 /* One cell in its column; a last column that stands to the left is not padded. */
 static void write_cell(const struct aq_output *output, size_t column, struct aq_slice text,
                        size_t columns, bool right, const char *colour)
 {
-    struct aq_stream *stream = output->options.stream;
+    struct aq_out *stream = output->options.stream;
     size_t width = output->table->widths[column];
     size_t pad = width > columns ? width - columns : 0;
     bool last = column + 1 == output->options.column_count;
-    aq_stream_text(stream, column == 0 ? " " : " | ");
+    aq_out_text(stream, column == 0 ? " " : " | ");
     if (right)
         write_spaces(stream, pad);
     if (colour != NULL)
-        aq_stream_text(stream, colour);
-    aq_stream_write(stream, text.data, text.size);
+        aq_out_text(stream, colour);
+    aq_out_write(stream, text.data, text.size);
     if (colour != NULL)
-        aq_stream_text(stream, NORMAL);
+        aq_out_text(stream, NORMAL);
     if (!right && !last)
         write_spaces(stream, pad);
     if (last)
-        aq_stream_text(stream, "\n");
+        aq_out_text(stream, "\n");
 }
 
 static void write_rule(const struct aq_output *output)
 {
-    struct aq_stream *stream = output->options.stream;
+    struct aq_out *stream = output->options.stream;
     for (size_t i = 0; i < output->options.column_count; i++) {
-        aq_stream_text(stream, i == 0 ? "-" : "+-");
+        aq_out_text(stream, i == 0 ? "-" : "+-");
         for (size_t j = 0; j <= output->table->widths[i]; j++)
-            aq_stream_text(stream, "-");
+            aq_out_text(stream, "-");
     }
-    aq_stream_text(stream, "\n");
+    aq_out_text(stream, "\n");
 }
 
 static void write_head(const struct aq_output *output)
@@ -205,18 +205,18 @@ static enum aq_status table_batch(struct aq_output *output, const struct aq_batc
 static enum aq_status table_end(struct aq_output *output, double seconds, struct aq_error *err)
 {
     (void)err;
-    struct aq_stream *stream = output->options.stream;
+    struct aq_out *stream = output->options.stream;
     if (!output->table->head_done)
         write_kept(output);
     if (!output->options.with_count)
         return AQ_OK;
-    aq_stream_printf(stream, "(%llu row%s", (unsigned long long)output->row_count,
-                     output->row_count == 1 ? "" : "s");
+    aq_out_printf(stream, "(%llu row%s", (unsigned long long)output->row_count,
+                  output->row_count == 1 ? "" : "s");
     if (seconds >= 1)
-        aq_stream_printf(stream, ", %.2f s", seconds);
+        aq_out_printf(stream, ", %.2f s", seconds);
     else if (seconds >= 0)
-        aq_stream_printf(stream, ", %.*f ms", seconds < 0.01 ? 1 : 0, seconds * 1e3);
-    aq_stream_text(stream, ")\n");
+        aq_out_printf(stream, ", %.*f ms", seconds < 0.01 ? 1 : 0, seconds * 1e3);
+    aq_out_text(stream, ")\n");
     return AQ_OK;
 }
 

@@ -119,7 +119,7 @@ static enum aq_status rows_status(const struct aq_rows *rows, struct aq_error *e
     return AQ_OK;
 }
 
-enum aq_status aq_rows_print(struct aq_rows *rows, struct aq_stream *stream, struct aq_error *err)
+enum aq_status aq_rows_print(struct aq_rows *rows, struct aq_out *stream, struct aq_error *err)
 {
     AQ_TRY(rows_status(rows, err));
     struct aq_output_options options = {.form = AQ_OUTPUT_TABLE,
@@ -170,7 +170,7 @@ enum aq_status aq_rows_json(struct aq_rows *rows, const char *name, struct aq_by
 }
 
 enum aq_status aq_rows_report(struct aq_rows *rows, const char *name, bool json,
-                              struct aq_stream *stream, struct aq_error *err)
+                              struct aq_out *stream, struct aq_error *err)
 {
     if (!json)
         return aq_rows_print(rows, stream, err);
@@ -179,7 +179,7 @@ enum aq_status aq_rows_report(struct aq_rows *rows, const char *name, bool json,
     enum aq_status status = aq_rows_json(rows, name, &out, err);
     aq_json_close(&out, '}');
     aq_bytes_u8(&out, '\n');
-    aq_stream_bytes(stream, &out);
+    aq_out_bytes(stream, &out);
     aq_bytes_deinit(&out);
     return status;
 }

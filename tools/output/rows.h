@@ -27,13 +27,13 @@ void aq_rows_time(struct aq_rows *rows, bool known, int64_t time_us);
 void aq_rows_null(struct aq_rows *rows);
 
 /** As a table. */
-enum aq_status aq_rows_print(struct aq_rows *rows, struct aq_stream *stream,
+enum aq_status aq_rows_print(struct aq_rows *rows, struct aq_out *stream,
                              struct aq_error *err) AQ_RESULT;
 /** Append as a member `name` of a JSON object. */
 enum aq_status aq_rows_json(struct aq_rows *rows, const char *name, struct aq_bytes *out,
                             struct aq_error *err) AQ_RESULT;
 /** A table, or with `json` the object {"name": [...]}. */
 enum aq_status aq_rows_report(struct aq_rows *rows, const char *name, bool json,
-                              struct aq_stream *stream, struct aq_error *err) AQ_RESULT;
+                              struct aq_out *stream, struct aq_error *err) AQ_RESULT;
 
 #endif

@@ -244,28 +244,28 @@ const char *aq_plot_colour(const struct aq_plot *plot, size_t series)
 
 void aq_plot_legend(const struct aq_plot *plot)
 {
-    struct aq_stream *stream = plot->options.stream;
+    struct aq_out *stream = plot->options.stream;
     if (plot->series_count < 2)
         return;
     for (size_t i = 0; i < plot->series_count; i++) {
-        aq_stream_text(stream, "  ");
+        aq_out_text(stream, "  ");
         if (plot->options.colour)
-            aq_stream_printf(stream, "%s\u2501\u2501\033[0m %s", aq_plot_colour(plot, i),
-                             plot->series[i].name);
+            aq_out_printf(stream, "%s\u2501\u2501\033[0m %s", aq_plot_colour(plot, i),
+                          plot->series[i].name);
         else
-            aq_stream_printf(stream, "%c %s", (char)('a' + i), plot->series[i].name);
+            aq_out_printf(stream, "%c %s", (char)('a' + i), plot->series[i].name);
     }
-    aq_stream_text(stream, "\n");
+    aq_out_text(stream, "\n");
 }
 
 enum aq_status aq_plot_draw(struct aq_plot *plot, struct aq_error *err)
 {
     if (plot->drawn_count == 0)
-        aq_stream_text(plot->options.stream, "(nothing to plot: no row has both x and y)\n");
+        aq_out_text(plot->options.stream, "(nothing to plot: no row has both x and y)\n");
     else if (plot->bars)
         aq_plot_draw_bars(plot);
     else
         aq_plot_draw_lines(plot);
-    aq_stream_flush(plot->options.stream);
-    return aq_stream_status(plot->options.stream, err);
+    aq_out_flush(plot->options.stream);
+    return aq_out_status(plot->options.stream, err);
 }

@@ -10,7 +10,7 @@
 #define AQ_PLOT_SERIES_MAX 26
 
 struct aq_plot_options {
-    struct aq_stream *stream;
+    struct aq_out *stream;
     unsigned columns; /* of the drawing, >= 20 */
     unsigned rows;    /* of the field that lines are drawn in, >= 4 */
     bool colour;      /* else series are told apart by letters */

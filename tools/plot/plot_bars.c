@@ -60,7 +60,7 @@ static struct bars measure(const struct aq_plot *plot)
 }
 
 /* A label cut to its column, padded. Widths are of what is shown, not of bytes. */
-static void write_label(struct aq_stream *stream, const char *text, size_t columns)
+static void write_label(struct aq_out *stream, const char *text, size_t columns)
 {
     struct aq_slice all = aq_slice_of(text);
     size_t at = 0, used = 0;
@@ -70,14 +70,14 @@ static void write_label(struct aq_stream *stream, const char *text, size_t colum
         size_t length = aq_utf8_next(all, at, &c);
         size_t width = aq_utf8_display(aq_slice_make(all.data + at, length), &shown);
         if (used + width <= columns)
-            aq_stream_bytes(stream, &shown);
+            aq_out_bytes(stream, &shown);
         aq_bytes_deinit(&shown);
         if (used + width > columns)
             break;
         used += width;
         at += length;
     }
-    aq_stream_printf(stream, "%*s", (int)(columns - used), "");
+    aq_out_printf(stream, "%*s", (int)(columns - used), "");
 }
 
 static void write_bar(const struct aq_plot *plot, const struct bars *bars, double value,
@@ -85,7 +85,7 @@ static void write_bar(const struct aq_plot *plot, const struct bars *bars, doubl
 {
     static const char *const eighths[] = {"",       "\u258f", "\u258e", "\u258d",
                                           "\u258c", "\u258b", "\u258a", "\u2589"};
-    struct aq_stream *stream = plot->options.stream;
+    struct aq_out *stream = plot->options.stream;
     double unit = bars->high > bars->low ? bars->columns / (bars->high - bars->low) : 0;
     long size = lround(fabs(value) * unit * 8);
     unsigned whole = (unsigned)(size / 8), before = bars->zero;
@@ -93,31 +93,31 @@ static void write_bar(const struct aq_plot *plot, const struct bars *bars, doubl
         whole = (unsigned)((size + 4) / 8);
         before = bars->zero > whole ? bars->zero - whole : 0;
     }
-    aq_stream_printf(stream, " %*s%s", (int)before, "", aq_plot_colour(plot, series));
+    aq_out_printf(stream, " %*s%s", (int)before, "", aq_plot_colour(plot, series));
     for (unsigned i = 0; i < whole; i++)
-        aq_stream_text(stream, "\u2588");
+        aq_out_text(stream, "\u2588");
     if (value >= 0)
-        aq_stream_text(stream, eighths[size % 8]);
+        aq_out_text(stream, eighths[size % 8]);
     char text[32];
     value_text(value, text, sizeof(text));
-    aq_stream_printf(stream, "%s %s\n", plot->options.colour ? "\033[0m" : "", text);
+    aq_out_printf(stream, "%s %s\n", plot->options.colour ? "\033[0m" : "", text);
 }
 
 static void write_line(const struct aq_plot *plot, const struct bars *bars, size_t label,
                        size_t series, bool first)
 {
-    struct aq_stream *stream = plot->options.stream;
+    struct aq_out *stream = plot->options.stream;
     for (size_t i = 0; i < plot->series[series].point_count; i++) {
         const struct aq_plot_point *point = &plot->series[series].points[i];
         if (point->x != (double)label)
             continue;
         write_label(stream, first ? plot->labels[label] : "", bars->label_columns);
         if (bars->name_columns > 0) {
-            aq_stream_text(stream, " ");
+            aq_out_text(stream, " ");
             write_label(stream, plot->series[series].name, bars->name_columns);
         }
         if (isnan(point->y))
-            aq_stream_text(stream, " -\n");
+            aq_out_text(stream, " -\n");
         else
             write_bar(plot, bars, point->y, series);
         first = false;
@@ -128,9 +128,9 @@ void aq_plot_draw_bars(struct aq_plot *plot)
 {
     struct bars bars = measure(plot);
     if (plot->series_by_text || plot->series_count == 1)
-        aq_stream_printf(plot->options.stream, "%*s %s\n",
-                         (int)(bars.label_columns + bars.name_columns), "",
-                         plot->options.columns_of_result[1].name);
+        aq_out_printf(plot->options.stream, "%*s %s\n",
+                      (int)(bars.label_columns + bars.name_columns), "",
+                      plot->options.columns_of_result[1].name);
     for (size_t label = 0; label < plot->label_count; label++)
         for (size_t i = 0; i < plot->series_count; i++)
             write_line(plot, &bars, label, i, i == 0);

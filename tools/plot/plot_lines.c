@@ -111,19 +111,19 @@ static void find_bounds(const struct aq_plot *plot, struct canvas *canvas)
 
 static void write_cell(const struct aq_plot *plot, const struct cell *cell)
 {
-    struct aq_stream *stream = plot->options.stream;
+    struct aq_out *stream = plot->options.stream;
     if (cell->dots == 0) {
-        aq_stream_text(stream, " ");
+        aq_out_text(stream, " ");
     } else if (plot->series_count > 1 && !plot->options.colour) {
-        aq_stream_printf(stream, "%c", (char)('a' + cell->series - 1));
+        aq_out_printf(stream, "%c", (char)('a' + cell->series - 1));
     } else {
         uint8_t utf8[3] = {0xe2, (uint8_t)(0xa0 | cell->dots >> 6),
                            (uint8_t)(0x80 | (cell->dots & 0x3f))};
         if (plot->options.colour)
-            aq_stream_text(stream, aq_plot_colour(plot, cell->series - 1u));
-        aq_stream_write(stream, utf8, sizeof(utf8));
+            aq_out_text(stream, aq_plot_colour(plot, cell->series - 1u));
+        aq_out_write(stream, utf8, sizeof(utf8));
         if (plot->options.colour)
-            aq_stream_text(stream, "\033[0m");
+            aq_out_text(stream, "\033[0m");
     }
 }
 
@@ -145,20 +145,20 @@ static bool row_mark(const struct canvas *canvas, unsigned row, double *value)
 
 static void write_rows(const struct aq_plot *plot, const struct canvas *canvas, int label_columns)
 {
-    struct aq_stream *stream = plot->options.stream;
+    struct aq_out *stream = plot->options.stream;
     for (unsigned row = 0; row < canvas->rows; row++) {
         char label[32] = "";
         double value = 0;
         bool mark = row_mark(canvas, row, &value);
         if (mark)
             aq_plot_number_text(value, canvas->y.step, label, sizeof(label));
-        aq_stream_printf(stream, "%*s %s", label_columns, label, mark ? "\u2524" : "\u2502");
+        aq_out_printf(stream, "%*s %s", label_columns, label, mark ? "\u2524" : "\u2502");
         unsigned used = canvas->columns;
         while (used > 0 && canvas->cells[row * canvas->columns + used - 1].dots == 0)
             used--;
         for (unsigned column = 0; column < used; column++)
             write_cell(plot, &canvas->cells[row * canvas->columns + column]);
-        aq_stream_text(stream, "\n");
+        aq_out_text(stream, "\n");
     }
 }
 
@@ -189,28 +189,28 @@ static size_t x_marks(const struct aq_plot *plot, const struct canvas *canvas,
 /* The line below the field with its marks, and their texts below that. */
 static void write_x_axis(const struct aq_plot *plot, const struct canvas *canvas, int label_columns)
 {
-    struct aq_stream *stream = plot->options.stream;
+    struct aq_out *stream = plot->options.stream;
     double marks[AQ_PLOT_MARKS_MAX];
     char texts[AQ_PLOT_MARKS_MAX][AQ_PLOT_MARK_BYTES];
     size_t count = x_marks(plot, canvas, marks, texts);
-    aq_stream_printf(stream, "%*s \u2514", label_columns, "");
+    aq_out_printf(stream, "%*s \u2514", label_columns, "");
     size_t next = 0;
     for (unsigned column = 0; column < canvas->columns; column++) {
         bool mark = next < count && place_x(canvas, marks[next]) / 2 <= (long)column;
-        aq_stream_text(stream, mark ? "\u252c" : "\u2500");
+        aq_out_text(stream, mark ? "\u252c" : "\u2500");
         next += mark;
     }
-    aq_stream_printf(stream, "\n%*s  ", label_columns, "");
+    aq_out_printf(stream, "\n%*s  ", label_columns, "");
     long at = 0;
     for (size_t i = 0; i < count; i++) {
         long column = place_x(canvas, marks[i]) / 2;
         long size = (long)strlen(texts[i]);
         if ((at > 0 && column <= at) || column + size > (long)canvas->columns + 2)
             continue; /* no room beside the one before, or behind the edge */
-        aq_stream_printf(stream, "%*s%s", (int)(column - at), "", texts[i]);
+        aq_out_printf(stream, "%*s%s", (int)(column - at), "", texts[i]);
         at = column + size;
     }
-    aq_stream_text(stream, "\n");
+    aq_out_text(stream, "\n");
 }
 
 static int label_columns_of(const struct canvas *canvas)
@@ -235,14 +235,14 @@ void aq_plot_draw_lines(struct aq_plot *plot)
     canvas.columns = plot->options.columns > frame + 10 ? plot->options.columns - frame : 10;
     canvas.cells = calloc((size_t)canvas.columns * canvas.rows, sizeof(*canvas.cells));
     if (canvas.cells == NULL) {
-        aq_stream_text(plot->options.stream, "(no memory to draw)\n");
+        aq_out_text(plot->options.stream, "(no memory to draw)\n");
         return;
     }
     for (size_t i = 0; i < plot->series_count; i++)
         draw_series(&canvas, &plot->series[i], i);
     if (plot->series_by_text || plot->series_count == 1)
-        aq_stream_printf(plot->options.stream, "%*s %s\n", label_columns, "",
-                         plot->options.columns_of_result[1].name);
+        aq_out_printf(plot->options.stream, "%*s %s\n", label_columns, "",
+                      plot->options.columns_of_result[1].name);
     write_rows(plot, &canvas, label_columns);
     write_x_axis(plot, &canvas, label_columns);
     aq_plot_legend(plot);

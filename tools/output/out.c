@@ -1,7 +1,7 @@
 /* Happy path: bytes gather in a buffer of BUFFER_BYTES, are written when it is full, and a file
  * gets its name when it is closed. Failures: EINTR and short writes go on; any other error is kept
  * and everything later is dropped; a file that failed or is not kept is unlinked. */
-#include "tools/output/stream.h"
+#include "tools/output/out.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -14,7 +14,7 @@
 
 #define BUFFER_BYTES ((size_t)1 << 16)
 
-struct aq_stream {
+struct aq_out {
     int fd;
     int os_errno; /* of the first failure */
     bool terminal;
@@ -23,8 +23,7 @@ struct aq_stream {
     struct aq_bytes buffer;
 };
 
-static enum aq_status stream_create(const char *path, struct aq_stream **stream,
-                                    struct aq_error *err)
+static enum aq_status stream_create(const char *path, struct aq_out **stream, struct aq_error *err)
 {
     *stream = calloc(1, sizeof(**stream));
     if (*stream == NULL)
@@ -36,7 +35,7 @@ static enum aq_status stream_create(const char *path, struct aq_stream **stream,
     return AQ_OK;
 }
 
-enum aq_status aq_stream_stdout(struct aq_stream **stream, struct aq_error *err)
+enum aq_status aq_out_stdout(struct aq_out **stream, struct aq_error *err)
 {
     AQ_TRY(stream_create(NULL, stream, err));
     (*stream)->fd = STDOUT_FILENO;
@@ -51,8 +50,7 @@ static bool is_special(const char *path)
     return stat(path, &status) == 0 && !S_ISREG(status.st_mode);
 }
 
-static enum aq_status stream_open_fd(struct aq_stream *stream, const char *path,
-                                     struct aq_error *err)
+static enum aq_status stream_open_fd(struct aq_out *stream, const char *path, struct aq_error *err)
 {
     if (is_special(path)) {
         stream->fd = open(path, O_WRONLY | O_CLOEXEC);
@@ -71,7 +69,7 @@ static enum aq_status stream_open_fd(struct aq_stream *stream, const char *path,
     return AQ_OK;
 }
 
-enum aq_status aq_stream_open(const char *path, struct aq_stream **stream, struct aq_error *err)
+enum aq_status aq_out_open(const char *path, struct aq_out **stream, struct aq_error *err)
 {
     AQ_TRY(stream_create(path, stream, err));
     enum aq_status status = stream_open_fd(*stream, path, err);
@@ -84,7 +82,7 @@ enum aq_status aq_stream_open(const char *path, struct aq_stream **stream, struc
     return status;
 }
 
-void aq_stream_flush(struct aq_stream *stream)
+void aq_out_flush(struct aq_out *stream)
 {
     size_t written = 0;
     while (stream->os_errno == 0 && written < stream->buffer.size) {
@@ -100,28 +98,28 @@ void aq_stream_flush(struct aq_stream *stream)
     aq_bytes_clear(&stream->buffer);
 }
 
-void aq_stream_write(struct aq_stream *stream, const void *data, size_t size)
+void aq_out_write(struct aq_out *stream, const void *data, size_t size)
 {
     if (stream->os_errno != 0)
         return;
     aq_bytes_append(&stream->buffer, data, size);
     if (stream->buffer.size >= BUFFER_BYTES || stream->buffer.failed)
-        aq_stream_flush(stream);
+        aq_out_flush(stream);
 }
 
-void aq_stream_text(struct aq_stream *stream, const char *text)
+void aq_out_text(struct aq_out *stream, const char *text)
 {
-    aq_stream_write(stream, text, strlen(text));
+    aq_out_write(stream, text, strlen(text));
 }
 
-void aq_stream_bytes(struct aq_stream *stream, const struct aq_bytes *bytes)
+void aq_out_bytes(struct aq_out *stream, const struct aq_bytes *bytes)
 {
     if (aq_bytes_status(bytes) < 0 && stream->os_errno == 0)
         stream->os_errno = ENOMEM;
-    aq_stream_write(stream, bytes->data, bytes->size);
+    aq_out_write(stream, bytes->data, bytes->size);
 }
 
-void aq_stream_printf(struct aq_stream *stream, const char *format, ...)
+void aq_out_printf(struct aq_out *stream, const char *format, ...)
 {
     char *text = NULL;
     va_list arguments;
@@ -133,11 +131,11 @@ void aq_stream_printf(struct aq_stream *stream, const char *format, ...)
             stream->os_errno = ENOMEM;
         return;
     }
-    aq_stream_write(stream, text, (size_t)size);
+    aq_out_write(stream, text, (size_t)size);
     free(text);
 }
 
-enum aq_status aq_stream_status(const struct aq_stream *stream, struct aq_error *err)
+enum aq_status aq_out_status(const struct aq_out *stream, struct aq_error *err)
 {
     if (stream->os_errno == 0)
         return AQ_OK;
@@ -145,12 +143,12 @@ enum aq_status aq_stream_status(const struct aq_stream *stream, struct aq_error 
     return aq_error_set_errno(err, stream->os_errno, path, "cannot write the result");
 }
 
-bool aq_stream_broken(const struct aq_stream *stream)
+bool aq_out_broken(const struct aq_out *stream)
 {
     return stream->os_errno == EPIPE;
 }
 
-static void stream_finish(struct aq_stream *stream, bool keep)
+static void stream_finish(struct aq_out *stream, bool keep)
 {
     if (stream->path != NULL && close(stream->fd) != 0 && stream->os_errno == 0)
         stream->os_errno = errno;
@@ -162,13 +160,13 @@ static void stream_finish(struct aq_stream *stream, bool keep)
         stream->os_errno = errno;
 }
 
-enum aq_status aq_stream_close(struct aq_stream *stream, bool keep, struct aq_error *err)
+enum aq_status aq_out_close(struct aq_out *stream, bool keep, struct aq_error *err)
 {
     if (stream == NULL)
         return AQ_OK;
-    aq_stream_flush(stream);
+    aq_out_flush(stream);
     stream_finish(stream, keep);
-    enum aq_status status = aq_stream_status(stream, err);
+    enum aq_status status = aq_out_status(stream, err);
     aq_bytes_deinit(&stream->buffer);
     free(stream->temporary);
     free(stream->path);
@@ -176,12 +174,12 @@ enum aq_status aq_stream_close(struct aq_stream *stream, bool keep, struct aq_er
     return status;
 }
 
-bool aq_stream_is_terminal(const struct aq_stream *stream)
+bool aq_out_is_terminal(const struct aq_out *stream)
 {
     return stream->terminal;
 }
 
-unsigned aq_stream_columns(const struct aq_stream *stream)
+unsigned aq_out_columns(const struct aq_out *stream)
 {
     struct winsize size = {0};
     if (stream->terminal && ioctl(stream->fd, TIOCGWINSZ, &size) == 0 && size.ws_col > 0)
