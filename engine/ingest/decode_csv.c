@@ -252,13 +252,21 @@ static const char *list_names(struct aq_csv_decoder *csv)
     return text == NULL ? "?" : text;
 }
 
+/* A path names a column by its text as written, or as ["name"] where that would not parse as a path. */
+static bool names_column(const struct aq_path *path, struct aq_slice name)
+{
+    return aq_slice_equal(path->text, name) ||
+           (path->step_count == 1 && path->steps[0].member.data != NULL &&
+            aq_slice_equal(path->steps[0].member, name));
+}
+
 static enum aq_status map_columns(struct aq_csv_decoder *csv, struct aq_error *err)
 {
     struct aq_decoder *decoder = csv->decoder;
     for (size_t column = 0; column < csv->column_count; column++) {
         csv->fields[column] = SIZE_MAX;
         for (size_t field = 0; field < decoder->field_count; field++) {
-            if (!aq_slice_equal(csv->names[column], decoder->paths[field]->text))
+            if (!names_column(decoder->paths[field], csv->names[column]))
                 continue;
             for (size_t before = 0; before < column; before++) {
                 if (csv->fields[before] == field)

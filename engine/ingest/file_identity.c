@@ -103,7 +103,5 @@ enum aq_status aq_file_identify(const struct aq_catalog_feed *feeds, size_t feed
     qsort(sorted, feed_count, sizeof *sorted, compare_offsets);
     enum aq_status status = compare_all(sorted, feed_count, name, stream, identity, err);
     free(sorted);
-    if (status == AQ_OK)
-        status = aq_stream_rewind(stream, err);
     return status;
 }

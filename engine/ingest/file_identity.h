@@ -20,7 +20,7 @@ struct aq_file_identity {
 
 /**
  * Compare the stream's content with the feeds, at each of their positions. Reads as far as the farthest of
- * them, then rewinds the stream if anything was read.
+ * them; the caller rewinds the stream.
  * @param feeds  The dataset's file feeds.
  * @param name   Base name less a compression suffix.
  */

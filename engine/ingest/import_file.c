@@ -55,6 +55,7 @@ static enum aq_status claim(struct aq_import *import, struct aq_file_identity *i
     import->feed.identity.feed_id = feed_id;
     import->feed.position.feed_id = feed_id;
     import->ordinal = import->feed.position.next_ordinal;
+    aq_import_begin_frame(import);
     aq_decoder_set_feed(importer->decoder, feed_id, import->feed.identity.stamp_us);
     return aq_importer_note_feed(importer, &import->feed, err);
 }
@@ -209,7 +210,10 @@ static enum aq_status choose_format(struct aq_import *import, struct aq_error *e
         AQ_TRY(aq_format_detect(aq_source_file_name(import->path), &import->stream, &import->format,
                                 err));
     aq_splitter_init(&import->splitter, &import->stream, import->format);
-    return AQ_OK;
+    if (import->format != AQ_FORMAT_JSON)
+        return AQ_OK;
+    AQ_TRY(aq_stream_rewind(&import->stream, false, err));
+    return aq_splitter_check_json(&import->splitter, err);
 }
 
 static enum aq_status import_opened(struct aq_import *import, struct aq_error *err)
@@ -218,7 +222,9 @@ static enum aq_status import_opened(struct aq_import *import, struct aq_error *e
     AQ_TRY(identify(import, &identity, err));
     if (identity.standing == AQ_FILE_KNOWN)
         return AQ_OK;
+    AQ_TRY(aq_stream_rewind(&import->stream, false, err));
     AQ_TRY(choose_format(import, err));
+    AQ_TRY(aq_stream_rewind(&import->stream, true, err));
     AQ_TRY(claim(import, &identity, err));
     return run(import, err);
 }

@@ -18,6 +18,11 @@ static int64_t monotonic_us(void)
     return (int64_t)now.tv_sec * AQ_US_PER_SECOND + now.tv_nsec / 1000;
 }
 
+void aq_import_begin_frame(struct aq_import *import)
+{
+    import->frame_begun_us = monotonic_us();
+}
+
 bool aq_import_frame_is_due(const struct aq_import *import, bool look_at_clock)
 {
     const struct aq_config *config = import->importer->options->config;
@@ -65,7 +70,7 @@ static void advance(struct aq_import *import, const struct aq_source_range *rang
     position->row_count += range->row_count;
     position->reject_count += range->reject_count;
     position->finished = range->finished;
-    import->frame_begun_us = monotonic_us();
+    aq_import_begin_frame(import);
 }
 
 static void report_progress(const struct aq_import *import)

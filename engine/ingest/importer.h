@@ -49,6 +49,7 @@ enum aq_status aq_import_file(struct aq_importer *importer, const char *path,
  * Nothing decoded, nothing finished: nothing is written. */
 enum aq_status aq_import_close_frame(struct aq_import *import, bool finished,
                                      struct aq_error *err) AQ_RESULT;
+void aq_import_begin_frame(struct aq_import *import);
 /** Whether the frame is full or old enough. */
 bool aq_import_frame_is_due(const struct aq_import *import, bool look_at_clock);
 

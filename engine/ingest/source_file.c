@@ -32,8 +32,8 @@ struct aq_source_file {
     int spool_dir_fd;
     int spool_fd; /* of a pipe: its decoded bytes so far; -1: none */
     uint64_t spool_bytes;
-    uint64_t spool_read; /* after a rewind: read again so far */
-    bool rewound;
+    uint64_t spool_read; /* of those, read again since the last rewind */
+    bool last;           /* it will not be rewound again */
 };
 
 const char *aq_source_file_path(const struct aq_source_file *file)
@@ -205,6 +205,7 @@ static enum aq_status spool(struct aq_source_file *file, const uint8_t *data, si
         done += (size_t)written;
     }
     file->spool_bytes += size;
+    file->spool_read = file->spool_bytes;
     return AQ_OK;
 }
 
@@ -248,7 +249,7 @@ enum aq_status aq_source_file_read(struct aq_source_file *file, void *buffer, si
                                    size_t *got, struct aq_error *err)
 {
     *got = 0;
-    if (file->rewound && file->spool_read < file->spool_bytes)
+    if (file->spool_read < file->spool_bytes)
         return read_spool(file, buffer, size, got, err);
     AQ_TRY(next_block(file, err));
     *got = size < file->block_size ? size : file->block_size;
@@ -258,12 +259,13 @@ enum aq_status aq_source_file_read(struct aq_source_file *file, void *buffer, si
     file->block += *got;
     file->block_size -= *got;
     file->decoded_bytes += *got;
-    return file->regular || file->rewound ? AQ_OK : spool(file, buffer, *got, err);
+    return file->regular || file->last ? AQ_OK : spool(file, buffer, *got, err);
 }
 
-enum aq_status aq_source_file_rewind(struct aq_source_file *file, struct aq_error *err)
+enum aq_status aq_source_file_rewind(struct aq_source_file *file, bool last, struct aq_error *err)
 {
-    file->rewound = true;
+    file->last = last;
+    file->spool_read = 0;
     if (!file->regular)
         return AQ_OK;
     archive_read_free(file->archive);

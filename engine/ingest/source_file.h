@@ -1,4 +1,4 @@
-/* A file or standard input, decompressed, as one stream of bytes that can be begun again once. */
+/* A file or standard input, decompressed, as one stream of bytes that can be begun again. */
 #ifndef AQ_ENGINE_INGEST_SOURCE_FILE_H
 #define AQ_ENGINE_INGEST_SOURCE_FILE_H
 
@@ -21,8 +21,9 @@ void aq_source_file_close(struct aq_source_file *file);
 enum aq_status aq_source_file_read(struct aq_source_file *file, void *buffer, size_t size,
                                    size_t *got, struct aq_error *err) AQ_RESULT;
 
-/** Go back to the first byte; once, and what follows is not kept to go back again. */
-enum aq_status aq_source_file_rewind(struct aq_source_file *file, struct aq_error *err) AQ_RESULT;
+/** Go back to the first byte. `last`: not again, so that no more of a pipe need be kept. */
+enum aq_status aq_source_file_rewind(struct aq_source_file *file, bool last,
+                                     struct aq_error *err) AQ_RESULT;
 
 /** For messages: the path, or "standard input". */
 const char *aq_source_file_path(const struct aq_source_file *file);

@@ -36,7 +36,9 @@ struct aq_splitter {
     bool in_string;
     bool escaped;
     struct aq_bytes head; /* first bytes of a message that is too long */
-    char reason[160];
+    char reason[192];
+    bool broken;             /* JSON: the file is one reject ... */
+    char broken_reason[160]; /* ... for this */
 };
 
 /** `format` is CSV, NDJSON or JSON; the stream stands at byte 0. */
@@ -51,6 +53,13 @@ void aq_splitter_deinit(struct aq_splitter *splitter);
  */
 enum aq_status aq_splitter_next(struct aq_splitter *splitter, struct aq_message *message,
                                 struct aq_error *err) AQ_RESULT;
+
+/**
+ * JSON values are validated whole: read the stream to its end and, if it holds no JSON value, make the
+ * whole file one reject. For splitters of format JSON, before the first message; the caller rewinds the
+ * stream.
+ */
+enum aq_status aq_splitter_check_json(struct aq_splitter *splitter, struct aq_error *err) AQ_RESULT;
 
 /** Format of a file by its name (less a compression suffix), else by its first bytes in the stream's
  * window, of which nothing is taken. */

@@ -2,12 +2,14 @@
  *
  * Happy path: a file that begins with [ is an array whose elements are the messages, found by counting
  * brackets outside of strings, so that a big array is never in memory whole; any other file is one
- * message.
- * Failures: whatever is wrong inside of an element is the decoder's to say; an array that is not closed, and
- * what follows behind the value, is a reject. */
+ * message. JSON is validated whole, so the file is read twice: once to check, once to take.
+ * Failures: a fault anywhere makes the whole file one reject. */
 #include "engine/ingest/split.h"
 
+#include <stdio.h>
 #include <string.h>
+
+#include "engine/ingest/json_text.h"
 
 static bool is_space(uint8_t c)
 {
@@ -87,7 +89,7 @@ static enum aq_status next_element(struct aq_splitter *splitter, struct aq_messa
             message->kind = AQ_MESSAGE_NONE;
         if (!found) {
             message->kind = AQ_MESSAGE_BROKEN;
-            message->reason = "not JSON: the array is not closed";
+            message->reason = "the array is not closed";
         }
     }
     splitter->phase = !found ? AQ_SPLIT_DONE : last ? AQ_SPLIT_BEHIND : AQ_SPLIT_ELEMENT;
@@ -120,8 +122,7 @@ static enum aq_status begin(struct aq_splitter *splitter, struct aq_message *mes
         return AQ_OK;
     if (stream->begin == stream->end) {
         splitter->phase = AQ_SPLIT_DONE;
-        *message =
-            (struct aq_message){.kind = AQ_MESSAGE_BROKEN, .reason = "not JSON: there is no value"};
+        *message = (struct aq_message){.kind = AQ_MESSAGE_BROKEN, .reason = "there is none"};
         return AQ_OK;
     }
     if (stream->data[stream->begin] != '[')
@@ -143,7 +144,17 @@ static enum aq_status behind(struct aq_splitter *splitter, struct aq_message *me
         return AQ_END;
     AQ_TRY(take_rest(splitter, message, err));
     message->kind = AQ_MESSAGE_BROKEN;
-    message->reason = "not JSON: more follows behind the array";
+    message->reason = "more follows behind the array";
+    return AQ_OK;
+}
+
+static enum aq_status take_broken(struct aq_splitter *splitter, struct aq_message *message,
+                                  struct aq_error *err)
+{
+    AQ_TRY(take_rest(splitter, message, err));
+    if (message->kind == AQ_MESSAGE_WHOLE)
+        message->reason = splitter->broken_reason;
+    message->kind = AQ_MESSAGE_BROKEN;
     return AQ_OK;
 }
 
@@ -152,7 +163,8 @@ enum aq_status aq_splitter_next_json(struct aq_splitter *splitter, struct aq_mes
 {
     switch (splitter->phase) {
     case AQ_SPLIT_BEGIN:
-        return begin(splitter, message, err);
+        return splitter->broken ? take_broken(splitter, message, err)
+                                : begin(splitter, message, err);
     case AQ_SPLIT_FIRST:
     case AQ_SPLIT_ELEMENT:
         return next_element(splitter, message, err);
@@ -161,4 +173,43 @@ enum aq_status aq_splitter_next_json(struct aq_splitter *splitter, struct aq_mes
     default:
         return AQ_END;
     }
+}
+
+/* @return AQ_REJECT with the fault of the first message that has one. A message that is too long is
+ * passed over, here and later. */
+static enum aq_status find_fault(struct aq_splitter *splitter, struct aq_json_index *index,
+                                 size_t *count, const char **why, struct aq_error *err)
+{
+    struct aq_message message;
+    for (*count = 0;;) {
+        enum aq_status status = aq_splitter_next(splitter, &message, err);
+        if (status != AQ_OK)
+            return status;
+        *count += message.kind != AQ_MESSAGE_NONE;
+        *why = message.reason;
+        if (message.kind == AQ_MESSAGE_BROKEN && message.reason != splitter->reason)
+            return AQ_REJECT;
+        if (message.kind == AQ_MESSAGE_WHOLE)
+            AQ_TRY(aq_json_check(index, message.bytes, why));
+    }
+}
+
+enum aq_status aq_splitter_check_json(struct aq_splitter *splitter, struct aq_error *err)
+{
+    const char *why;
+    size_t count;
+    struct aq_json_index *index = aq_json_index_create();
+    if (index == NULL)
+        return aq_error_set(err, AQ_NO_MEMORY, "checking a JSON file: out of memory");
+    enum aq_status status = find_fault(splitter, index, &count, &why, err);
+    aq_json_index_destroy(index);
+    if (status == AQ_NO_MEMORY)
+        return aq_error_set(err, AQ_NO_MEMORY, "checking a JSON file: out of memory");
+    splitter->broken = status == AQ_REJECT;
+    if (status == AQ_REJECT)
+        snprintf(splitter->broken_reason, sizeof splitter->broken_reason,
+                 "not JSON: value %zu of the file: %s", count, why);
+    splitter->phase = AQ_SPLIT_BEGIN;
+    splitter->begun = false;
+    return status == AQ_END || status == AQ_REJECT ? AQ_OK : status;
 }

@@ -81,7 +81,7 @@ struct aq_hash128 aq_stream_hash(struct aq_stream *stream)
     return aq_hasher_digest(stream->hasher);
 }
 
-enum aq_status aq_stream_rewind(struct aq_stream *stream, struct aq_error *err)
+enum aq_status aq_stream_rewind(struct aq_stream *stream, bool last, struct aq_error *err)
 {
     stream->begin = 0;
     stream->end = 0;
@@ -89,5 +89,5 @@ enum aq_status aq_stream_rewind(struct aq_stream *stream, struct aq_error *err)
     stream->offset = 0;
     stream->ended = false;
     aq_hasher_reset(stream->hasher);
-    return aq_source_file_rewind(stream->file, err);
+    return aq_source_file_rewind(stream->file, last, err);
 }

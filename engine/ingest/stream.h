@@ -28,8 +28,9 @@ enum aq_status aq_stream_fill(struct aq_stream *stream, struct aq_error *err) AQ
 void aq_stream_take(struct aq_stream *stream, size_t size);
 /** XXH3-128 of all decoded bytes before `offset`. */
 struct aq_hash128 aq_stream_hash(struct aq_stream *stream);
-/** Start again at byte 0; once (source_file.h). */
-enum aq_status aq_stream_rewind(struct aq_stream *stream, struct aq_error *err) AQ_RESULT;
+/** Start again at byte 0; `last`: not again (source_file.h). */
+enum aq_status aq_stream_rewind(struct aq_stream *stream, bool last,
+                                struct aq_error *err) AQ_RESULT;
 
 static inline struct aq_slice aq_stream_window(const struct aq_stream *stream)
 {
