@@ -100,8 +100,8 @@ enum aq_status aq_io_wait(struct aq_io *io, unsigned least, struct aq_error *err
     while (status == AQ_OK && io->finished < least && io->pending > 0)
         status = io->backend->reap(io, true, err);
     /* A callback may submit again: take one operation at a time. */
-    for (unsigned count = io->finished; count > 0; count--) {
-        struct aq_io_op *op = io->finished_first;
+    struct aq_io_op *op;
+    for (unsigned count = io->finished; count > 0 && (op = io->finished_first) != NULL; count--) {
         io->finished_first = op->next;
         if (io->finished_first == NULL)
             io->finished_last = NULL;

@@ -16,6 +16,7 @@
 
 #define LATEST_NAME "catalog/latest"
 #define LATEST_BYTES_MAX 256
+#define LATEST_PREFIX "aqstore catalog "
 #define EDIT_PREFIX "catalog/"
 #define CHECKPOINT_PREFIX "catalog/checkpoint-"
 #define NUMBER_DIGITS 20
@@ -33,8 +34,8 @@ static void checkpoint_name(uint64_t number, char *out, size_t out_size)
 /* The hint: one line of text that ends with a checksum of what stands before. */
 static void format_latest(uint64_t number, uint64_t checkpoint, char out[LATEST_BYTES_MAX])
 {
-    int length = snprintf(out, LATEST_BYTES_MAX, "aqstore catalog %020" PRIu64 " %020" PRIu64,
-                          number, checkpoint);
+    int length = snprintf(out, LATEST_BYTES_MAX, LATEST_PREFIX "%020" PRIu64 " %020" PRIu64, number,
+                          checkpoint);
     snprintf(out + length, LATEST_BYTES_MAX - (size_t)length, " %016" PRIx64 "\n",
              aq_checksum(out, (size_t)length));
 }
@@ -43,11 +44,13 @@ static bool parse_latest(struct aq_slice bytes, uint64_t *number, uint64_t *chec
 {
     char text[LATEST_BYTES_MAX] = {0};
     char again[LATEST_BYTES_MAX];
+    size_t at = strlen(LATEST_PREFIX);
     if (bytes.size >= sizeof text)
         return false;
     memcpy(text, bytes.data, bytes.size);
-    if (sscanf(text, "aqstore catalog %20" SCNu64 " %20" SCNu64, number, checkpoint) != 2)
-        return false;
+    *number = strtoull(text + at, NULL, 10);
+    *checkpoint = strtoull(text + at + NUMBER_DIGITS, NULL, 10);
+    /* Whatever was read: it is right when it writes the same line. */
     format_latest(*number, *checkpoint, again);
     return aq_slice_equal(bytes, aq_slice_of(again));
 }

@@ -153,6 +153,11 @@ static enum aq_status make_folders(struct aq_store *store, struct aq_error *err)
             return aq_error_set_errno(err, errno, store->home, "cannot make the folder \"%s\"",
                                       folders[i]);
     }
+    /* Made now, so that a full disk keeps nobody from reading. */
+    int lock = aq_io_openat_beneath(store->home_fd, "locks/gc", O_RDONLY | O_CREAT, 0644);
+    if (lock < 0)
+        return aq_error_set_errno(err, errno, store->home, "cannot make the file \"locks/gc\"");
+    close(lock);
     if (fsync(store->home_fd) != 0)
         return aq_error_set_errno(err, errno, store->home, "cannot make its folders durable");
     return AQ_OK;

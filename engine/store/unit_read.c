@@ -57,6 +57,34 @@ static enum aq_status locate(struct aq_snapshot *snapshot, const struct aq_unit 
     return aq_error_locate(err, status, path.text, (int64_t)offset);
 }
 
+static enum aq_status decode_section(const struct aq_catalog *catalog, struct aq_slice bytes,
+                                     const struct aq_section_entry *section,
+                                     const uint32_t *column_ids, struct aq_batch *batch,
+                                     struct aq_error *err)
+{
+    const struct aq_schema *schema =
+        aq_catalog_schema_by_id(catalog, section->dataset_id, section->schema_version);
+    if (schema == NULL)
+        return aq_error_set_at(err, AQ_CORRUPT, "", 0,
+                               "names version %" PRIu32 " of dataset %" PRIu32
+                               ", which was never declared",
+                               section->schema_version, section->dataset_id);
+    return aq_section_decode(bytes, section, schema, column_ids, batch, err);
+}
+
+/* The declarations to read a section by. An open segment may hold frames of one that is newer than the
+ * snapshot's catalog; its columns are then null or not asked for. */
+static enum aq_status declarations_for(struct aq_snapshot *snapshot,
+                                       const struct aq_section_entry *section,
+                                       const struct aq_catalog **catalog, struct aq_error *err)
+{
+    if (aq_catalog_schema_by_id(snapshot->catalog, section->dataset_id, section->schema_version) ==
+        NULL)
+        return aq_store_catalog(snapshot->store, true, catalog, err);
+    *catalog = aq_catalog_retain(snapshot->catalog);
+    return AQ_OK;
+}
+
 static enum aq_status read_section(struct aq_snapshot *snapshot, const struct aq_unit *unit,
                                    const uint32_t *column_ids, struct aq_batch *batch,
                                    struct aq_error *err)
@@ -64,19 +92,14 @@ static enum aq_status read_section(struct aq_snapshot *snapshot, const struct aq
     const struct aq_unit_detail *detail = unit->detail;
     const struct aq_section_entry *section = detail->section;
     uint64_t offset = detail->frame_offset + section->offset;
-    const struct aq_schema *schema =
-        aq_catalog_schema_by_id(snapshot->catalog, section->dataset_id, section->schema_version);
-    if (schema == NULL)
-        return locate(snapshot, unit, offset,
-                      aq_error_set_at(err, AQ_CORRUPT, "", 0,
-                                      "names version %" PRIu32
-                                      " of a dataset, which was never declared",
-                                      section->schema_version),
-                      err);
+    const struct aq_catalog *catalog = NULL;
     uint8_t *bytes = NULL;
     AQ_TRY(read_bytes(snapshot, unit, offset, section->size_bytes, &bytes, err));
-    enum aq_status status = aq_section_decode(aq_slice_make(bytes, section->size_bytes), section,
-                                              schema, column_ids, batch, err);
+    enum aq_status status = declarations_for(snapshot, section, &catalog, err);
+    if (status == AQ_OK)
+        status = decode_section(catalog, aq_slice_make(bytes, section->size_bytes), section,
+                                column_ids, batch, err);
+    aq_catalog_release(catalog);
     free(bytes);
     return locate(snapshot, unit, offset, status, err);
 }

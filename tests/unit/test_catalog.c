@@ -155,80 +155,88 @@ Test(catalog, flips_and_truncations_are_found)
     assert_views(3);
 }
 
+/* The state that these records describe. */
+static const struct aq_catalog *catalog_of(const struct aq_edit_header *header,
+                                           const struct aq_record *records, size_t record_count)
+{
+    struct aq_catalog_state state;
+    struct aq_error err = {0};
+    cr_assert_eq(aq_catalog_state_begin(&state, NULL), AQ_OK);
+    enum aq_status status = aq_catalog_state_apply(&state, header, records, record_count, 99, &err);
+    cr_assert_eq(status, AQ_OK, "%s", err.message);
+    return aq_catalog_state_finish(&state);
+}
+
+static struct aq_column time_column[] = {{.name = "t", .type = AQ_TYPE_TIMESTAMPTZ, .id = 1}};
+static struct aq_file_entry some_entry = {.dataset_id = 1,
+                                          .schema_version = 1,
+                                          .row_count = 7,
+                                          .has_time = true,
+                                          .min_time_us = -5,
+                                          .max_time_us = 9};
+static struct aq_slice some_keys[] = {{(const uint8_t *)"k", 1}};
+
+#define TEXT(text)                                \
+    {                                             \
+        (const uint8_t *)(text), sizeof(text) - 1 \
+    }
+
+/* One of each kind at least. */
+static const struct aq_record all_records[] = {
+    {.kind = AQ_RECORD_STORE, .store = {.incarnation = 3, .id = {.bytes = {1, 2}}}},
+    {.kind = AQ_RECORD_DATASET,
+     .dataset = {.dataset_id = 1,
+                 .version = 1,
+                 .dataset = "d",
+                 .column_count = 1,
+                 .columns = time_column,
+                 .key_column = AQ_COLUMN_NONE,
+                 .time_column = 0,
+                 .version_column = AQ_COLUMN_NONE}},
+    {.kind = AQ_RECORD_VIEW, .view = {TEXT("v"), TEXT("SELECT 1")}},
+    {.kind = AQ_RECORD_OPEN, .open = {.file_id = 1, .epoch = 1}},
+    {.kind = AQ_RECORD_FEED,
+     .feed =
+         {.feed_id = 1, .dataset_id = 1, .partition = -1, .name = TEXT("f.csv"), .stamp_us = 5}},
+    {.kind = AQ_RECORD_CLAIM, .claim = {.feed_id = 1, .epoch = 1, .file_id = 1}},
+    {.kind = AQ_RECORD_CLOSE,
+     .close = {.file_id = 1,
+               .frame_count = 2,
+               .size_bytes = 640,
+               .file_bytes = 800,
+               .checksum = 77,
+               .entry_count = 1,
+               .entries = &some_entry}},
+    {.kind = AQ_RECORD_POSITION,
+     .position = {.feed_id = 1, .next_ordinal = 7, .row_count = 7, .finished = true}},
+    {.kind = AQ_RECORD_ARCHIVE,
+     .archive = {.file_id = 2,
+                 .size_bytes = 500,
+                 .entry = {.dataset_id = 1, .schema_version = 1},
+                 .content = {.low = 1, .high = 2, .row_count = 7},
+                 .root = TEXT("root")}},
+    {.kind = AQ_RECORD_OPEN, .open = {.file_id = 3, .epoch = 2}},
+    {.kind = AQ_RECORD_MASK, .mask = {.file_id = 2, .feed_id = 1, .from_ordinal = 4}},
+    {.kind = AQ_RECORD_TOMBSTONE,
+     .tombstone = {.dataset_id = 1,
+                   .key_count = 1,
+                   .keys = some_keys,
+                   .from_us = 1,
+                   .until_us = 2,
+                   .before_edit = 1}},
+    {.kind = AQ_RECORD_REMOVE, .remove = {.file_id = 1}},
+};
+
 /* A checkpoint of a state gives that state again. */
 Test(catalog, a_checkpoint_says_everything)
 {
-    struct aq_column columns[] = {{.name = "t", .type = AQ_TYPE_TIMESTAMPTZ, .id = 1}};
-    struct aq_schema schema = {.dataset_id = 1,
-                               .version = 1,
-                               .dataset = "d",
-                               .column_count = 1,
-                               .columns = columns,
-                               .key_column = AQ_COLUMN_NONE,
-                               .time_column = 0,
-                               .version_column = AQ_COLUMN_NONE};
-    struct aq_file_entry entry = {.dataset_id = 1,
-                                  .schema_version = 1,
-                                  .row_count = 7,
-                                  .has_time = true,
-                                  .min_time_us = -5,
-                                  .max_time_us = 9};
-    struct aq_slice keys[] = {aq_slice_of("k")};
-    struct aq_record records[] = {
-        {.kind = AQ_RECORD_STORE, .store = {.incarnation = 3, .id = {.bytes = {1, 2}}}},
-        {.kind = AQ_RECORD_DATASET, .dataset = schema},
-        {.kind = AQ_RECORD_VIEW, .view = {aq_slice_of("v"), aq_slice_of("SELECT 1")}},
-        {.kind = AQ_RECORD_OPEN, .open = {.file_id = 1, .epoch = 1}},
-        {.kind = AQ_RECORD_FEED,
-         .feed = {.feed_id = 1,
-                  .dataset_id = 1,
-                  .partition = -1,
-                  .name = aq_slice_of("f.csv"),
-                  .stamp_us = 5}},
-        {.kind = AQ_RECORD_CLAIM, .claim = {.feed_id = 1, .epoch = 1, .file_id = 1}},
-        {.kind = AQ_RECORD_CLOSE,
-         .close = {.file_id = 1,
-                   .frame_count = 2,
-                   .size_bytes = 640,
-                   .file_bytes = 800,
-                   .checksum = 77,
-                   .entry_count = 1,
-                   .entries = &entry}},
-        {.kind = AQ_RECORD_POSITION,
-         .position = {.feed_id = 1, .next_ordinal = 7, .row_count = 7, .finished = true}},
-        {.kind = AQ_RECORD_ARCHIVE,
-         .archive = {.file_id = 2,
-                     .size_bytes = 500,
-                     .entry = entry,
-                     .content = {.low = 1, .high = 2, .row_count = 7},
-                     .root = aq_slice_of("root")}},
-        {.kind = AQ_RECORD_OPEN, .open = {.file_id = 3, .epoch = 2}},
-        {.kind = AQ_RECORD_MASK, .mask = {.file_id = 2, .feed_id = 1, .from_ordinal = 4}},
-        {.kind = AQ_RECORD_TOMBSTONE,
-         .tombstone = {.dataset_id = 1,
-                       .key_count = 1,
-                       .keys = keys,
-                       .from_us = 1,
-                       .until_us = 2,
-                       .before_edit = 1}},
-        {.kind = AQ_RECORD_REMOVE, .remove = {.file_id = 1}},
-    };
-    struct aq_catalog_state state;
-    cr_assert_eq(aq_catalog_state_begin(&state, NULL), AQ_OK);
     struct aq_edit_header header = {.number = 1};
-    struct aq_error err = {0};
-    enum aq_status status = aq_catalog_state_apply(&state, &header, records,
-                                                   sizeof records / sizeof records[0], 99, &err);
-    cr_assert_eq(status, AQ_OK, "%s", err.message);
-    const struct aq_catalog *catalog = aq_catalog_state_finish(&state);
-
+    const struct aq_catalog *catalog =
+        catalog_of(&header, all_records, sizeof all_records / sizeof all_records[0]);
     struct aq_edit first = {0};
     cr_assert_eq(aq_catalog_describe(catalog, &first), AQ_OK);
-    cr_assert_eq(aq_catalog_state_begin(&state, NULL), AQ_OK);
     header = (struct aq_edit_header){.number = 1, .checkpoint = true, .previous_checksum = 99};
-    status = aq_catalog_state_apply(&state, &header, first.records, first.record_count, 5, &err);
-    cr_assert_eq(status, AQ_OK, "%s", err.message);
-    const struct aq_catalog *again = aq_catalog_state_finish(&state);
+    const struct aq_catalog *again = catalog_of(&header, first.records, first.record_count);
     cr_assert_eq(again->checksum, 99);
     cr_assert_eq(again->file_count, 2);
     cr_assert_eq(again->mask_count, 1);
