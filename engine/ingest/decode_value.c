@@ -238,7 +238,7 @@ static enum aq_status parse_instant(const struct aq_column_plan *plan, const str
 static enum aq_status convert_time(const struct aq_column_plan *plan, const struct aq_field *field,
                                    struct aq_value *value, char *reason)
 {
-    int64_t time_us;
+    int64_t time_us = 0;
     AQ_TRY(parse_instant(plan, field, &time_us, reason));
     if (plan->column->type == AQ_TYPE_TIMESTAMPTZ) {
         value->integer = time_us;

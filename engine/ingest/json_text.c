@@ -262,6 +262,8 @@ static void push(struct nesting *nesting, bool object)
 {
     uint64_t bit = UINT64_C(1) << (nesting->depth % 64);
     uint64_t *word = &nesting->objects[nesting->depth / 64];
+    if (nesting->depth % 64 == 0)
+        *word = 0;
     *word = object ? *word | bit : *word & ~bit;
     nesting->depth++;
 }

@@ -8,6 +8,7 @@
  * division in place of its multiplications, so that every decimal of 15 digits is hit. */
 #include "format/encode/node.h"
 
+#include <assert.h>
 #include <math.h>
 
 #define EXPONENT_MAX 22                          /* 10^22 is the last power that is a double */
@@ -265,6 +266,7 @@ enum aq_status aq_decimal_decode(struct aq_decoder *decoder, double *values, siz
         for (size_t i = segments[s].first; i < end; i++)
             values[i] = (double)(int64_t)((uint64_t)integers[i] * multiple) / power;
     }
+    assert(patch_count == 0 || (rows != NULL && bits != NULL));
     for (size_t i = 0; i < patch_count; i++)
         memcpy(&values[rows[i]], &bits[i], sizeof bits[i]);
     return AQ_OK;

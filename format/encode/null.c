@@ -37,6 +37,7 @@ static enum aq_status encode_nulls(struct aq_encoder *encoder, const uint8_t *va
     int64_t *bits = aq_encoder_alloc(encoder, count, sizeof *bits);
     if (bits == NULL)
         return AQ_NO_MEMORY;
+    assert(valid != NULL);
     for (size_t i = 0; i < count; i++)
         bits[i] = valid[i] != 0;
     aq_bytes_u8(out, NULLS_SOME);

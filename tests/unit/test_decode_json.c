@@ -276,11 +276,11 @@ Test(decode_json, many_members_are_found_by_hash)
     char body[4096] = "    columns:\n";
     char message[4096] = "{";
     for (int i = 0; i < 40; i++) {
-        sprintf(body + strlen(body), "      c%d: {type: integer}\n", i);
-        sprintf(message + strlen(message), "%s\"c%d\":%d,\"n%d\":0", i == 0 ? "" : ",", 39 - i,
-                39 - i, i);
+        snprintf(body + strlen(body), 64, "      c%d: {type: integer}\n", i);
+        snprintf(message + strlen(message), 64, "%s\"c%d\":%d,\"n%d\":0", i == 0 ? "" : ",", 39 - i,
+                 39 - i, i);
     }
-    strcat(message, "}");
+    memcpy(message + strlen(message), "}", 2);
     setup(body);
     ROW(message);
     for (int i = 0; i < 40; i++)
@@ -486,7 +486,7 @@ Test(decode_json, depth)
         cr_assert_eq(row(text), depth <= 512);
         char member[4096] = "{\"a\":{\"c\":";
         memcpy(member + strlen(member), text, (size_t)depth * 2 + 1);
-        strcat(member, "}}");
+        memcpy(member + strlen(member), "}}", 3);
         cr_assert_eq(row(member), depth <= 510);
     }
     char *open = malloc(100000);

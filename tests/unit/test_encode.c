@@ -201,7 +201,7 @@ static struct aq_slice text_of_shape(unsigned shape, size_t i, char *buffer)
     case 0:
         return aq_slice_of(winds[i / 10 % 6]);
     case 1:
-        return aq_slice_make(buffer, (size_t)sprintf(buffer, "row %zu of a long text", i));
+        return aq_slice_make(buffer, (size_t)snprintf(buffer, 64, "row %zu of a long text", i));
     case 2:
         for (size_t b = 0; b < 16; b++)
             buffer[b] = (char)next_random();

@@ -15,7 +15,7 @@ int main(int argc, char **argv)
 {
     if (argc < 3)
         return 2;
-    unsigned refusal = SECCOMP_RET_ERRNO | ((unsigned)atoi(argv[1]) & SECCOMP_RET_DATA);
+    unsigned refusal = SECCOMP_RET_ERRNO | ((unsigned)strtoul(argv[1], NULL, 10) & SECCOMP_RET_DATA);
     struct sock_filter filter[] = {
         BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
         BPF_JUMP(BPF_JMP | BPF_JGE | BPF_K, SYS_io_uring_setup, 0, 2), /* the three are 425 .. 427 */
