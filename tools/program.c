@@ -61,7 +61,7 @@ static void say_json(enum aq_level level, const char *message, struct aq_bytes *
     aq_bytes_chars(line, "\",\"level\":\"");
     aq_bytes_chars(line, names[level]);
     aq_bytes_chars(line, "\",\"message\":");
-    aq_json_string(aq_slice_of(message), line);
+    aq_json_put_string(aq_slice_of(message), line);
     aq_bytes_chars(line, "}\n");
 }
 

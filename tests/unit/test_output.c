@@ -199,7 +199,7 @@ static const char *json_value(enum aq_type type, const char *text)
 {
     static struct aq_bytes out;
     aq_bytes_clear(&out);
-    aq_json_value(type, aq_slice_of(text), &out);
+    aq_json_put_value(type, aq_slice_of(text), &out);
     aq_bytes_u8(&out, 0);
     return (const char *)out.data;
 }

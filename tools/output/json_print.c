@@ -23,7 +23,7 @@ static void escape(uint32_t c, struct aq_bytes *out)
     aq_bytes_chars(out, text);
 }
 
-void aq_json_string(struct aq_slice text, struct aq_bytes *out)
+void aq_json_put_string(struct aq_slice text, struct aq_bytes *out)
 {
     aq_bytes_u8(out, '"');
     for (size_t at = 0; at < text.size;) {
@@ -71,7 +71,7 @@ static bool is_finite_number(struct aq_slice text)
             (text.data[0] == '-' && text.size > 1 && text.data[1] >= '0' && text.data[1] <= '9'));
 }
 
-void aq_json_value(enum aq_type type, struct aq_slice text, struct aq_bytes *out)
+void aq_json_put_value(enum aq_type type, struct aq_slice text, struct aq_bytes *out)
 {
     switch (type) {
     case AQ_TYPE_BOOLEAN:
@@ -84,7 +84,7 @@ void aq_json_value(enum aq_type type, struct aq_slice text, struct aq_bytes *out
         if (is_finite_number(text))
             aq_bytes_append(out, text.data, text.size);
         else
-            aq_json_string(text, out);
+            aq_json_put_string(text, out);
         return;
     case AQ_TYPE_JSON:
         append_one_line(text, out);
@@ -99,7 +99,7 @@ void aq_json_value(enum aq_type type, struct aq_slice text, struct aq_bytes *out
     case AQ_TYPE_INTERVAL:
         break;
     }
-    aq_json_string(text, out);
+    aq_json_put_string(text, out);
 }
 
 void aq_json_open(struct aq_bytes *out, char bracket)
@@ -119,14 +119,14 @@ void aq_json_name(struct aq_bytes *out, const char *name)
         aq_bytes_u8(out, ',');
     if (name == NULL)
         return;
-    aq_json_string(aq_slice_of(name), out);
+    aq_json_put_string(aq_slice_of(name), out);
     aq_bytes_u8(out, ':');
 }
 
 void aq_json_member_slice(struct aq_bytes *out, const char *name, struct aq_slice text)
 {
     aq_json_name(out, name);
-    aq_json_string(text, out);
+    aq_json_put_string(text, out);
 }
 
 void aq_json_member_text(struct aq_bytes *out, const char *name, const char *text)

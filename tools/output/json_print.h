@@ -5,12 +5,12 @@
 #include "format/vector.h"
 
 /** Append `text` as a JSON string. Bytes that are no UTF-8 become U+FFFD. */
-void aq_json_string(struct aq_slice text, struct aq_bytes *out);
+void aq_json_put_string(struct aq_slice text, struct aq_bytes *out);
 
 /** Append the text form of a value of `type` as a JSON value: numbers, booleans and json as they are
  * (json on one line), all else as a string; NaN and infinities too, as PostgreSQL's to_json does;
  * timestamps in RFC 3339. */
-void aq_json_value(enum aq_type type, struct aq_slice text, struct aq_bytes *out);
+void aq_json_put_value(enum aq_type type, struct aq_slice text, struct aq_bytes *out);
 
 /* Members of an object: aq_json_open, members in turn, aq_json_close. The comma before a member is
  * put where the last byte is no opening bracket. */

@@ -16,7 +16,7 @@ static enum aq_status write_row(struct aq_output *output, const struct aq_batch 
         if (aq_vector_is_null(vector, row))
             aq_bytes_chars(&line, "null");
         else
-            aq_json_value(column->type, aq_bytes_view(&output->text), &line);
+            aq_json_put_value(column->type, aq_bytes_view(&output->text), &line);
     }
     aq_json_close(&line, '}');
     if (status >= 0)

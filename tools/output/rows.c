@@ -150,7 +150,7 @@ static enum aq_status json_row(const struct aq_rows *rows, size_t row, struct aq
         if (aq_vector_is_null(vector, row))
             aq_bytes_chars(out, "null");
         else if ((status = aq_value_text_plain(NULL, vector, row, &text)) >= 0)
-            aq_json_value(vector->type, aq_bytes_view(&text), out);
+            aq_json_put_value(vector->type, aq_bytes_view(&text), out);
     }
     aq_json_close(out, '}');
     aq_bytes_deinit(&text);
