@@ -1,4 +1,5 @@
-/* The catalog's objects: edits, checkpoints and the hint. Private to engine/store. */
+/* The catalog's objects: edits, checkpoints and the hint. Private to engine/store and to
+ * `verify`. */
 #ifndef AQ_ENGINE_STORE_CATALOG_LOG_H
 #define AQ_ENGINE_STORE_CATALOG_LOG_H
 
@@ -9,6 +10,7 @@
 #define AQ_CHECKPOINT_EDITS 256
 
 #define AQ_CATALOG_NAME_BYTES 64
+#define AQ_CATALOG_LATEST_NAME "catalog/latest"
 
 /** "catalog/<20 digits>" */
 void aq_catalog_edit_name(uint64_t number, char *out, size_t out_size);
@@ -29,6 +31,8 @@ enum aq_status aq_catalog_follow(struct aq_object_store *objects, struct aq_cata
 enum aq_status aq_catalog_put_checkpoint(struct aq_object_store *objects,
                                          const struct aq_catalog *catalog,
                                          struct aq_error *err) AQ_RESULT;
+/** Whether `bytes` are an intact hint (the object AQ_CATALOG_LATEST_NAME), and what it says. */
+bool aq_catalog_parse_latest(struct aq_slice bytes, uint64_t *number, uint64_t *checkpoint);
 /** Write the hint: the head is `number`, opening may begin with `checkpoint`. */
 enum aq_status aq_catalog_put_latest(struct aq_object_store *objects, uint64_t number,
                                      uint64_t checkpoint, struct aq_error *err) AQ_RESULT;

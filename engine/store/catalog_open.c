@@ -14,7 +14,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define LATEST_NAME "catalog/latest"
 #define LATEST_BYTES_MAX 256
 #define LATEST_PREFIX "aqstore catalog "
 #define EDIT_PREFIX "catalog/"
@@ -40,7 +39,7 @@ static void format_latest(uint64_t number, uint64_t checkpoint, char out[LATEST_
              aq_checksum(out, (size_t)length));
 }
 
-static bool parse_latest(struct aq_slice bytes, uint64_t *number, uint64_t *checkpoint)
+bool aq_catalog_parse_latest(struct aq_slice bytes, uint64_t *number, uint64_t *checkpoint)
 {
     char text[LATEST_BYTES_MAX] = {0};
     char again[LATEST_BYTES_MAX];
@@ -60,7 +59,7 @@ enum aq_status aq_catalog_put_latest(struct aq_object_store *objects, uint64_t n
 {
     char text[LATEST_BYTES_MAX];
     format_latest(number, checkpoint, text);
-    return aq_object_put(objects, LATEST_NAME, aq_slice_of(text), err);
+    return aq_object_put(objects, AQ_CATALOG_LATEST_NAME, aq_slice_of(text), err);
 }
 
 /* What is known of the catalog before it is read. */
@@ -107,9 +106,10 @@ static enum aq_status read_hint(struct aq_object_store *objects, struct hint *hi
                                 struct aq_error *err)
 {
     struct aq_bytes bytes = {0};
-    enum aq_status status = aq_object_get(objects, LATEST_NAME, LATEST_BYTES_MAX, &bytes, err);
-    bool usable =
-        status == AQ_OK && parse_latest(aq_bytes_view(&bytes), &hint->number, &hint->checkpoint);
+    enum aq_status status =
+        aq_object_get(objects, AQ_CATALOG_LATEST_NAME, LATEST_BYTES_MAX, &bytes, err);
+    bool usable = status == AQ_OK &&
+                  aq_catalog_parse_latest(aq_bytes_view(&bytes), &hint->number, &hint->checkpoint);
     aq_bytes_deinit(&bytes);
     if (usable)
         return AQ_OK;

@@ -4,6 +4,7 @@
 #include "tools/commands/load.h"
 
 #include <glob.h>
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -107,38 +108,47 @@ static void report_json(struct aq_program *program, const char *dataset, const c
     aq_bytes_deinit(&out);
 }
 
-static void report_text(struct aq_program *program, const char *dataset,
-                        const struct aq_ingest_report *report)
+static void report_counts(struct aq_out *out, const char *dataset,
+                          const struct aq_ingest_report *report)
 {
-    struct aq_out *out = program->out;
     char a[AQ_HUMAN_BYTES_MAX], b[AQ_HUMAN_BYTES_MAX], c[AQ_HUMAN_BYTES_MAX], d[AQ_HUMAN_BYTES_MAX];
     uint64_t message_count = report->row_count + report->reject_count;
-    aq_out_printf(out, "%s: %s row%s and %s reject%s", dataset,
+    uint64_t file_count = report->file_count;
+    aq_out_printf(out, "%s: %s row%s and %s reject%s from %" PRIu64 " file%s (%s) in %s", dataset,
                   aq_human_count(report->row_count, a), report->row_count == 1 ? "" : "s",
-                  aq_human_count(report->reject_count, b), report->reject_count == 1 ? "" : "s");
-    aq_out_printf(out, " from %llu file%s (%s)", (unsigned long long)report->file_count,
-                  report->file_count == 1 ? "" : "s", aq_human_size(report->input_bytes, c));
-    aq_out_printf(out, " in %s", aq_human_seconds(report->seconds, d));
-    if (report->seconds > 0 && message_count > 0)
+                  aq_human_count(report->reject_count, b), report->reject_count == 1 ? "" : "s",
+                  file_count, file_count == 1 ? "" : "s", aq_human_size(report->input_bytes, c),
+                  aq_human_seconds(report->seconds, d));
+    if (report->seconds > 0)
         aq_out_printf(out, ", %s rows/s",
                       aq_human_rate((double)message_count / report->seconds, a));
     aq_out_text(out, "\n");
-    if (report->segment_bytes > 0 && message_count > 0)
+    if (report->segment_bytes > 0)
         aq_out_printf(out, "  durable in segments: %s, %.1f bytes/row, written through %s\n",
                       aq_human_size(report->segment_bytes, a),
                       (double)report->segment_bytes / (double)message_count,
                       report->io == AQ_IO_URING ? "io_uring" : aq_io_kind_name(report->io));
+}
+
+static void report_text(struct aq_program *program, const char *dataset,
+                        const struct aq_ingest_report *report)
+{
+    struct aq_out *out = program->out;
+    if (report->row_count + report->reject_count > 0)
+        report_counts(out, dataset, report);
+    else
+        aq_out_printf(out, "%s: nothing to add\n", dataset);
     if (report->known_file_count > 0)
-        aq_out_printf(out, "  already in the store, added nothing: %s file%s\n",
-                      aq_human_count(report->known_file_count, a),
-                      report->known_file_count == 1 ? "" : "s");
+        aq_out_printf(out, "  files in the store already, known by their content: %" PRIu64 "\n",
+                      report->known_file_count);
     if (report->resumed_file_count > 0)
-        aq_out_printf(out, "  gone on from where it stood: %s file%s\n",
-                      aq_human_count(report->resumed_file_count, a),
-                      report->resumed_file_count == 1 ? "" : "s");
+        aq_out_printf(out, "  files gone on with from where they stood: %" PRIu64 "\n",
+                      report->resumed_file_count);
+    if (report->passed_count > 0)
+        aq_out_printf(out, "  messages passed over: %" PRIu64 "\n", report->passed_count);
     if (report->unknown_field_count > 0)
-        aq_out_printf(out, "  values of fields that no column names: %s\n",
-                      aq_human_count(report->unknown_field_count, a));
+        aq_out_printf(out, "  fields that no column names: %" PRIu64 "\n",
+                      report->unknown_field_count);
     if (report->reject_count > 0)
         aq_out_printf(out, "  see the rejects: aqstore rejects show --dataset %s\n", dataset);
 }
@@ -166,10 +176,10 @@ enum aq_status aq_load(struct aq_program *program, const struct aq_dataset_confi
     aq_progress_begin(&load.progress, program->options.quiet);
     enum aq_status status = aq_ingest_files(store, &options, &report, err);
     aq_progress_clear(&load.progress);
-    bool nothing = status < 0 && report.row_count + report.reject_count == 0;
+    bool failed_at_once = status < 0 && report.row_count + report.reject_count == 0;
     if (program->options.json)
         report_json(program, dataset->schema.dataset, source, &report);
-    else if (!nothing)
+    else if (!failed_at_once)
         report_text(program, dataset->schema.dataset, &report);
     return status;
 }

@@ -86,7 +86,8 @@ static void write_cell(const struct aq_output *output, size_t column, struct aq_
     size_t width = output->table->widths[column];
     size_t pad = width > columns ? width - columns : 0;
     bool last = column + 1 == output->options.column_count;
-    aq_out_text(stream, column == 0 ? " " : " | ");
+    bool nothing = last && !right && text.size == 0;
+    aq_out_text(stream, column == 0 ? " " : nothing ? " |" : " | ");
     if (right)
         write_spaces(stream, pad);
     if (colour != NULL)

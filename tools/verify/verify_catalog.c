@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "engine/object/object.h"
+#include "engine/store/catalog_log.h"
 #include "tools/verify/verify.h"
 
 #define EDIT_BYTES_MAX ((uint64_t)1 << 30)
@@ -82,6 +82,15 @@ static void check_edit(struct aq_verify *verify, const char *path, struct aq_sli
     aq_arena_deinit(&arena);
 }
 
+static void check_hint(struct aq_verify *verify, const char *path, struct aq_slice bytes)
+{
+    uint64_t number, checkpoint;
+    if (!aq_catalog_parse_latest(bytes, &number, &checkpoint))
+        aq_verify_fault_at(verify, path, 0,
+                           "the hint is damaged; opening lists the catalog instead, and the next "
+                           "commit writes the hint anew");
+}
+
 static enum aq_status check_object(struct aq_verify *verify, struct aq_object_store *objects,
                                    const char *home, const char *name, struct chain *chain,
                                    struct aq_error *err)
@@ -89,15 +98,18 @@ static enum aq_status check_object(struct aq_verify *verify, struct aq_object_st
     uint64_t number = 0;
     bool checkpoint = false;
     char path[AQ_ERROR_PATH_MAX];
-    if (!parse_name(name, &number, &checkpoint))
+    bool hint = strcmp(name, AQ_CATALOG_LATEST_NAME) == 0;
+    if (!hint && !parse_name(name, &number, &checkpoint))
         return AQ_OK;
     struct aq_bytes bytes = {0};
     snprintf(path, sizeof(path), "%s/%s", home, name);
     enum aq_status status = aq_object_get(objects, name, EDIT_BYTES_MAX, &bytes, err);
-    if (status >= 0) {
+    verify->bytes += bytes.size;
+    if (status >= 0 && hint) {
+        check_hint(verify, path, aq_bytes_view(&bytes));
+    } else if (status >= 0) {
         check_edit(verify, path, aq_bytes_view(&bytes), number, checkpoint, chain);
         verify->edit_count++;
-        verify->bytes += bytes.size;
     } else if (status != AQ_NO_MEMORY && status != AQ_NOT_FOUND) { /* gc may have taken it */
         aq_verify_fault(verify, err, "the catalog from edit %" PRIu64 " on", number);
     }
