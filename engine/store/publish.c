@@ -51,9 +51,9 @@ void aq_publisher_set(struct aq_publisher *publisher, const struct aq_published 
     fields[FIELD_CHECKSUM] = aq_checksum(fields, FIELD_CHECKSUM * sizeof *fields);
     uint64_t lock = __atomic_load_n(&page->lock, __ATOMIC_RELAXED);
     __atomic_store_n(&page->lock, lock + 1, __ATOMIC_RELAXED);
-    __atomic_thread_fence(__ATOMIC_RELEASE);
+    /* Release: whoever sees a new field sees the odd lock, too. */
     for (int i = 0; i < FIELD_COUNT; i++)
-        __atomic_store_n(&page->fields[i], fields[i], __ATOMIC_RELAXED);
+        __atomic_store_n(&page->fields[i], fields[i], __ATOMIC_RELEASE);
     __atomic_store_n(&page->lock, lock + 2, __ATOMIC_RELEASE);
 }
 
@@ -111,8 +111,7 @@ static bool read_fields(const struct page *page, uint64_t fields[FIELD_COUNT])
     for (int tries = 0; tries < READ_TRIES; tries++) {
         uint64_t before = __atomic_load_n(&page->lock, __ATOMIC_ACQUIRE);
         for (int i = 0; i < FIELD_COUNT; i++)
-            fields[i] = __atomic_load_n(&page->fields[i], __ATOMIC_RELAXED);
-        __atomic_thread_fence(__ATOMIC_ACQUIRE);
+            fields[i] = __atomic_load_n(&page->fields[i], __ATOMIC_ACQUIRE);
         if (before % 2 == 0 && __atomic_load_n(&page->lock, __ATOMIC_RELAXED) == before)
             return true;
         aq_sleep_ms(1);

@@ -124,9 +124,10 @@ static enum aq_status check_write(const struct aq_shard_writer *writer, const st
 {
     if (op->status == AQ_OK)
         return AQ_OK;
-    enum aq_status status = aq_error_set_errno(
-        err, op->os_errno, writer->segment.path.text,
-        "cannot write %zu bytes; what was acknowledged before is safe", op->size);
+    enum aq_status status = aq_error_set_errno(err, op->os_errno, writer->segment.path.text,
+                                               "cannot write %zu bytes (what was acknowledged is "
+                                               "safe, and the same command goes on from there)",
+                                               op->size);
     err->offset = (int64_t)op->offset;
     return status;
 }

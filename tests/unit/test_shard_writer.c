@@ -1,7 +1,9 @@
 /* The write path: durable in order, acked, rolled, sealed; what a failure leaves. */
 #include "tests/unit/numbers.h"
 
+#include <sched.h>
 #include <signal.h>
+#include <sys/mount.h>
 #include <sys/resource.h>
 #include <sys/wait.h>
 
@@ -187,6 +189,67 @@ Test(shard_writer, failed_writes_through_uring)
 Test(shard_writer, failed_writes_through_posix)
 {
     fail_writes(AQ_IO_POSIX);
+}
+
+/* A file system of `size` bytes at "home", for this test's process alone; false where that is not allowed. */
+static bool small_disk(const char *size)
+{
+    char options[32];
+    snprintf(options, sizeof options, "size=%s", size);
+    cr_assert_eq(mkdir(scratch_file("home"), 0755), 0);
+    return unshare(CLONE_NEWNS) == 0 && mount("none", "/", NULL, MS_REC | MS_PRIVATE, NULL) == 0 &&
+           mount("none", scratch_file("home"), "tmpfs", 0, options) == 0;
+}
+
+static void fill_disk(enum aq_io_kind io)
+{
+    scratch_make();
+    struct aq_io *probe = NULL;
+    if (aq_io_create(io, 1, &probe, NULL, 0, NULL) != AQ_OK)
+        return;
+    aq_io_destroy(probe);
+    if (!small_disk("1m"))
+        return;
+    struct numbers numbers = {.io = io, .segment_size = 100000};
+    struct aq_error err = {0};
+    enum aq_status status = AQ_OK;
+    numbers_begin(&numbers);
+    cr_assert_eq(numbers_claim(&numbers, NULL), AQ_OK);
+    while (status == AQ_OK && numbers.next < 1000000)
+        status = numbers_append(&numbers, 20, &err);
+    cr_assert_eq(status, AQ_DISK_FULL, "%s", err.message);
+    cr_assert_not_null(strstr(err.path, "home/"), "%s", err.path);
+    int64_t acked = numbers.acked;
+    cr_assert_gt(acked, 0);
+    numbers_end(&numbers);
+    /* Readable on the full disk. */
+    struct aq_store *store = numbers_store(false, io);
+    int64_t count = numbers_in(store);
+    cr_assert_geq(count, acked);
+    aq_store_close(store);
+    /* With more room it goes on where it stopped. */
+    cr_assert_eq(mount("none", scratch_file("home"), "tmpfs", MS_REMOUNT, "size=4m"), 0);
+    numbers = (struct numbers){.io = io};
+    numbers_begin(&numbers);
+    struct aq_recovery_report report;
+    cr_assert_eq(aq_store_recover(numbers.store, &report, NULL), AQ_OK);
+    cr_assert_eq(numbers_claim(&numbers, NULL), AQ_OK);
+    cr_assert_eq(numbers.next, count);
+    cr_assert_eq(numbers_append(&numbers, 10, NULL), AQ_OK);
+    cr_assert_eq(aq_shard_writer_seal(numbers.writer, NULL), AQ_OK);
+    cr_assert_eq(numbers_in(numbers.store), count + 10);
+    numbers_end(&numbers);
+    cr_assert_eq(umount(scratch_file("home")), 0);
+}
+
+Test(shard_writer, full_disk_through_uring)
+{
+    fill_disk(AQ_IO_URING);
+}
+
+Test(shard_writer, full_disk_through_posix)
+{
+    fill_disk(AQ_IO_POSIX);
 }
 
 /* A reader in another process sees the count grow and never fall, while segments roll. */
