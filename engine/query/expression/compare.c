@@ -1,0 +1,234 @@
+/* Comparison, membership and null tests, by how values lie in memory. NaN is above all numbers and
+ * equal to itself, -0.0 equals 0.0, text compares by bytes, as everywhere in a query. */
+#include "engine/query/expression/function.h"
+
+#include <string.h>
+
+static inline int order_int(int64_t a, int64_t b)
+{
+    return (a > b) - (a < b);
+}
+
+static inline int order_double(double a, double b)
+{
+    /* Two NaNs: 1 - 1; one: above all. */
+    int nans = (a != a) - (b != b);
+    return ((a > b) - (a < b)) + nans;
+}
+
+static inline int order_interval(struct aq_interval a, struct aq_interval b)
+{
+    return aq_value_compare(AQ_TYPE_INTERVAL, (union aq_value){.interval = a},
+                            (union aq_value){.interval = b});
+}
+
+#define COMPARE_KERNEL(name, field, order, operation)                                           \
+    static enum aq_status name##_##field(struct aq_eval *eval, const struct aq_expr *expr,      \
+                                         const struct aq_vector *const *args, size_t row_count, \
+                                         struct aq_vector *out)                                 \
+    {                                                                                           \
+        (void)eval;                                                                             \
+        (void)expr;                                                                             \
+        for (size_t i = 0; i < row_count; i++)                                                  \
+            out->ints[i] = order(args[0]->field[i], args[1]->field[i]) operation 0;             \
+        return AQ_OK;                                                                           \
+    }
+#define COMPARE_KERNELS(field, order)    \
+    COMPARE_KERNEL(eq, field, order, ==) \
+    COMPARE_KERNEL(ne, field, order, !=) \
+    COMPARE_KERNEL(lt, field, order, <)  \
+    COMPARE_KERNEL(le, field, order, <=) \
+    COMPARE_KERNEL(gt, field, order, >)  \
+    COMPARE_KERNEL(ge, field, order, >=)
+
+/* Slices of null rows may be of any content but are initialised, hence safe to compare. */
+COMPARE_KERNELS(ints, order_int)
+COMPARE_KERNELS(doubles, order_double)
+COMPARE_KERNELS(slices, aq_slice_compare)
+COMPARE_KERNELS(intervals, order_interval)
+
+#define COMPARE_ROW(name)                                            \
+    {                                                                \
+        name##_ints, name##_doubles, name##_slices, name##_intervals \
+    }
+
+static const struct {
+    const char *name;
+    aq_kernel_fn kernels[4]; /* by enum aq_physical */
+} comparisons[] = {
+    {"=", COMPARE_ROW(eq)},  {"<>", COMPARE_ROW(ne)}, {"!=", COMPARE_ROW(ne)},
+    {"<", COMPARE_ROW(lt)},  {"<=", COMPARE_ROW(le)}, {">", COMPARE_ROW(gt)},
+    {">=", COMPARE_ROW(ge)},
+};
+
+aq_kernel_fn aq_compare_kernel(const char *name, enum aq_type type)
+{
+    for (size_t i = 0; i < sizeof comparisons / sizeof comparisons[0]; i++)
+        if (strcmp(comparisons[i].name, name) == 0)
+            return comparisons[i].kernels[aq_type_physical(type)];
+    return NULL;
+}
+
+static enum aq_status distinct(struct aq_eval *eval, const struct aq_expr *expr,
+                               const struct aq_vector *const *args, size_t row_count,
+                               struct aq_vector *out)
+{
+    (void)eval;
+    (void)expr;
+    for (size_t i = 0; i < row_count; i++)
+        out->ints[i] = aq_vector_compare(args[0], i, args[1], i) != 0;
+    return AQ_OK;
+}
+
+static enum aq_status not_distinct(struct aq_eval *eval, const struct aq_expr *expr,
+                                   const struct aq_vector *const *args, size_t row_count,
+                                   struct aq_vector *out)
+{
+    (void)eval;
+    (void)expr;
+    for (size_t i = 0; i < row_count; i++)
+        out->ints[i] = aq_vector_compare(args[0], i, args[1], i) == 0;
+    return AQ_OK;
+}
+
+aq_kernel_fn aq_distinct_kernel(bool negated)
+{
+    return negated ? not_distinct : distinct;
+}
+
+static enum aq_status nullif(struct aq_eval *eval, const struct aq_expr *expr,
+                             const struct aq_vector *const *args, size_t row_count,
+                             struct aq_vector *out)
+{
+    (void)eval;
+    (void)expr;
+    AQ_TRY(aq_vector_need_validity(out));
+    for (size_t i = 0; i < row_count; i++) {
+        out->valid[i] = aq_row_valid(args[0], i) && aq_vector_compare(args[0], i, args[1], i) != 0;
+        aq_value_put(out, i, aq_value_get(args[0], i));
+    }
+    return AQ_OK;
+}
+
+aq_kernel_fn aq_nullif_kernel(void)
+{
+    return nullif;
+}
+
+/* Nulls are passed over; null only where every argument is. */
+static enum aq_status extreme(const struct aq_expr *expr, const struct aq_vector *const *args,
+                              size_t row_count, struct aq_vector *out, int sign)
+{
+    AQ_TRY(aq_vector_need_validity(out));
+    for (size_t i = 0; i < row_count; i++) {
+        const struct aq_vector *best = NULL;
+        for (size_t a = 0; a < expr->arg_count; a++)
+            if (aq_row_valid(args[a], i) &&
+                (best == NULL || aq_vector_compare(args[a], i, best, i) * sign > 0))
+                best = args[a];
+        out->valid[i] = best != NULL;
+        aq_value_put(out, i, aq_value_get(best == NULL ? args[0] : best, i));
+    }
+    return AQ_OK;
+}
+
+static enum aq_status greatest(struct aq_eval *eval, const struct aq_expr *expr,
+                               const struct aq_vector *const *args, size_t row_count,
+                               struct aq_vector *out)
+{
+    (void)eval;
+    return extreme(expr, args, row_count, out, 1);
+}
+
+static enum aq_status least(struct aq_eval *eval, const struct aq_expr *expr,
+                            const struct aq_vector *const *args, size_t row_count,
+                            struct aq_vector *out)
+{
+    (void)eval;
+    return extreme(expr, args, row_count, out, -1);
+}
+
+aq_kernel_fn aq_extreme_kernel(bool want_greatest)
+{
+    return want_greatest ? greatest : least;
+}
+
+static enum aq_status not_(struct aq_eval *eval, const struct aq_expr *expr,
+                           const struct aq_vector *const *args, size_t row_count,
+                           struct aq_vector *out)
+{
+    (void)eval;
+    (void)expr;
+    for (size_t i = 0; i < row_count; i++)
+        out->ints[i] = args[0]->ints[i] == 0;
+    return AQ_OK;
+}
+
+aq_kernel_fn aq_not_kernel(void)
+{
+    return not_;
+}
+
+#define IS_KERNEL(name, verdict)                                                      \
+    static enum aq_status name(struct aq_eval *eval, const struct aq_expr *expr,      \
+                               const struct aq_vector *const *args, size_t row_count, \
+                               struct aq_vector *out)                                 \
+    {                                                                                 \
+        (void)eval;                                                                   \
+        (void)expr;                                                                   \
+        for (size_t i = 0; i < row_count; i++) {                                      \
+            bool valid = aq_row_valid(args[0], i);                                    \
+            out->ints[i] = (verdict);                                                 \
+        }                                                                             \
+        return AQ_OK;                                                                 \
+    }
+IS_KERNEL(is_null, !valid)
+IS_KERNEL(is_not_null, valid)
+IS_KERNEL(is_true, valid &&args[0]->ints[i] != 0)
+IS_KERNEL(is_not_true, !(valid && args[0]->ints[i] != 0))
+IS_KERNEL(is_false, valid &&args[0]->ints[i] == 0)
+IS_KERNEL(is_not_false, !(valid && args[0]->ints[i] == 0))
+
+aq_kernel_fn aq_is_kernel(enum aq_is_test test)
+{
+    static const aq_kernel_fn kernels[AQ_IS_TEST_COUNT] = {is_null,     is_not_null, is_true,
+                                                           is_not_true, is_false,    is_not_false};
+    return kernels[test];
+}
+
+static bool in_list(const struct aq_vector *values, const struct aq_vector *vector, size_t row)
+{
+    size_t low = 0;
+    size_t high = values->row_count;
+    while (low < high) {
+        size_t middle = low + (high - low) / 2;
+        int order = aq_vector_compare(values, middle, vector, row);
+        if (order == 0)
+            return true;
+        if (order < 0)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return false;
+}
+
+static enum aq_status in(struct aq_eval *eval, const struct aq_expr *expr,
+                         const struct aq_vector *const *args, size_t row_count,
+                         struct aq_vector *out)
+{
+    (void)eval;
+    const struct aq_in_list *list = expr->info;
+    AQ_TRY(aq_vector_need_validity(out));
+    for (size_t i = 0; i < row_count; i++) {
+        bool valid = aq_row_valid(args[0], i);
+        out->ints[i] = valid && in_list(list->values, args[0], i);
+        out->valid[i] = valid && (out->ints[i] != 0 || !list->with_null);
+    }
+    return AQ_OK;
+}
+
+aq_kernel_fn aq_in_kernel(void)
+{
+    return in;
+}
