@@ -1,0 +1,110 @@
+/* Running plans. */
+#ifndef AQ_ENGINE_QUERY_EXEC_EXECUTE_H
+#define AQ_ENGINE_QUERY_EXEC_EXECUTE_H
+
+#include <stdatomic.h>
+
+#include "engine/query/exec/group_sink.h"
+#include "engine/query/plan.h"
+
+/** Shared by all levels of one running query. */
+struct aq_runtime {
+    struct aq_snapshot *snapshot;
+    unsigned thread_count;
+    uint64_t memory_limit;
+    const volatile bool *stop;
+    _Atomic uint64_t memory_used;
+    _Atomic uint64_t unit_count;
+    _Atomic uint64_t unit_pruned_count;
+    _Atomic uint64_t unit_stats_count;
+    _Atomic uint64_t row_read_count;
+};
+
+struct aq_exec;
+
+/** One thread's part in running one level. */
+struct aq_worker {
+    struct aq_exec *exec;
+    struct aq_error err;
+    enum aq_status status;
+    bool tie_open; /* first or last met a tie: run again with all columns */
+    struct aq_eval eval;
+    struct aq_vector *columns; /* views of the chunk, one an input */
+    struct aq_batch unit_rows; /* a dataset's unit as read */
+    uint32_t selection[AQ_CHUNK_ROWS];
+    struct aq_group_sink groups; /* a grouped level's partial result */
+    struct aq_batch rows;        /* another level's output rows */
+    size_t unit_first;           /* units of this round, when streaming */
+    size_t unit_end;
+    uint64_t memory; /* bytes accounted for */
+};
+
+/** A running level. */
+struct aq_exec {
+    struct aq_runtime *runtime;
+    const struct aq_plan *plan;
+    size_t child_count;
+    struct aq_exec **children;
+    size_t child_next; /* the one being read */
+    const struct aq_unit *units;
+    size_t unit_count;
+    _Atomic size_t unit_next;
+    bool all_ties;
+    bool source_done; /* streaming: nothing is left to read */
+    _Atomic bool failed;
+    size_t worker_count;
+    struct aq_worker *workers;
+    bool collected;         /* grouped or sorted: the result is there */
+    struct aq_batch result; /* all output columns */
+    uint32_t *order;        /* rows of result, in order */
+    size_t order_count;
+    size_t emit_next;
+    size_t worker_next; /* streaming: whose rows come next */
+    uint64_t passed;    /* rows given or skipped, for LIMIT and OFFSET */
+    struct aq_batch emission;
+};
+
+enum aq_status aq_exec_create(struct aq_runtime *runtime, const struct aq_plan *plan,
+                              struct aq_exec **exec, struct aq_error *err) AQ_RESULT;
+void aq_exec_destroy(struct aq_exec *exec);
+/** As aq_query_next. */
+enum aq_status aq_exec_next(struct aq_exec *exec, const struct aq_batch **batch,
+                            struct aq_error *err) AQ_RESULT;
+
+/* worker.c */
+enum aq_status aq_worker_init(struct aq_worker *worker, struct aq_exec *exec,
+                              struct aq_error *err) AQ_RESULT;
+void aq_worker_deinit(struct aq_worker *worker);
+/** Send rows [0, row_count) of worker->columns through filter and sink. */
+enum aq_status aq_worker_chunk(struct aq_worker *worker, size_t row_count, bool skip_where);
+/** AQ_INTERRUPTED when asked to stop, AQ_LIMIT beyond the memory limit. */
+enum aq_status aq_worker_check(struct aq_worker *worker) AQ_RESULT;
+/** Run `work` for the first `worker_count` workers, each on a thread; the first failure, if any. */
+enum aq_status aq_workers_run(struct aq_exec *exec, size_t worker_count,
+                              enum aq_status (*work)(struct aq_worker *worker),
+                              struct aq_error *err) AQ_RESULT;
+
+/* scan.c: what the source holds, as chunks */
+enum aq_status aq_scan_all(struct aq_worker *worker);
+enum aq_status aq_scan_round(struct aq_worker *worker);
+/** Read, filter and sink one unit. */
+enum aq_status aq_scan_unit(struct aq_worker *worker, const struct aq_unit *unit);
+
+/* prune.c */
+enum aq_prune { AQ_PRUNE_NONE, AQ_PRUNE_SOME, AQ_PRUNE_ALL };
+/** Whether no, maybe some, or all rows of the unit pass the plan's WHERE. */
+enum aq_prune aq_prune_unit(const struct aq_plan *plan, const struct aq_unit *unit);
+
+/* sort.c */
+/** Order rows by the plan's keys, ties by the visible outputs. */
+void aq_sort_rows(const struct aq_plan *plan, const struct aq_batch *rows, uint32_t *order,
+                  size_t order_count);
+/** Keep the first `keep` rows of `rows` in the plan's order. */
+enum aq_status aq_sort_trim(const struct aq_plan *plan, struct aq_batch *rows,
+                            size_t keep) AQ_RESULT;
+/** Append rows of `from` (`selection` or all) to `to`, columns in the same order. */
+enum aq_status aq_batch_gather(struct aq_batch *to, const struct aq_batch *from,
+                               const uint32_t *selection, size_t count) AQ_RESULT;
+size_t aq_batch_bytes(const struct aq_batch *batch);
+
+#endif
