@@ -62,7 +62,7 @@ def input_files(small, folder):
         if sets.shared_folder() is None:
             sys.exit("bench: the Beijing data is not here: set AQSTORE_DATA to its folder, or use --small")
         sets.unpack(DATA.source, folder)
-    return sorted(folder.glob(DATA.pattern))
+    return sorted(folder.rglob("*.csv"))
 
 
 def plain(value):

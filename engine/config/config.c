@@ -87,6 +87,42 @@ static enum aq_status parse_datasets(struct aq_config_reader *reader,
     return AQ_OK;
 }
 
+/* The first entry of a text or list of texts that stands in the other one too, or NULL. */
+static const struct aq_config_node *shared_text(const struct aq_config_node *one,
+                                                const struct aq_config_node *other)
+{
+    const struct aq_config_node *a = one->kind == AQ_NODE_LIST ? one->first : one;
+    for (; a != NULL; a = one == a ? NULL : a->next) {
+        const struct aq_config_node *b = other->kind == AQ_NODE_LIST ? other->first : other;
+        for (; b != NULL; b = other == b ? NULL : b->next)
+            if (strcmp(a->text, b->text) == 0)
+                return a;
+    }
+    return NULL;
+}
+
+/* One topic may feed several datasets, but one dataset only once: its messages would count twice. */
+static enum aq_status check_topics(struct aq_config_reader *reader, const struct aq_config *config)
+{
+    const struct aq_source_config *last = &config->sources[config->source_count - 1];
+    for (const struct aq_source_config *other = config->sources; other < last; other++) {
+        if (!last->is_kafka || !other->is_kafka || strcmp(last->dataset, other->dataset) != 0 ||
+            shared_text(aq_config_node_find(last->kafka, "brokers"),
+                        aq_config_node_find(other->kafka, "brokers")) == NULL)
+            continue;
+        const struct aq_config_node *topic =
+            shared_text(aq_config_node_find(last->kafka, "topics"),
+                        aq_config_node_find(other->kafka, "topics"));
+        if (topic != NULL)
+            return aq_config_fail(
+                reader, topic->mark,
+                "topics: source \"%s\" brings \"%s\" into dataset \"%s\" already; "
+                "remove one",
+                other->name, topic->text, last->dataset);
+    }
+    return AQ_OK;
+}
+
 static enum aq_status parse_sources(struct aq_config_reader *reader,
                                     const struct aq_config_node *node, struct aq_config *config)
 {
@@ -100,6 +136,7 @@ static enum aq_status parse_sources(struct aq_config_reader *reader,
         AQ_TRY(
             aq_config_source_parse(reader, entry, config, &config->sources[config->source_count]));
         config->source_count++;
+        AQ_TRY(check_topics(reader, config));
     }
     return AQ_OK;
 }

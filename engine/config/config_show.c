@@ -17,6 +17,17 @@ static void put(struct aq_bytes *out, const char *text)
     aq_bytes_append(out, text, strlen(text));
 }
 
+/* Words that some version of YAML takes for something else than a text. */
+static bool is_yaml_word(const char *text, size_t size)
+{
+    static const char *const words[] = {"null", "true", "false", "yes", "no",
+                                        "on",   "off",  "y",     "n"};
+    for (size_t i = 0; i < sizeof words / sizeof words[0]; i++)
+        if (strlen(words[i]) == size && memcmp(words[i], text, size) == 0)
+            return true;
+    return false;
+}
+
 /* Plain where YAML would read the same text back whatever its version, else in double quotes. */
 static void put_scalar(struct aq_bytes *out, const char *text, size_t size)
 {
@@ -24,7 +35,7 @@ static void put_scalar(struct aq_bytes *out, const char *text, size_t size)
     bool plain = size > 0 && strcspn(text, "abcdefghijklmnopqrstuvwxyz") == 0;
     for (size_t i = 0; i < size; i++)
         plain = plain && text[i] != '\0' && strchr(safe, text[i]) != NULL;
-    if (plain && !(size == 4 && memcmp(text, "null", 4) == 0)) {
+    if (plain && !is_yaml_word(text, size)) {
         aq_bytes_append(out, text, size);
         return;
     }

@@ -309,6 +309,9 @@ Test(config, sources_are_checked)
            "a.yaml:2:68", "earliest, latest or a time");
     refuse(D "sources: {s: {dataset: air, kafka: {brokers: b, topics: t, password_file: /none}}}",
            "a.yaml:2:75", "No such file");
+    refuse(D "sources: {s: {dataset: air, kafka: {brokers: b, topics: [t, u]}},\n"
+             " r: {dataset: air, kafka: {brokers: b, topics: u}}}",
+           "a.yaml:3:48", "already");
     refuse("sources: {s: {files: x, dataset: air}}", "a.yaml:1:34", "none is declared");
 #undef D
 }
