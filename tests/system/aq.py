@@ -41,6 +41,7 @@ class Result:
 
 def run(*args, code=DONE, stdin=None, env=None, cwd=None, timeout=TIMEOUT_S, launcher=()):
     """Run aqstore with `args`; assert its exit code (None: any but death by a signal)."""
+    __tracebackhide__ = True
     command = [*launcher, str(BINARY), *map(str, args)]
     done = subprocess.run(
         command,

@@ -29,7 +29,7 @@ class DataSet:
     columns: tuple  # (name, DuckDB type) in the order of `select` and of the config
     rows: int
     queries: tuple = ()
-    sample: str = None  # where the repository has the data itself, below samples/
+    sample: str = None  # the repository's own copy, below samples/
     part: int = None  # files enough for the short run; None: all
 
     @property
@@ -69,12 +69,19 @@ def unpack(source, folder):
 
 def sample(data_set, folder):
     """Unpack the repository's own copy of a set, if it has one; gives the folder or None."""
-    if data_set.sample is None:
+    path = aq.PROJECT / "samples" / data_set.sample if data_set.sample else None
+    if path is None or not path.exists():
         return None
-    found = sorted((aq.PROJECT / "samples").glob(data_set.sample))
-    for path in found:
-        (folder / path.stem).write_bytes(lzma.decompress(path.read_bytes()))
-    return folder if found else None
+    data = lzma.decompress(path.read_bytes())
+    if data_set is not BEIJING:
+        (folder / path.stem).write_bytes(data)
+        return folder
+    header, *lines = data.splitlines(keepends=True)
+    for station in {line.split(b",")[-1] for line in lines}:  # a file each, as their publisher has it
+        name = station.strip().strip(b'"').decode()
+        own = [line for line in lines if line.endswith(station)]
+        (folder / f"PRSA_Data_{name}.csv").write_bytes(b"".join([header, *own]))
+    return folder
 
 
 CSV = "read_csv({files}, all_varchar=true, header=true, delim=',', quote='\"'"
@@ -86,6 +93,7 @@ BEIJING = DataSet(
     dataset="air",
     source="beijing-multisite-air-quality-2013-2017.tar.xz",
     pattern="**/PRSA_Data_*.csv",
+    sample="air-quality/beijing-2013-2017.csv.xz",
     rows=420768,
     columns=(
         ("station", "VARCHAR"),
@@ -644,7 +652,8 @@ MESSAGES = {
             "pm25": ("payload", "iaqi", "pm25", "v"),
             "first_url": ("payload", "attributions", 0, "url"),
         },
-        lambda message: instant(message["payload"]["time"]["iso"].replace("T", " ")),
+        lambda message: instant(message["payload"]["time"]["iso"]),
+        "air-quality/aqicn-2025-02.ndjson.xz",
     ),
     "changes": MessageSet(
         "changes",
