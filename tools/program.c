@@ -32,6 +32,7 @@ void aq_stop_install(bool drains)
     sigaction(SIGINT, &action, NULL);
     sigaction(SIGTERM, &action, NULL);
     signal(SIGPIPE, SIG_IGN);
+    signal(SIGXFSZ, SIG_IGN); /* a write beyond the limit fails with EFBIG instead */
 }
 
 /* ---- messages ---- */
@@ -155,8 +156,12 @@ enum aq_status aq_program_store(struct aq_program *program, enum aq_access acces
     options.io = strcmp(io, "uring") == 0   ? AQ_IO_URING
                  : strcmp(io, "posix") == 0 ? AQ_IO_POSIX
                                             : AQ_IO_AUTO;
-    if (program->store == NULL)
+    if (program->store == NULL) {
         AQ_TRY(aq_store_open(&options, &program->store, err));
+        const char *notice = aq_store_io_notice(program->store);
+        if (access_wanted == AQ_ACCESS_CREATE && notice[0] != '\0')
+            aq_program_say(program, AQ_LEVEL_NOTICE, "%s", notice);
+    }
     *store = program->store;
     return AQ_OK;
 }
