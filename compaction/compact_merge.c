@@ -130,7 +130,7 @@ static enum aq_status open_output(struct merge *merge, struct aq_error *err)
 {
     struct aq_compact_job *job = merge->job;
     struct aq_archive_output **outputs =
-        realloc(job->outputs, (job->output_count + 1) * sizeof *outputs);
+        realloc(job->outputs, (job->output_count + 1) * sizeof(struct aq_archive_output *));
     if (outputs == NULL)
         return no_memory(merge, err);
     job->outputs = outputs;

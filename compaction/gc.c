@@ -46,14 +46,23 @@ static const struct folder folders[] = {
 };
 #define FOLDER_COUNT (sizeof folders / sizeof folders[0])
 
+/* Whether `entry` is the name of a file that a compaction has not published (archive_output.c). */
+static bool is_temporary(const char *entry)
+{
+    static const char prefix[] = "compact-";
+    if (strncmp(entry, prefix, strlen(prefix)) != 0)
+        return false;
+    const char *digits = entry + strlen(prefix);
+    size_t digit_count = strspn(digits, "0123456789");
+    return digit_count > 0 && strcmp(digits + digit_count, ".tmp") == 0;
+}
+
 /* Whether `entry` is a name that aqstore makes in this folder; its file's number, or 0. */
 static bool parse_name(const struct folder *folder, const char *entry, uint64_t *file_id)
 {
-    unsigned number;
-    int end = 0;
     *file_id = 0;
-    if (folder->kind == AQ_FILE_ARCHIVE && sscanf(entry, "compact-%6u.tmp%n", &number, &end) == 1)
-        return end > 0 && entry[end] == '\0';
+    if (folder->kind == AQ_FILE_ARCHIVE && is_temporary(entry))
+        return true;
     if (strspn(entry, "0123456789") != NAME_DIGITS)
         return false;
     errno = 0;
