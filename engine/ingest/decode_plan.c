@@ -6,6 +6,7 @@
  * with the column's place. */
 #include "engine/ingest/decode.h"
 
+#include <assert.h>
 #include <stdlib.h>
 
 #include "engine/ingest/json_index.h"
@@ -58,8 +59,8 @@ static enum aq_status plan_template(struct planner *planner, const struct aq_pat
     return AQ_OK;
 }
 
-static enum aq_status plan_origin(struct planner *planner, const struct aq_path *path,
-                                  struct aq_column_origin *origin)
+static enum aq_status plan_origin(struct planner *planner, enum aq_type type,
+                                  const struct aq_path *path, struct aq_column_origin *origin)
 {
     *origin = (struct aq_column_origin){.kind = path->kind, .path = path->text};
     switch (path->kind) {
@@ -69,6 +70,9 @@ static enum aq_status plan_origin(struct planner *planner, const struct aq_path 
         return plan_template(planner, path, origin);
     case AQ_PATH_REST:
         planner->decoder->wants_rest = true;
+        return AQ_OK;
+    case AQ_PATH_ARRIVAL: /* the config's reader sees to it */
+        assert(type == AQ_TYPE_TIMESTAMPTZ);
         return AQ_OK;
     default:
         return AQ_OK;
@@ -86,7 +90,7 @@ static enum aq_status plan_own_name(struct planner *planner, struct aq_column_pl
     struct aq_slice name = aq_slice_of(plan->column->name);
     *step = (struct aq_path_step){.member = name};
     *path = (struct aq_path){.kind = AQ_PATH_VALUE, .text = name, .step_count = 1, .steps = step};
-    return plan_origin(planner, path, &plan->origins[0]);
+    return plan_origin(planner, plan->column->type, path, &plan->origins[0]);
 }
 
 static enum aq_status plan_origins(struct planner *planner, struct aq_column_plan *plan)
@@ -100,7 +104,7 @@ static enum aq_status plan_origins(struct planner *planner, struct aq_column_pla
     if (config->from_count == 0)
         return plan_own_name(planner, plan);
     for (size_t i = 0; i < config->from_count; i++)
-        AQ_TRY(plan_origin(planner, &config->from[i], &plan->origins[i]));
+        AQ_TRY(plan_origin(planner, plan->column->type, &config->from[i], &plan->origins[i]));
     return AQ_OK;
 }
 

@@ -9,8 +9,6 @@
 #include <stdio.h>
 #include <string.h>
 
-#define TEXT_OF_TIME_BYTES 64
-
 void aq_decoder_set_feed(struct aq_decoder *decoder, uint64_t feed_id, int64_t stamp_us)
 {
     decoder->feed_id = feed_id;
@@ -101,19 +99,6 @@ static const struct aq_field *choose(struct aq_decoder *decoder, const struct aq
     return NULL;
 }
 
-static enum aq_status type_arrival(struct aq_decoder *decoder, const struct aq_column_plan *plan,
-                                   struct aq_value *value, char *reason)
-{
-    if (plan->column->type == AQ_TYPE_TIMESTAMPTZ) {
-        *value = (struct aq_value){.integer = decoder->stamp_us};
-        return AQ_OK;
-    }
-    char text[TEXT_OF_TIME_BYTES];
-    size_t size = aq_time_format(decoder->stamp_us, plan->zone, text, sizeof text);
-    struct aq_field field = {.kind = AQ_FIELD_TEXT, .text = aq_slice_make(text, size)};
-    return aq_value_convert(plan, &field, &decoder->rows.arena, value, reason);
-}
-
 static enum aq_status describe(const struct aq_column_plan *plan,
                                const struct aq_column_origin *origin, char *reason)
 {
@@ -142,10 +127,11 @@ static enum aq_status fill_value(struct aq_decoder *decoder, const struct aq_col
         snprintf(reason, AQ_REASON_BYTES_MAX, "absent or null, but the column needs a value");
         return describe(plan, &plan->origins[0], reason);
     }
-    enum aq_status status =
-        origin->kind == AQ_PATH_ARRIVAL
-            ? type_arrival(decoder, plan, value, reason)
-            : aq_value_convert(plan, field, &decoder->rows.arena, value, reason);
+    if (origin->kind == AQ_PATH_ARRIVAL) {
+        *value = (struct aq_value){.integer = decoder->stamp_us};
+        return AQ_OK;
+    }
+    enum aq_status status = aq_value_convert(plan, field, &decoder->rows.arena, value, reason);
     return status == AQ_REJECT ? describe(plan, origin, reason) : status;
 }
 
