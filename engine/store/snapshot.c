@@ -210,7 +210,7 @@ static enum aq_status list_units(struct aq_snapshot *snapshot, struct aq_dataset
 }
 
 static enum aq_status find_units(struct aq_snapshot *snapshot, uint32_t dataset_id,
-                                 const struct aq_dataset_units **found, struct aq_error *err)
+                                 struct aq_dataset_units **found, struct aq_error *err)
 {
     for (*found = snapshot->datasets; *found != NULL; *found = (*found)->next) {
         if ((*found)->dataset_id == dataset_id)
@@ -236,7 +236,7 @@ enum aq_status aq_snapshot_units(struct aq_snapshot *snapshot, uint32_t dataset_
                                  const struct aq_unit **units, size_t *unit_count,
                                  struct aq_error *err)
 {
-    const struct aq_dataset_units *found = NULL;
+    struct aq_dataset_units *found = NULL;
     pthread_mutex_lock(&snapshot->opening);
     enum aq_status status = find_units(snapshot, dataset_id, &found, err);
     pthread_mutex_unlock(&snapshot->opening);
@@ -244,4 +244,26 @@ enum aq_status aq_snapshot_units(struct aq_snapshot *snapshot, uint32_t dataset_
     *units = found->units;
     *unit_count = found->unit_count;
     return AQ_OK;
+}
+
+static enum aq_status partition_units(struct aq_snapshot *snapshot, uint32_t dataset_id,
+                                      struct aq_error *err)
+{
+    struct aq_dataset_units *dataset = NULL;
+    AQ_TRY(find_units(snapshot, dataset_id, &dataset, err));
+    for (size_t i = 0; i < dataset->unit_count && !dataset->partitioned; i++) {
+        if (dataset->units[i].kind == AQ_FILE_SEGMENT)
+            AQ_TRY(aq_unit_partition(snapshot, &dataset->units[i], err));
+    }
+    dataset->partitioned = true;
+    return AQ_OK;
+}
+
+enum aq_status aq_snapshot_partitions(struct aq_snapshot *snapshot, uint32_t dataset_id,
+                                      struct aq_error *err)
+{
+    pthread_mutex_lock(&snapshot->opening);
+    enum aq_status status = partition_units(snapshot, dataset_id, err);
+    pthread_mutex_unlock(&snapshot->opening);
+    return status;
 }

@@ -29,7 +29,8 @@ struct aq_unit {
     bool has_keys; /* key_min and key_max bound the text form of the key */
     struct aq_slice key_min;
     struct aq_slice key_max;
-    const struct aq_partition *partitions; /* frame sections; NULL for tiles */
+    const struct aq_partition
+        *partitions; /* frame sections, after aq_snapshot_partitions; else NULL */
     size_t partition_count;
     const void *detail; /* private */
 };
@@ -39,6 +40,12 @@ struct aq_unit {
 enum aq_status aq_snapshot_units(struct aq_snapshot *snapshot, uint32_t dataset_id,
                                  const struct aq_unit **units, size_t *unit_count,
                                  struct aq_error *err) AQ_RESULT;
+
+/** Read the partition directories of the dataset's frame sections, so that its units have `partitions`,
+ * and keys where the dataset has a key: worth it where a key is asked for, since each section is read
+ * whole. AQ_OK at once when they are there. Nobody may be reading the dataset's units meanwhile. */
+enum aq_status aq_snapshot_partitions(struct aq_snapshot *snapshot, uint32_t dataset_id,
+                                      struct aq_error *err) AQ_RESULT;
 
 /** Statistics of one declared column (by column id) of a unit, or NULL where none are kept. */
 const struct aq_column_stats *aq_unit_stats(const struct aq_unit *unit, uint32_t column_id);

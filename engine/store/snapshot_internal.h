@@ -29,6 +29,7 @@ struct aq_dataset_units {
     size_t unit_count;
     size_t unit_capacity;
     struct aq_unit *units;
+    bool partitioned; /* units have their partitions */
     struct aq_dataset_units *next;
 };
 
@@ -50,5 +51,9 @@ enum aq_status aq_snapshot_freeze(struct aq_snapshot *snapshot, struct aq_snapsh
 /** Read index or root and directories of a closed file, once. */
 enum aq_status aq_snapshot_open_file(struct aq_snapshot *snapshot, struct aq_snapshot_file *file,
                                      struct aq_error *err) AQ_RESULT;
+
+/** Fill in `partitions` and keys of a frame section's unit. */
+enum aq_status aq_unit_partition(struct aq_snapshot *snapshot, struct aq_unit *unit,
+                                 struct aq_error *err) AQ_RESULT;
 
 #endif

@@ -57,6 +57,18 @@ static enum aq_status locate(struct aq_snapshot *snapshot, const struct aq_unit 
     return aq_error_locate(err, status, path.text, (int64_t)offset);
 }
 
+/* The bytes of a frame section; the caller frees them. */
+static enum aq_status section_bytes(struct aq_snapshot *snapshot, const struct aq_unit *unit,
+                                    struct aq_slice *bytes, struct aq_error *err)
+{
+    const struct aq_unit_detail *detail = unit->detail;
+    uint8_t *data = NULL;
+    AQ_TRY(read_bytes(snapshot, unit, detail->frame_offset + detail->section->offset,
+                      detail->section->size_bytes, &data, err));
+    *bytes = aq_slice_make(data, detail->section->size_bytes);
+    return AQ_OK;
+}
+
 static enum aq_status decode_section(const struct aq_catalog *catalog, struct aq_slice bytes,
                                      const struct aq_section_entry *section,
                                      const uint32_t *column_ids, struct aq_batch *batch,
@@ -93,15 +105,56 @@ static enum aq_status read_section(struct aq_snapshot *snapshot, const struct aq
     const struct aq_section_entry *section = detail->section;
     uint64_t offset = detail->frame_offset + section->offset;
     const struct aq_catalog *catalog = NULL;
-    uint8_t *bytes = NULL;
-    AQ_TRY(read_bytes(snapshot, unit, offset, section->size_bytes, &bytes, err));
+    struct aq_slice bytes = {0};
+    AQ_TRY(section_bytes(snapshot, unit, &bytes, err));
     enum aq_status status = declarations_for(snapshot, section, &catalog, err);
     if (status == AQ_OK)
-        status = decode_section(catalog, aq_slice_make(bytes, section->size_bytes), section,
-                                column_ids, batch, err);
+        status = decode_section(catalog, bytes, section, column_ids, batch, err);
     aq_catalog_release(catalog);
-    free(bytes);
+    free((void *)bytes.data);
     return locate(snapshot, unit, offset, status, err);
+}
+
+/* The keys live as long as the snapshot, not as the section they were read from. */
+static enum aq_status take_partitions(struct aq_snapshot *snapshot, struct aq_unit *unit,
+                                      struct aq_partition *partitions, size_t count, bool keyed)
+{
+    for (size_t i = 0; i < count; i++) {
+        struct aq_slice *key = &partitions[i].key;
+        key->data = aq_arena_copy(&snapshot->arena, key->data, key->size);
+        if (key->data == NULL)
+            return AQ_NO_MEMORY;
+        if (i == 0 || aq_slice_compare(*key, unit->key_min) < 0)
+            unit->key_min = *key;
+        if (i == 0 || aq_slice_compare(*key, unit->key_max) > 0)
+            unit->key_max = *key;
+    }
+    unit->has_keys = keyed && count > 0;
+    unit->partitions = partitions;
+    unit->partition_count = count;
+    return AQ_OK;
+}
+
+enum aq_status aq_unit_partition(struct aq_snapshot *snapshot, struct aq_unit *unit,
+                                 struct aq_error *err)
+{
+    const struct aq_unit_detail *detail = unit->detail;
+    const struct aq_schema *schema =
+        aq_catalog_schema_by_id(snapshot->catalog, unit->dataset_id, 0);
+    bool keyed = schema != NULL && schema->key_column != AQ_COLUMN_NONE;
+    struct aq_partition *partitions = NULL;
+    size_t count = 0;
+    struct aq_slice bytes = {0};
+    AQ_TRY(section_bytes(snapshot, unit, &bytes, err));
+    enum aq_status status =
+        aq_section_partitions(bytes, detail->section, &snapshot->arena, &partitions, &count, err);
+    if (status == AQ_OK) {
+        status = take_partitions(snapshot, unit, partitions, count, keyed);
+        if (status < 0)
+            aq_error_set(err, status, "no memory for %zu partitions", count);
+    }
+    free((void *)bytes.data);
+    return locate(snapshot, unit, detail->frame_offset + detail->section->offset, status, err);
 }
 
 static enum aq_status fill_nulls(struct aq_vector *vector, size_t row_count)

@@ -76,6 +76,16 @@ Test(snapshot, units_say_what_they_hold)
         cr_assert_eq(units[i].min_time_us, number_time((int64_t)i * FRAME_ROWS));
         cr_assert_eq(units[i].max_time_us, number_time((int64_t)i * FRAME_ROWS + FRAME_ROWS - 1));
     }
+    cr_assert(!units[0].has_keys && units[0].partitions == NULL);
+    cr_assert_eq(aq_snapshot_partitions(snapshot, dataset_id, NULL), AQ_OK);
+    for (size_t i = 0; i < unit_count; i++) {
+        struct aq_slice key = aq_slice_of(number_key((int64_t)i * FRAME_ROWS));
+        cr_assert(units[i].has_keys);
+        cr_assert(aq_slice_equal(units[i].key_min, key) && aq_slice_equal(units[i].key_max, key));
+        cr_assert_eq(units[i].partition_count, 1);
+        cr_assert_eq(units[i].partitions[0].row_count, FRAME_ROWS);
+        cr_assert(aq_slice_equal(units[i].partitions[0].key, key));
+    }
     cr_assert_eq(units_rows(snapshot, dataset_id + 1), 0, "nothing was rejected");
     cr_assert_eq(units_rows(snapshot, 4711), 0);
     aq_snapshot_close(snapshot);

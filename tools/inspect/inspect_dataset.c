@@ -142,6 +142,7 @@ enum aq_status aq_inspect_dataset(struct aq_inspect *inspect, struct aq_store *s
     size_t unit_count = 0;
     uint64_t archived_rows = 0, row_count = 0;
     struct aq_rows columns, files;
+    AQ_TRY(aq_snapshot_partitions(snapshot, schema->dataset_id, err));
     AQ_TRY(aq_snapshot_units(snapshot, schema->dataset_id, &units, &unit_count, err));
     struct column_sums *sums = calloc(schema->column_count + 1, sizeof(*sums));
     if (sums == NULL)
