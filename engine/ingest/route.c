@@ -120,7 +120,7 @@ static enum aq_status grow_groups(struct aq_router *router)
 static enum aq_status find_group(struct aq_router *router, struct aq_slice key,
                                  int64_t slot_start_us, uint32_t *index)
 {
-    if (router->group_count == router->group_capacity)
+    if (router->table == NULL || router->group_count == router->group_capacity)
         AQ_TRY(grow_groups(router));
     size_t slot = slot_of(router, key, slot_start_us);
     for (; router->table[slot] != EMPTY; slot = (slot + 1) & (router->table_size - 1)) {

@@ -196,8 +196,8 @@ static enum aq_status find_fault(struct aq_splitter *splitter, struct aq_json_in
 
 enum aq_status aq_splitter_check_json(struct aq_splitter *splitter, struct aq_error *err)
 {
-    const char *why;
-    size_t count;
+    const char *why = NULL;
+    size_t count = 0;
     struct aq_json_index *index = aq_json_index_create();
     if (index == NULL)
         return aq_error_set(err, AQ_NO_MEMORY, "checking a JSON file: out of memory");

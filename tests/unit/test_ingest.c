@@ -32,8 +32,8 @@ static volatile bool stop;
 static void note(void *context, const char *message)
 {
     (void)context;
-    strncat(notices, message, sizeof notices - strlen(notices) - 2);
-    strcat(notices, "\n");
+    size_t size = strlen(notices);
+    snprintf(notices + size, sizeof notices - size, "%s\n", message);
 }
 
 static void setup(void)
@@ -101,10 +101,12 @@ static void write_text(const char *file, const char *text)
 /* CSV rows [from, until) of three cities over several days. */
 static char *make_csv(size_t from, size_t until, bool header)
 {
-    char *text = malloc(64 + (until - from) * 64);
-    size_t size = (size_t)sprintf(text, "%s", header ? "city,ts,v,n\n" : "");
+    size_t capacity = 64 + (until - from) * 64;
+    char *text = malloc(capacity);
+    int size = snprintf(text, capacity, "%s", header ? "city,ts,v,n\n" : "");
     for (size_t i = from; i < until; i++)
-        size += (size_t)sprintf(text + size, "city %zu,%zu,%zu.5,%zu\n", i % 3, i * 7200, i, i);
+        size += snprintf(text + size, capacity - (size_t)size, "city %zu,%zu,%zu.5,%zu\n", i % 3,
+                         i * 7200, i, i);
     return text;
 }
 
