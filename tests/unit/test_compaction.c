@@ -1,6 +1,8 @@
 /* Compaction and gc of a real store: what is in it does not change, what it lies in does. */
 #include <dirent.h>
 #include <fcntl.h>
+#include <signal.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 
 #include "compaction/compact.h"
@@ -454,6 +456,205 @@ Test(compaction, one_at_a_time)
     aq_store_unlock(lock);
     compact(&air, &defaults);
     aq_store_close(other);
+    aq_store_close(air.store);
+}
+
+/* What another process does while rows are being written: run once, from the progress callback. */
+struct interference {
+    void (*act)(struct air *air, struct aq_store *other);
+    struct air *air;
+    bool done;
+};
+
+static void interfere(void *context, const struct aq_compact_progress *progress)
+{
+    struct interference *interference = context;
+    if (interference->done || strcmp(progress->phase, "write") != 0)
+        return;
+    interference->done = true;
+    struct aq_store *other = open_store("home", false);
+    interference->act(interference->air, other);
+    aq_store_close(other);
+}
+
+static enum aq_status remove_first_file(void *context, const struct aq_catalog *catalog,
+                                        struct aq_edit *edit, struct aq_error *err)
+{
+    (void)context;
+    (void)err;
+    struct aq_record record = {.kind = AQ_RECORD_REMOVE,
+                               .remove = {.file_id = catalog->files[0].file_id}};
+    return aq_edit_add(edit, &record);
+}
+
+static void take_input_away(struct air *air, struct aq_store *other)
+{
+    (void)air;
+    cr_assert_eq(aq_store_commit(other, remove_first_file, NULL, NULL), AQ_OK);
+}
+
+Test(compaction, gives_up_when_an_input_is_gone)
+{
+    scratch_make();
+    struct air air = {0};
+    air_open(&air, "home");
+    write_segment(&air, 5, 50);
+    struct interference interference = {.act = take_input_away, .air = &air};
+    struct aq_compact_options options = {.progress = interfere, .context = &interference};
+    struct aq_compact_report report;
+    uint64_t number = head(air.store);
+    cr_assert_eq(aq_compact(air.store, &options, &report, NULL), AQ_CONFLICT);
+    cr_assert_eq(head(air.store), number + 1, "the other edit only");
+    cr_assert_eq(count_files("home/archives", ""), 2);
+    aq_store_close(air.store);
+}
+
+/* Another writer takes the file id that the archive would have had. */
+static void write_beside(struct air *air, struct aq_store *other)
+{
+    struct air beside = *air;
+    beside.store = other;
+    write_segment(&beside, 3, 40);
+    air->rows = beside.rows;
+    air->reject_rows = beside.reject_rows;
+}
+
+Test(compaction, a_lost_race_only_renames)
+{
+    scratch_make();
+    struct air air = {0};
+    air_open(&air, "home");
+    write_segment(&air, 5, 50);
+    struct interference interference = {.act = write_beside, .air = &air};
+    struct aq_compact_report report = compact(
+        &air, &(struct aq_compact_options){.progress = interfere, .context = &interference});
+    cr_assert(interference.done);
+    cr_assert_eq(report.segment_count, 1);
+    cr_assert_eq(count_files("home/archives", ".aqa"), 2);
+    cr_assert_eq(count_files("home/archives", ""), 2 + 2, "no file under a second name");
+    expect_all_rows(&air, true);
+    compact(&air, &defaults);
+    expect_all_rows(&air, true);
+    aq_store_close(air.store);
+}
+
+/* A killed compaction got as far as giving its file a name: the number is not used again. */
+Test(compaction, a_name_that_is_taken_is_left_alone)
+{
+    scratch_make();
+    struct air air = {0};
+    air_open(&air, "home");
+    write_segment(&air, 5, 50);
+    char name[64];
+    char path[128];
+    aq_catalog_file_name(AQ_FILE_ARCHIVE, 2, name, sizeof name);
+    snprintf(path, sizeof path, "home/%s", name);
+    scratch_write(scratch_file(path), "orphan", 6);
+    compact(&air, &defaults);
+    size_t size;
+    free(scratch_read(scratch_file(path), &size));
+    cr_assert_eq(size, 6);
+    expect_all_rows(&air, true);
+    struct aq_gc_report collected;
+    cr_assert_eq(aq_gc(air.store, false, NULL, NULL, &collected, NULL), AQ_OK);
+    cr_assert_eq(access(scratch_file(path), F_OK), -1);
+    expect_all_rows(&air, true);
+    aq_store_close(air.store);
+}
+
+/* Compact a store of its own whose only segment has a bit flipped; its size. */
+static enum aq_status compact_damaged(unsigned number, size_t offset, size_t *size)
+{
+    char home[32];
+    char path[128];
+    struct air air = {0};
+    snprintf(home, sizeof home, "home%u", number);
+    snprintf(path, sizeof path, "%s/segments/00000000000000000001.seg", home);
+    air_open(&air, home);
+    write_segment(&air, 3, 30);
+    unsigned char *bytes = scratch_read(scratch_file(path), size);
+    bytes[offset % *size] ^= 4;
+    scratch_write(scratch_file(path), bytes, *size);
+    free(bytes);
+    uint64_t edit = head(air.store);
+    struct aq_compact_report report;
+    struct aq_error err = {0};
+    enum aq_status status = aq_compact(air.store, &defaults, &report, &err);
+    if (status == AQ_CORRUPT) {
+        cr_assert_not_null(strstr(err.path, "segments/"), "%s", err.path);
+        cr_assert_geq(err.offset, 0);
+        cr_assert_eq(head(air.store), edit);
+    } else {
+        cr_assert_eq(status, AQ_OK, "%s: %s", err.path, err.message);
+        expect_all_rows(&air, true);
+    }
+    aq_store_close(air.store);
+    return status;
+}
+
+/* Whatever bit of a segment flips: an error that names file and offset, or every row right (what the
+ * index repeats of a frame's header is not read twice). */
+Test(compaction, damaged_inputs_are_not_merged)
+{
+    scratch_make();
+    size_t size = 1;
+    unsigned refused = 0;
+    for (unsigned i = 0; i < 50; i++)
+        refused += compact_damaged(i, i * (size / 50 + 1), &size) == AQ_CORRUPT;
+    cr_assert_gt(refused, 25);
+}
+
+/* Columns that were declared later are null in older rows; hidden ones stay. */
+Test(compaction, columns_declared_between_segments)
+{
+    scratch_make();
+    struct air air = {0};
+    air_open(&air, "home");
+    write_segment(&air, 3, 30);
+    struct aq_column columns[6];
+    memcpy(columns, air_columns, sizeof air_columns);
+    columns[5] = (struct aq_column){.name = "added", .type = AQ_TYPE_BIGINT};
+    struct aq_schema wider = *air.schema;
+    wider.column_count = 6;
+    wider.columns = columns;
+    const struct aq_schema *recorded;
+    const struct aq_schema *rejects;
+    struct aq_error err = {0};
+    cr_assert_eq(aq_store_declare(air.store, &wider, &recorded, &rejects, &err), AQ_OK, "%s",
+                 err.message);
+    cr_assert_eq(recorded->column_count, 6);
+    size_t tiles;
+    struct aq_content_hash before = read_dataset(air.store, recorded, &tiles);
+    compact(&air, &defaults);
+    struct aq_content_hash after = read_dataset(air.store, recorded, &tiles);
+    cr_assert_gt(tiles, 0);
+    cr_assert(aq_content_hash_equal(&before, &after));
+    expect_all_rows(&air, true);
+    aq_store_close(air.store);
+}
+
+/* No room for the archive: an error, no leftovers, and every row where it was. */
+Test(compaction, a_full_disk_changes_nothing)
+{
+    scratch_make();
+    struct air air = {0};
+    air_open(&air, "home");
+    write_segment(&air, 20, 500);
+    uint64_t number = head(air.store);
+    struct rlimit limit;
+    cr_assert_eq(getrlimit(RLIMIT_FSIZE, &limit), 0);
+    signal(SIGXFSZ, SIG_IGN);
+    struct rlimit tight = {.rlim_cur = 8192, .rlim_max = limit.rlim_max};
+    cr_assert_eq(setrlimit(RLIMIT_FSIZE, &tight), 0);
+    struct aq_compact_report report;
+    struct aq_error err = {0};
+    enum aq_status status = aq_compact(air.store, &defaults, &report, &err);
+    cr_assert_eq(setrlimit(RLIMIT_FSIZE, &limit), 0);
+    cr_assert_eq(status, AQ_IO);
+    cr_assert_not_null(strstr(err.path, "archives/"), "%s", err.path);
+    cr_assert_eq(head(air.store), number);
+    cr_assert_eq(count_files("home/archives", ""), 2);
+    expect_all_rows(&air, false);
     aq_store_close(air.store);
 }
 
