@@ -127,7 +127,7 @@ static void report_counts(struct aq_out *out, const char *dataset,
         aq_out_printf(out, "  durable in segments: %s, %.1f bytes/row, written through %s\n",
                       aq_human_size(report->segment_bytes, a),
                       (double)report->segment_bytes / (double)message_count,
-                      report->io == AQ_IO_URING ? "io_uring" : aq_io_kind_name(report->io));
+                      report->io == AQ_IO_URING ? "io_uring" : "POSIX calls");
 }
 
 static void report_text(struct aq_program *program, const char *dataset,

@@ -12,16 +12,30 @@
 #include "engine/io/io.h"
 #include "format/preamble.h"
 
-/* By its name as the store gives it, else by its first bytes; the decoders check the rest. */
+static bool has_suffix(const char *text, const char *suffix)
+{
+    size_t size = strlen(text), suffix_size = strlen(suffix);
+    return size >= suffix_size && strcmp(text + size - suffix_size, suffix) == 0;
+}
+
+/* By its first bytes, else, when those are damaged, by its name; the decoders check the rest. */
 static enum aq_status find_kind(struct aq_store_file *file, struct aq_error *err)
 {
-    const char *dot = strrchr(file->path, '.');
     struct aq_bytes head = {0};
     uint64_t size = file->size_bytes < AQ_MAGIC_BYTES ? file->size_bytes : AQ_MAGIC_BYTES;
     enum aq_status status = aq_store_file_read(file, 0, size, &head, err);
-    bool segment = (dot != NULL && strcmp(dot, ".seg") == 0) ||
-                   aq_preamble_is(aq_bytes_view(&head), AQ_SEGMENT_MAGIC);
-    file->kind = segment ? AQ_FILE_SEGMENT : AQ_FILE_ARCHIVE;
+    struct aq_slice magic = aq_bytes_view(&head);
+    if (aq_preamble_is(magic, AQ_SEGMENT_MAGIC))
+        file->kind = AQ_FILE_SEGMENT;
+    else if (aq_preamble_is(magic, AQ_ARCHIVE_MAGIC))
+        file->kind = AQ_FILE_ARCHIVE;
+    else if (has_suffix(file->path, ".seg"))
+        file->kind = AQ_FILE_SEGMENT;
+    else if (has_suffix(file->path, ".aqa"))
+        file->kind = AQ_FILE_ARCHIVE;
+    else if (status >= 0)
+        status = aq_error_set_at(err, AQ_INVALID, file->path, -1,
+                                 "is neither a segment nor an archive of aqstore");
     aq_bytes_deinit(&head);
     return status;
 }

@@ -15,7 +15,7 @@ struct aq_store_file {
     enum aq_file_kind kind;
 };
 
-/** Open; what is not a segment by name or first bytes is taken for an archive. */
+/** Open. What is neither by first bytes nor by name a segment or an archive is AQ_INVALID. */
 enum aq_status aq_store_file_open(const char *path, struct aq_store_file *file,
                                   struct aq_error *err) AQ_RESULT;
 void aq_store_file_close(struct aq_store_file *file);

@@ -45,6 +45,15 @@ static void format_name(const char *what, char *out, size_t out_size)
     aq_bytes_deinit(&shown);
 }
 
+static void format_left(double seconds, char *out, size_t out_size)
+{
+    char text[AQ_HUMAN_BYTES_MAX];
+    if (seconds < 10) /* tenths of it would only flicker */
+        snprintf(out, out_size, "  %.0f s left", seconds < 1 ? 1 : seconds);
+    else
+        snprintf(out, out_size, "  %s left", aq_human_seconds(seconds, text));
+}
+
 void aq_progress_update(struct aq_progress *progress, const char *what, uint64_t done,
                         uint64_t total, uint64_t row_count)
 {
@@ -57,14 +66,8 @@ void aq_progress_update(struct aq_progress *progress, const char *what, uint64_t
     format_name(what, name, sizeof(name));
     if (total > 0)
         format_bar(share, bar, sizeof(bar));
-    if (share > 0.02 && elapsed > 1) {
-        char seconds[AQ_HUMAN_BYTES_MAX];
-        double remaining = elapsed * (1 - share) / share;
-        snprintf(left, sizeof(left), "  %s left",
-                 aq_human_seconds(remaining < 10 ? 10 : remaining, seconds));
-        if (remaining < 10)
-            snprintf(left, sizeof(left), "  %.0f s left", remaining);
-    }
+    if (share > 0.02 && elapsed > 1)
+        format_left(elapsed * (1 - share) / share, left, sizeof(left));
     int size = snprintf(text, sizeof(text), "%s%s  %s rows/s%s", name, bar,
                         aq_human_rate(elapsed > 0 ? (double)row_count / elapsed : 0, rate), left);
     unsigned columns = terminal_columns();

@@ -109,9 +109,14 @@ static void find_bounds(const struct aq_plot *plot, struct canvas *canvas)
     canvas->y = aq_plot_number_axis(y_low, y_high, canvas->rows / 3 > 1 ? canvas->rows / 3 : 1);
 }
 
-static void write_cell(const struct aq_plot *plot, const struct cell *cell)
+/* One character of the field. `coloured` is the series whose colour is on, 0: none. */
+static void write_cell(const struct aq_plot *plot, const struct cell *cell, unsigned *coloured)
 {
     struct aq_out *stream = plot->options.stream;
+    if (plot->options.colour && cell->dots != 0 && *coloured != cell->series) {
+        aq_out_text(stream, aq_plot_colour(plot, cell->series - 1u));
+        *coloured = cell->series;
+    }
     if (cell->dots == 0) {
         aq_out_text(stream, " ");
     } else if (plot->series_count > 1 && !plot->options.colour) {
@@ -119,11 +124,7 @@ static void write_cell(const struct aq_plot *plot, const struct cell *cell)
     } else {
         uint8_t utf8[3] = {0xe2, (uint8_t)(0xa0 | cell->dots >> 6),
                            (uint8_t)(0x80 | (cell->dots & 0x3f))};
-        if (plot->options.colour)
-            aq_out_text(stream, aq_plot_colour(plot, cell->series - 1u));
         aq_out_write(stream, utf8, sizeof(utf8));
-        if (plot->options.colour)
-            aq_out_text(stream, "\033[0m");
     }
 }
 
@@ -156,8 +157,11 @@ static void write_rows(const struct aq_plot *plot, const struct canvas *canvas, 
         unsigned used = canvas->columns;
         while (used > 0 && canvas->cells[row * canvas->columns + used - 1].dots == 0)
             used--;
+        unsigned coloured = 0;
         for (unsigned column = 0; column < used; column++)
-            write_cell(plot, &canvas->cells[row * canvas->columns + column]);
+            write_cell(plot, &canvas->cells[row * canvas->columns + column], &coloured);
+        if (coloured != 0)
+            aq_out_text(stream, "\033[0m");
         aq_out_text(stream, "\n");
     }
 }
