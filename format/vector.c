@@ -252,39 +252,39 @@ void aq_batch_clear(struct aq_batch *batch)
     batch->row_count = 0;
 }
 
-static void hash_value(XXH3_state_t *state, const struct aq_vector *vector, size_t row)
+static void append_hashed(const struct aq_vector *vector, size_t row, struct aq_bytes *out)
 {
     uint8_t valid = !aq_vector_is_null(vector, row);
-    XXH3_128bits_update(state, &valid, 1);
+    aq_bytes_u8(out, valid);
     if (!valid)
         return;
     if (aq_type_physical(vector->type) == AQ_PHYSICAL_SLICE) {
-        uint64_t size = vector->slices[row].size;
-        XXH3_128bits_update(state, &size, sizeof size);
-        XXH3_128bits_update(state, vector->slices[row].data, size);
+        aq_bytes_u64(out, vector->slices[row].size);
+        aq_bytes_append(out, vector->slices[row].data, vector->slices[row].size);
         return;
     }
     size_t size = value_size(vector->type);
-    XXH3_128bits_update(state, (const uint8_t *)vector->values + row * size, size);
+    aq_bytes_append(out, (const uint8_t *)vector->values + row * size, size);
 }
 
 enum aq_status aq_batch_content_hash(const struct aq_batch *batch, size_t column_count,
                                      struct aq_content_hash *hash)
 {
     *hash = (struct aq_content_hash){.row_count = batch->row_count};
-    XXH3_state_t *state = XXH3_createState();
-    if (state == NULL)
-        return AQ_NO_MEMORY;
+    struct aq_bytes bytes = {0};
     for (size_t row = 0; row < batch->row_count; row++) {
-        XXH3_128bits_reset(state);
+        aq_bytes_clear(&bytes);
         for (size_t column = 0; column < column_count; column++)
-            hash_value(state, &batch->columns[column], row);
-        XXH128_hash_t row_hash = XXH3_128bits_digest(state);
+            append_hashed(&batch->columns[column], row, &bytes);
+        if (bytes.failed)
+            break;
+        XXH128_hash_t row_hash = XXH3_128bits(bytes.data, bytes.size);
         struct aq_content_hash one = {.low = row_hash.low64, .high = row_hash.high64};
         aq_content_hash_add(hash, &one);
     }
-    XXH3_freeState(state);
-    return AQ_OK;
+    enum aq_status status = aq_bytes_status(&bytes);
+    aq_bytes_deinit(&bytes);
+    return status;
 }
 
 void aq_content_hash_add(struct aq_content_hash *to, const struct aq_content_hash *from)
