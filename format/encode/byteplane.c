@@ -1,15 +1,10 @@
-/* Byte planes: of every value its lowest byte, then of every value the next one, and so on for as
- * many as the widest needs; each plane is a block of its own, so that zstd's entropy tables fit it.
- *
- * Values that are all on one side are stored as distances from the smallest, others zigzag-coded:
- * that keeps the upper planes zero for small values of both signs. */
-#include "format/encode/node.h"
+/* Byte planes: of every word (words.h) its lowest byte, then of every word the next one, and so on for
+ * as many as the widest needs; each plane is a block of its own, so that zstd's tables fit it. */
+#include "format/encode/words.h"
 
 #define PLANES_MAX 8
 /* Higher levels look harder for repetitions, which planes of deltas have few of, and find less. */
 #define PLANE_ZSTD_LEVEL 1
-
-enum plane_mode { PLANE_BASE = 0, PLANE_ZIGZAG = 1 };
 
 static enum aq_status encode_planes(struct aq_encoder *encoder, const uint64_t *words, size_t count,
                                     unsigned plane_count, struct aq_bytes *out)
@@ -32,25 +27,15 @@ enum aq_status aq_byteplane_encode(struct aq_encoder *encoder, const int64_t *va
     uint64_t *words = aq_encoder_alloc(encoder, count, sizeof *words);
     if (words == NULL)
         return AQ_NO_MEMORY;
-    int64_t min = values[0];
-    int64_t max = values[0];
-    for (size_t i = 1; i < count; i++) {
-        min = values[i] < min ? values[i] : min;
-        max = values[i] > max ? values[i] : max;
-    }
-    bool zigzag = min < 0 && max > 0;
+    struct aq_words form = aq_words_make(values, count, words);
     uint64_t used = 0;
-    for (size_t i = 0; i < count; i++) {
-        words[i] = zigzag ? aq_zigzag(values[i]) : (uint64_t)values[i] - (uint64_t)min;
+    for (size_t i = 0; i < count; i++)
         used |= words[i];
-    }
     unsigned plane_count = 1;
     while (plane_count < PLANES_MAX && used >> 8 * plane_count != 0)
         plane_count++;
     aq_bytes_u8(out, AQ_ENCODING_BYTEPLANE);
-    aq_bytes_u8(out, zigzag ? PLANE_ZIGZAG : PLANE_BASE);
-    if (!zigzag)
-        aq_bytes_varint_signed(out, min);
+    aq_words_append(form, out);
     return encode_planes(encoder, words, count, plane_count, out);
 }
 
@@ -73,14 +58,9 @@ static enum aq_status decode_planes(struct aq_decoder *decoder, int64_t *values,
 
 enum aq_status aq_byteplane_decode(struct aq_decoder *decoder, int64_t *values, size_t count)
 {
-    uint8_t mode = aq_reader_u8(&decoder->reader);
-    if (mode > PLANE_ZIGZAG)
-        return aq_decoder_corrupt(decoder);
-    uint64_t base = mode == PLANE_BASE ? (uint64_t)aq_reader_varint_signed(&decoder->reader) : 0;
+    struct aq_words form;
+    AQ_TRY(aq_words_read(decoder, &form));
     AQ_TRY(decode_planes(decoder, values, count));
-    for (size_t i = 0; mode == PLANE_ZIGZAG && i < count; i++)
-        values[i] = aq_unzigzag((uint64_t)values[i]);
-    for (size_t i = 0; mode == PLANE_BASE && i < count; i++)
-        values[i] = (int64_t)((uint64_t)values[i] + base);
+    aq_words_restore(form, values, count);
     return AQ_OK;
 }

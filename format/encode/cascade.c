@@ -15,6 +15,8 @@
 
 #define WEIGH_ROWS_MIN 256 /* fewer are tried in all ways */
 #define WEIGH_MARGIN 1.1   /* what an estimate may be wrong by */
+#define ANS_ROWS_MIN 1024  /* its tables take some hundred bytes */
+#define ANS_SAVES_MIN 50   /* of so many bytes one must be saved, since it is slower to read */
 #define SAMPLE_STRETCHES 16
 #define SAMPLE_ROWS 64
 
@@ -192,6 +194,9 @@ static enum aq_status encode_ints_best(struct aq_encoder *encoder, const int64_t
         aq_bitpack_encode(values, count, out);
         trials_judge(&trials);
         AQ_TRY(trials_judge_if(&trials, aq_byteplane_encode(encoder, values, count, out)));
+        size_t size_max = trials.best_size - trials.best_size / ANS_SAVES_MIN;
+        if (count >= ANS_ROWS_MIN && (uint64_t)seen->max - (uint64_t)seen->min > 1)
+            AQ_TRY(trials_judge_if(&trials, aq_ans_encode(encoder, values, count, size_max, out)));
     }
     if (leaf)
         return AQ_OK;

@@ -17,6 +17,7 @@
     X(AQ_ENCODING_BITPACK, 4, "bitpack")     \
     X(AQ_ENCODING_DELTA, 5, "delta")         \
     X(AQ_ENCODING_BYTEPLANE, 6, "byteplane") \
+    X(AQ_ENCODING_ANS, 7, "ans")             \
     X(AQ_ENCODING_DECIMAL, 16, "decimal")    \
     X(AQ_ENCODING_BITS, 17, "bits")          \
     X(AQ_ENCODING_TEXT, 32, "text")          \
@@ -59,6 +60,9 @@ enum aq_status aq_delta_encode(struct aq_encoder *encoder, const int64_t *values
                                unsigned depth, struct aq_bytes *out) AQ_RESULT;
 enum aq_status aq_byteplane_encode(struct aq_encoder *encoder, const int64_t *values, size_t count,
                                    struct aq_bytes *out) AQ_RESULT;
+/** AQ_NOT_FOUND: it would take size_max bytes or more, about; nothing appended. */
+enum aq_status aq_ans_encode(struct aq_encoder *encoder, const int64_t *values, size_t count,
+                             size_t size_max, struct aq_bytes *out) AQ_RESULT;
 /** AQ_NOT_FOUND: more than entry_max different values; nothing appended. */
 enum aq_status aq_dict_encode(struct aq_encoder *encoder, const int64_t *values, size_t count,
                               size_t entry_max, unsigned depth, struct aq_bytes *out) AQ_RESULT;
@@ -128,6 +132,7 @@ enum aq_status aq_run_decode(struct aq_decoder *decoder, int64_t *values, size_t
 enum aq_status aq_delta_decode(struct aq_decoder *decoder, int64_t *values, size_t count) AQ_RESULT;
 enum aq_status aq_byteplane_decode(struct aq_decoder *decoder, int64_t *values,
                                    size_t count) AQ_RESULT;
+enum aq_status aq_ans_decode(struct aq_decoder *decoder, int64_t *values, size_t count) AQ_RESULT;
 enum aq_status aq_dict_decode(struct aq_decoder *decoder, int64_t *values, size_t count) AQ_RESULT;
 enum aq_status aq_decimal_decode(struct aq_decoder *decoder, double *values,
                                  size_t count) AQ_RESULT;

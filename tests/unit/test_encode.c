@@ -359,6 +359,58 @@ Test(encode, flips_and_truncations_never_crash)
     }
 }
 
+/* Words of many sizes, so that tokens with raw bits and several contexts occur. */
+static void fill_restless(struct aq_vector *vector, size_t count)
+{
+    aq_vector_init(vector, AQ_TYPE_BIGINT);
+    for (size_t i = 0; i < count; i++) {
+        unsigned calm = i / 97 % 3 == 0 ? 48 : 61;
+        int64_t value = (int64_t)(next_random() >> calm) - (int64_t)(next_random() >> calm);
+        cr_assert_eq(aq_vector_append_int(vector, i == 700 ? INT64_MIN : value), AQ_OK);
+    }
+}
+
+static void expect_described(const struct aq_bytes *coded, const char *part)
+{
+    char text[256];
+    struct aq_error err = {0};
+    cr_assert_eq(aq_column_describe(aq_bytes_view(coded), text, sizeof text, &err), AQ_OK);
+    cr_assert_not_null(strstr(text, part), "%s in %s", part, text);
+}
+
+Test(encode, entropy_coding_at_every_lane_length)
+{
+    struct aq_bytes out = {0};
+    for (size_t count = 1024; count < 1034; count++) {
+        struct aq_vector vector;
+        fill_restless(&vector, count);
+        struct aq_encode_options options = {.profile = AQ_PROFILE_ARCHIVE};
+        expect_round_trip(&vector, 0, count, &options, &out);
+        expect_described(&out, "ans");
+        aq_vector_deinit(&vector);
+    }
+    aq_bytes_deinit(&out);
+}
+
+Test(encode, flips_and_truncations_of_entropy_coding)
+{
+    struct aq_vector vector;
+    struct aq_bytes out = {0};
+    fill_restless(&vector, 1024);
+    cr_assert_eq(aq_column_encode(&vector, 0, 1024, AQ_PROFILE_ARCHIVE, &out), AQ_OK);
+    expect_described(&out, "ans");
+    for (size_t bit = 0; bit < out.size * 8; bit += 3) {
+        out.data[bit / 8] ^= (uint8_t)(1u << bit % 8);
+        decode_hostile(aq_bytes_view(&out), AQ_TYPE_BIGINT, 1024);
+        out.data[bit / 8] ^= (uint8_t)(1u << bit % 8);
+    }
+    for (size_t size = 0; size < out.size; size++)
+        decode_hostile(aq_slice_make(out.data, size), AQ_TYPE_BIGINT, 1024);
+    decode_hostile(aq_bytes_view(&out), AQ_TYPE_BIGINT, 3);
+    aq_vector_deinit(&vector);
+    aq_bytes_deinit(&out);
+}
+
 Test(encode, nesting_is_bounded)
 {
     struct aq_bytes out = {0};

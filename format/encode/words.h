@@ -1,0 +1,55 @@
+/* Signed integers as unsigned words that are small where the integers are near each other or near
+ * zero: distances from the least where all are on one side of zero, else zigzag codes. Shared by
+ * byte planes and entropy coding. */
+#ifndef AQ_FORMAT_ENCODE_WORDS_H
+#define AQ_FORMAT_ENCODE_WORDS_H
+
+#include "format/encode/node.h"
+
+enum aq_word_mode { AQ_WORD_BASE = 0, AQ_WORD_ZIGZAG = 1 };
+
+struct aq_words {
+    uint8_t mode;
+    int64_t base; /* of AQ_WORD_BASE */
+};
+
+static inline struct aq_words aq_words_make(const int64_t *values, size_t count, uint64_t *words)
+{
+    int64_t min = values[0];
+    int64_t max = values[0];
+    for (size_t i = 1; i < count; i++) {
+        min = values[i] < min ? values[i] : min;
+        max = values[i] > max ? values[i] : max;
+    }
+    bool zigzag = min < 0 && max > 0;
+    for (size_t i = 0; i < count; i++)
+        words[i] = zigzag ? aq_zigzag(values[i]) : (uint64_t)values[i] - (uint64_t)min;
+    return (struct aq_words){.mode = zigzag ? AQ_WORD_ZIGZAG : AQ_WORD_BASE, .base = min};
+}
+
+static inline void aq_words_append(struct aq_words form, struct aq_bytes *out)
+{
+    aq_bytes_u8(out, form.mode);
+    if (form.mode == AQ_WORD_BASE)
+        aq_bytes_varint_signed(out, form.base);
+}
+
+static inline enum aq_status aq_words_read(struct aq_decoder *decoder, struct aq_words *form)
+{
+    form->mode = aq_reader_u8(&decoder->reader);
+    if (form->mode > AQ_WORD_ZIGZAG)
+        return aq_decoder_corrupt(decoder);
+    form->base = form->mode == AQ_WORD_BASE ? aq_reader_varint_signed(&decoder->reader) : 0;
+    return aq_decoder_check(decoder);
+}
+
+/* Words, stored where the values go, become values. */
+static inline void aq_words_restore(struct aq_words form, int64_t *values, size_t count)
+{
+    for (size_t i = 0; form.mode == AQ_WORD_ZIGZAG && i < count; i++)
+        values[i] = aq_unzigzag((uint64_t)values[i]);
+    for (size_t i = 0; form.mode == AQ_WORD_BASE && i < count; i++)
+        values[i] = (int64_t)((uint64_t)values[i] + (uint64_t)form.base);
+}
+
+#endif
