@@ -40,6 +40,14 @@ static enum aq_status unknown_column(struct aq_binder *binder, const char *quali
                          hint);
 }
 
+static bool names_table(const struct aq_binder *binder, const char *qualifier)
+{
+    for (size_t i = 0; i < binder->column_count; i++)
+        if (strcmp(binder->columns[i].qualifier, qualifier) == 0)
+            return true;
+    return false;
+}
+
 static enum aq_status bind_name(struct aq_binder *binder, const char *qualifier, const char *name,
                                 int location, struct aq_expr **expr)
 {
@@ -54,6 +62,9 @@ static enum aq_status bind_name(struct aq_binder *binder, const char *qualifier,
                                  "column reference \"%s\" is ambiguous", name);
         found = column;
     }
+    if (found == NULL && qualifier != NULL && !names_table(binder, qualifier))
+        return aq_bind_error(binder, location, AQ_INVALID, "there is no table \"%s\" in FROM",
+                             qualifier);
     if (found == NULL)
         return unknown_column(binder, qualifier, name, location);
     uint32_t index;

@@ -11,7 +11,7 @@ const char *aq_node_string(const PgQuery__Node *node)
                                                                           : NULL;
 }
 
-/* Digits: bigint where they fit (integers come as such), else double precision. */
+/* Digits: an integer where they fit, else double precision. */
 static enum aq_status bind_number(struct aq_binder *binder, const char *text, int location,
                                   struct aq_expr *expr)
 {
@@ -19,7 +19,7 @@ static enum aq_status bind_number(struct aq_binder *binder, const char *text, in
     errno = 0;
     long long integer = strtoll(text, &end, 10);
     if (*end == '\0' && errno == 0) {
-        expr->type = AQ_TYPE_BIGINT;
+        expr->type = integer == (int32_t)integer ? AQ_TYPE_INTEGER : AQ_TYPE_BIGINT;
         expr->value.integer = integer;
         return AQ_OK;
     }

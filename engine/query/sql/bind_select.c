@@ -50,40 +50,45 @@ static bool is_star(const PgQuery__Node *node)
     return ref->fields[ref->n_fields - 1]->node_case == PG_QUERY__NODE__NODE_A_STAR;
 }
 
-/* PostgreSQL's name of an output column without AS. */
-static const char *default_name(const PgQuery__Node *node)
+/* PostgreSQL's name of an output column without AS. `*weak` says that a cast or CASE around it may put
+ * its own name over it. */
+static const char *default_name(const PgQuery__Node *node, bool *weak)
 {
+    const char *inner;
+    *weak = false;
     switch (node->node_case) {
     case PG_QUERY__NODE__NODE_COLUMN_REF:
         return aq_node_string(node->column_ref->fields[node->column_ref->n_fields - 1]);
     case PG_QUERY__NODE__NODE_FUNC_CALL:
         return aq_node_string(node->func_call->funcname[node->func_call->n_funcname - 1]);
     case PG_QUERY__NODE__NODE_TYPE_CAST: {
-        const char *inner = default_name(node->type_cast->arg);
         const PgQuery__TypeName *type = node->type_cast->type_name;
-        if (strcmp(inner, "?column?") != 0 && strcmp(inner, "case") != 0)
-            return inner;
-        return type->n_names == 0 ? inner : aq_node_string(type->names[type->n_names - 1]);
+        inner = default_name(node->type_cast->arg, weak);
+        return *weak && type->n_names > 0 ? aq_node_string(type->names[type->n_names - 1]) : inner;
     }
-    case PG_QUERY__NODE__NODE_CASE_EXPR: {
-        const char *inner = node->case_expr->defresult == NULL
-                                ? "?column?"
-                                : default_name(node->case_expr->defresult);
-        return strcmp(inner, "?column?") == 0 ? "case" : inner;
-    }
+    case PG_QUERY__NODE__NODE_CASE_EXPR:
+        *weak = true;
+        if (node->case_expr->defresult == NULL)
+            return "case";
+        inner = default_name(node->case_expr->defresult, weak);
+        return *weak ? "case" : inner;
     case PG_QUERY__NODE__NODE_COALESCE_EXPR:
         return "coalesce";
     case PG_QUERY__NODE__NODE_MIN_MAX_EXPR:
         return node->min_max_expr->op == PG_QUERY__MIN_MAX_OP__IS_GREATEST ? "greatest" : "least";
-    case PG_QUERY__NODE__NODE_A_EXPR:
-        return node->a_expr->kind == PG_QUERY__A__EXPR__KIND__AEXPR_NULLIF ? "nullif" : "?column?";
     case PG_QUERY__NODE__NODE_SQLVALUE_FUNCTION:
         return node->sqlvalue_function->op == PG_QUERY__SQLVALUE_FUNCTION_OP__SVFOP_CURRENT_DATE
                    ? "current_date"
                    : "current_timestamp";
+    case PG_QUERY__NODE__NODE_A_EXPR:
+        if (node->a_expr->kind == PG_QUERY__A__EXPR__KIND__AEXPR_NULLIF)
+            return "nullif";
+        break;
     default:
-        return "?column?";
+        break;
     }
+    *weak = true;
+    return "?column?";
 }
 
 static enum aq_status add_target(struct aq_binder *binder, const char *name, struct aq_expr *expr)
@@ -133,8 +138,9 @@ static enum aq_status bind_targets(struct aq_binder *binder, PgQuery__SelectStmt
         struct aq_expr *expr;
         AQ_TRY(aq_bind_expr(binder, target->val, &expr));
         AQ_TRY(aq_expr_coerce_common(binder, &expr, 1, "the select list"));
+        bool weak;
         bool named = target->name != NULL && target->name[0] != '\0';
-        AQ_TRY(add_target(binder, named ? target->name : default_name(target->val), expr));
+        AQ_TRY(add_target(binder, named ? target->name : default_name(target->val, &weak), expr));
     }
     return AQ_OK;
 }
