@@ -1,8 +1,8 @@
 /* verify: check the catalog and every file that it names, or one file. Findings are the result, one a line,
  * on standard output; with any, the exit code is 3.
  *
- * Failures: a catalog that cannot be opened is a finding too, then the files that lie in the home are
- * checked by themselves. */
+ * Failures: a catalog that cannot be opened is a finding too; without it nobody knows which files to
+ * check. */
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -66,12 +66,32 @@ static enum aq_status verify_files(struct run *run, const char *home,
     return AQ_OK;
 }
 
-/* The snapshot keeps gc from removing files while they are read. */
+/* A catalog that says what to check: of a snapshot, which keeps gc from removing files while they are
+ * read; where damage prevents one, the newest. */
+static enum aq_status verify_named(struct run *run, struct aq_store *store, struct aq_error *err)
+{
+    struct aq_snapshot *snapshot = NULL;
+    const struct aq_catalog *catalog = NULL;
+    struct aq_error fault = {.offset = -1};
+    enum aq_status status = aq_snapshot_open(store, &snapshot, &fault);
+    if (status == AQ_CORRUPT) {
+        aq_verify_fault(&run->verify, &fault, "every query, until it is mended");
+        AQ_TRY(aq_store_catalog(store, false, &catalog, err));
+        status = verify_files(run, aq_store_home(store), catalog, err);
+        aq_catalog_release(catalog);
+    } else if (status < 0) {
+        *err = fault;
+    } else {
+        status = verify_files(run, aq_store_home(store), aq_snapshot_catalog(snapshot), err);
+        aq_snapshot_close(snapshot);
+    }
+    return status;
+}
+
 static enum aq_status verify_store(struct run *run, struct aq_error *err)
 {
     const char *home = NULL;
     struct aq_store *store = NULL;
-    struct aq_snapshot *snapshot = NULL;
     struct aq_error fault = {.offset = -1};
     AQ_TRY(aq_program_home(run->program, &home, err));
     if (access(home, F_OK) != 0)
@@ -79,18 +99,13 @@ static enum aq_status verify_store(struct run *run, struct aq_error *err)
     AQ_TRY(aq_verify_catalog(&run->verify, home, err));
     enum aq_status status = aq_program_store(run->program, AQ_ACCESS_READ, &store, &fault);
     if (status >= 0)
-        status = aq_snapshot_open(store, &snapshot, &fault);
-    if (status < 0) {
-        if (status != AQ_CORRUPT) {
-            *err = fault;
-            return status;
-        }
-        aq_verify_fault(&run->verify, &fault, "the whole store");
-        return AQ_OK;
+        return verify_named(run, store, err);
+    if (status != AQ_CORRUPT) {
+        *err = fault;
+        return status;
     }
-    status = verify_files(run, home, aq_snapshot_catalog(snapshot), err);
-    aq_snapshot_close(snapshot);
-    return status;
+    aq_verify_fault(&run->verify, &fault, "the whole store");
+    return AQ_OK;
 }
 
 /* A file that the store names is checked against what the store says of it. */

@@ -4,7 +4,8 @@
  * matches its checksum (and, deep, decodes to what the header and the partitions say); the index
  * footer equals the one that these frames give; all of it is what the catalog's entry says.
  * Failures: behind a bad frame the next good one is looked for, and the positions between are the
- * affected ones. A bad end of an open segment is no fault: nobody has been told of those bytes. */
+ * affected ones. The end of an open segment may be torn (docs/recovery.md): that is a fault only where
+ * a later frame says that the missing one was durable. */
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
@@ -126,7 +127,18 @@ static enum aq_status check_frame(struct walk *walk, struct aq_error *err)
     return AQ_OK;
 }
 
-/* The next offset, from `from` on, where a later frame of this segment begins; `end` if none does. */
+/* Whether a later frame of this segment begins with `prefix`; in an open segment it must also prove that
+ * the missing one was durable. */
+static bool is_later(const struct walk *walk, const struct aq_frame_prefix *prefix, uint64_t at)
+{
+    return prefix->segment_id == walk->header.segment_id &&
+           same_id(&prefix->store_id, &walk->header.store_id) &&
+           prefix->epoch == walk->header.epoch && prefix->sequence >= walk->sequence &&
+           prefix->frame_size_bytes <= walk->end - at &&
+           (walk->end_known || prefix->durable_count > walk->sequence);
+}
+
+/* The next offset, from `from` on, where a later frame begins; `end` if none does. */
 static enum aq_status find_next(struct walk *walk, uint64_t from, uint64_t *offset,
                                 struct aq_error *err)
 {
@@ -139,10 +151,7 @@ static enum aq_status find_next(struct walk *walk, uint64_t from, uint64_t *offs
         if (status < 0)
             break;
         if (aq_frame_prefix_decode(aq_bytes_view(&bytes), &prefix, NULL) >= 0 &&
-            prefix.segment_id == walk->header.segment_id &&
-            same_id(&prefix.store_id, &walk->header.store_id) &&
-            prefix.epoch == walk->header.epoch && prefix.sequence >= walk->sequence &&
-            prefix.frame_size_bytes <= walk->end - at &&
+            is_later(walk, &prefix, at) &&
             aq_segment_file_frame(walk->file, at, walk->end, &walk->view, NULL) >= 0) {
             *offset = at;
             break;
