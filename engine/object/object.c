@@ -95,6 +95,11 @@ bool aq_object_exists(struct aq_object_store *store, const char *name)
     return name_valid(name) && store->backend->exists(store, name);
 }
 
+void aq_object_sweep(struct aq_object_store *store, const char *prefix)
+{
+    store->backend->sweep(store, prefix);
+}
+
 struct aq_object_path aq_object_path(const struct aq_object_store *store, const char *name)
 {
     struct aq_object_path path;

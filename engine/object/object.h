@@ -39,6 +39,8 @@ enum aq_status aq_object_list(struct aq_object_store *store, const char *prefix,
 enum aq_status aq_object_settle(struct aq_object_store *store, const char *name,
                                 struct aq_error *err) AQ_RESULT;
 
+/** Remove what puts of dead processes left in the folder `prefix` ("catalog/"); as far as it can. */
+void aq_object_sweep(struct aq_object_store *store, const char *prefix);
 /** Whether there is an object `name`; false also where that cannot be told. */
 bool aq_object_exists(struct aq_object_store *store, const char *name);
 

@@ -15,6 +15,7 @@ struct aq_object_backend {
     enum aq_status (*delete)(struct aq_object_store *store, const char *name, struct aq_error *err);
     enum aq_status (*list)(struct aq_object_store *store, const char *prefix,
                            aq_object_visit_fn visit, void *context, struct aq_error *err);
+    void (*sweep)(struct aq_object_store *store, const char *prefix);
     bool (*exists)(struct aq_object_store *store, const char *name);
     enum aq_status (*settle)(struct aq_object_store *store, const char *name, struct aq_error *err);
 };

@@ -5,7 +5,7 @@
  * Failures: the name is taken -> AQ_EXISTS; any other failure removes the temporary file and says
  * what failed: the name is then unchanged, except that after a failed directory fsync it may or may
  * not be there. A process that dies leaves a temporary file behind: its name begins with a dot, so
- * that nobody takes it for an object, and aq_object_open_dir(create) does not touch it. */
+ * that nobody takes it for an object, and its flock is free, so that dir_sweep removes it. */
 #include "engine/object/object_backend.h"
 
 #include "engine/io/io.h"
@@ -13,14 +13,18 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <stdatomic.h>
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
+#include <sys/random.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #define PATH_BYTES_MAX 512
+#define TEMPORARY_PREFIX ".tmp-"
+#define PUT_TRIES 5
 
 struct dir_store {
     struct aq_object_store base;
@@ -52,29 +56,52 @@ static enum aq_status write_all(int fd, struct aq_slice data, const char *path,
     return AQ_OK;
 }
 
-/* "dir/.tmp-PID-N" beside "dir/name": on the same file system, and invisible to list. */
-static void temporary_name(const char *name, char *out, size_t out_size)
+/* "dir/.tmp-RANDOM" beside "dir/name": on the same file system, and invisible to list. Random, for
+ * processes of several machines or containers may share the directory and have equal ids. */
+static enum aq_status temporary_name(const char *name, char *out, size_t out_size,
+                                     struct aq_error *err)
 {
-    static atomic_uint counter;
+    uint64_t number;
     const char *slash = strrchr(name, '/');
     int length = slash == NULL ? 0 : (int)(slash - name) + 1;
-    snprintf(out, out_size, "%.*s.tmp-%ld-%u", length, name, (long)getpid(),
-             atomic_fetch_add(&counter, 1));
+    if (getrandom(&number, sizeof number, 0) != (ssize_t)sizeof number)
+        return aq_error_set_errno(err, errno, "", "no random bytes");
+    snprintf(out, out_size, "%.*s" TEMPORARY_PREFIX "%016" PRIx64, length, name, number);
+    return AQ_OK;
 }
 
-static enum aq_status make_temporary(struct dir_store *dir, const char *temporary,
-                                     struct aq_slice data, const char *path, struct aq_error *err)
+/* Give the written file its name. The temporary one is gone afterwards. */
+static int publish(const struct dir_store *dir, const char *temporary, const char *name,
+                   bool if_absent)
 {
-    /* Left by a dead process that had this process's id. */
-    unlinkat(dir->fd, temporary, 0);
+    int result = if_absent ? linkat(dir->fd, temporary, dir->fd, name, 0)
+                           : renameat(dir->fd, temporary, dir->fd, name);
+    int os_errno = result == 0 ? 0 : errno;
+    if (if_absent || result != 0)
+        unlinkat(dir->fd, temporary, 0);
+    return os_errno;
+}
+
+/* Once; `swept` when the temporary file was taken for a dead process's before it was locked. */
+static enum aq_status try_put(struct dir_store *dir, const char *name, struct aq_slice data,
+                              bool if_absent, const char *path, bool *swept, struct aq_error *err)
+{
+    char temporary[PATH_BYTES_MAX];
+    AQ_TRY(temporary_name(name, temporary, sizeof temporary, err));
     int fd = aq_io_openat_beneath(dir->fd, temporary, O_WRONLY | O_CREAT | O_EXCL, 0644);
     if (fd < 0)
         return aq_error_set_errno(err, errno, path, "cannot create");
+    flock(fd, LOCK_EX | LOCK_NB); /* tells dir_sweep that its writer lives */
     enum aq_status status = write_all(fd, data, path, err);
-    if (close(fd) != 0 && status == AQ_OK)
-        status = aq_error_set_errno(err, errno, path, "cannot close");
-    if (status < 0)
+    if (status == AQ_OK) {
+        int os_errno = publish(dir, temporary, name, if_absent);
+        *swept = os_errno == ENOENT;
+        if (os_errno != 0)
+            status = aq_error_set_errno(err, os_errno, path, "cannot create");
+    } else {
         unlinkat(dir->fd, temporary, 0);
+    }
+    close(fd);
     return status;
 }
 
@@ -83,16 +110,13 @@ static enum aq_status dir_put(struct aq_object_store *store, const char *name, s
 {
     struct dir_store *dir = (struct dir_store *)store;
     struct aq_object_path path = aq_object_path(store, name);
-    char temporary[PATH_BYTES_MAX];
-    temporary_name(name, temporary, sizeof temporary);
-    AQ_TRY(make_temporary(dir, temporary, data, path.text, err));
-    int result = if_absent ? linkat(dir->fd, temporary, dir->fd, name, 0)
-                           : renameat(dir->fd, temporary, dir->fd, name);
-    int os_errno = errno;
-    if (if_absent || result != 0)
-        unlinkat(dir->fd, temporary, 0);
-    if (result != 0)
-        return aq_error_set_errno(err, os_errno, path.text, "cannot create");
+    enum aq_status status = AQ_OK;
+    bool swept = true;
+    for (int tries = 0; swept && tries < PUT_TRIES; tries++) {
+        swept = false;
+        status = try_put(dir, name, data, if_absent, path.text, &swept, err);
+    }
+    AQ_TRY(status);
     return aq_io_sync_parent(dir->fd, name, path.text, err);
 }
 
@@ -213,6 +237,35 @@ static enum aq_status dir_list(struct aq_object_store *store, const char *prefix
     return status < 0 ? status : AQ_OK;
 }
 
+static int temporary(const struct dirent *entry)
+{
+    return strncmp(entry->d_name, TEMPORARY_PREFIX, strlen(TEMPORARY_PREFIX)) == 0;
+}
+
+static void sweep_one(const struct dir_store *dir, const char *folder, const char *entry)
+{
+    char name[PATH_BYTES_MAX];
+    int length = snprintf(name, sizeof name, "%s%s", folder, entry);
+    int fd = length < PATH_BYTES_MAX ? aq_io_openat_beneath(dir->fd, name, O_RDONLY, 0) : -1;
+    if (fd < 0)
+        return;
+    if (flock(fd, LOCK_EX | LOCK_NB) == 0)
+        unlinkat(dir->fd, name, 0);
+    close(fd);
+}
+
+static void dir_sweep(struct aq_object_store *store, const char *prefix)
+{
+    struct dir_store *dir = (struct dir_store *)store;
+    struct dirent **entries = NULL;
+    int count = scandirat(dir->fd, prefix[0] == '\0' ? "." : prefix, &entries, temporary, NULL);
+    for (int i = 0; i < count; i++) {
+        sweep_one(dir, prefix, entries[i]->d_name);
+        free(entries[i]);
+    }
+    free(entries);
+}
+
 static bool dir_exists(struct aq_object_store *store, const char *name)
 {
     struct stat info;
@@ -236,6 +289,7 @@ static const struct aq_object_backend dir_backend = {
     .list = dir_list,
     .exists = dir_exists,
     .settle = dir_settle,
+    .sweep = dir_sweep,
 };
 
 enum aq_status aq_object_open_dir(const char *path, bool create, struct aq_object_store **store,

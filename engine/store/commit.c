@@ -5,7 +5,8 @@
  * AQ_CHECKPOINT_EDITS edits a checkpoint.
  * Failures: N+1 exists -> it is read back: with our nonce it is ours (an answer was lost), else the race
  * is lost: read it, build again. Any other failure is reported as it is; the edit then may or may
- * not be there, and whoever opens the store sees which. Hint and checkpoint only save time: a failure
+ * not be there, and whoever opens the store sees which: this process commits no more, for a sync that
+ * failed once may succeed the next time without having written anything. Hint and checkpoint only save time: a failure
  * to write them does not undo a commit, so it is passed over, and made good by a later one. */
 #include "engine/store/catalog_log.h"
 #include "engine/store/store_internal.h"
@@ -76,9 +77,9 @@ static void leave_hints(struct aq_store *store, const struct aq_catalog *catalog
         return; /* opening then reads a few edits more, or lists */
 }
 
-/* Apply, encode, create. AQ_EXISTS: lost the race. */
+/* Apply, encode, create. `lost`: another edit has the number. */
 static enum aq_status write_edit(struct aq_store *store, const struct aq_catalog *catalog,
-                                 const struct aq_edit *edit, struct aq_error *err)
+                                 const struct aq_edit *edit, bool *lost, struct aq_error *err)
 {
     struct aq_catalog_state state = {0};
     struct aq_bytes bytes = {0};
@@ -94,8 +95,11 @@ static enum aq_status write_edit(struct aq_store *store, const struct aq_catalog
                                         checksum, err);
     if (status == AQ_CORRUPT) /* not stored, so not corrupt: a builder's fault */
         status = err == NULL ? AQ_INVALID : (err->status = AQ_INVALID);
-    if (status == AQ_OK)
+    if (status == AQ_OK) {
         status = put_edit(store, &header, aq_bytes_view(&bytes), err);
+        *lost = status == AQ_EXISTS;
+        store->uncertain = status == AQ_IO;
+    }
     if (status == AQ_OK) {
         leave_hints(store, state.catalog);
         aq_store_replace(store, aq_catalog_state_finish(&state));
@@ -107,14 +111,19 @@ static enum aq_status write_edit(struct aq_store *store, const struct aq_catalog
 }
 
 static enum aq_status commit_once(struct aq_store *store, aq_edit_build_fn build, void *context,
-                                  struct aq_edit *edit, struct aq_error *err)
+                                  struct aq_edit *edit, bool *lost, struct aq_error *err)
 {
+    *lost = false;
+    if (store->uncertain)
+        return aq_error_set_at(err, AQ_IO, store->home, -1,
+                               "an earlier commit failed on the disk; start again, so that what it "
+                               "really holds is read");
     AQ_TRY(aq_store_refresh(store, err));
     const struct aq_catalog *catalog = aq_store_current(store);
     aq_edit_clear(edit);
     enum aq_status status = build(context, catalog, edit, err);
     if (status == AQ_OK)
-        status = write_edit(store, catalog, edit, err);
+        status = write_edit(store, catalog, edit, lost, err);
     aq_catalog_release(catalog);
     return status;
 }
@@ -126,10 +135,11 @@ enum aq_status aq_store_commit(struct aq_store *store, aq_edit_build_fn build, v
         return aq_error_set_at(err, AQ_INVALID, store->home, -1, "was opened for reading only");
     struct aq_edit edit = {0};
     enum aq_status status;
+    bool lost = false;
     pthread_mutex_lock(&store->advance);
     do {
-        status = commit_once(store, build, context, &edit, err);
-    } while (status == AQ_EXISTS);
+        status = commit_once(store, build, context, &edit, &lost, err);
+    } while (lost);
     pthread_mutex_unlock(&store->advance);
     aq_edit_deinit(&edit);
     if (status == AQ_NO_MEMORY)

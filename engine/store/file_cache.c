@@ -110,7 +110,12 @@ enum aq_status aq_file_cache_acquire(struct aq_file_cache *cache, size_t index, 
     } else {
         int os_errno = errno;
         struct aq_store_path path = aq_file_cache_path(cache, index);
-        status = aq_error_set_errno(err, os_errno, path.text, "cannot open");
+        if (os_errno == ENOENT && cache->catalog->files[index].state == AQ_FILE_CLOSED)
+            status = aq_error_set_at(err, AQ_CORRUPT, path.text, 0,
+                                     "is missing, though the catalog names it; restore it from a "
+                                     "copy");
+        else
+            status = aq_error_set_errno(err, os_errno, path.text, "cannot open");
     }
     pthread_mutex_unlock(&cache->lock);
     return status;

@@ -106,5 +106,6 @@ enum aq_status aq_store_recover(struct aq_store *store, struct aq_recovery_repor
             status = recover_segment(store, catalog, &catalog->files[i], deadline_ms, report, err);
     }
     aq_catalog_release(catalog);
+    aq_object_sweep(store->objects, "catalog/");
     return status;
 }

@@ -99,6 +99,11 @@ enum aq_status aq_snapshot_freeze(struct aq_snapshot *snapshot, struct aq_snapsh
     int fd = -1;
     enum aq_status status = aq_file_cache_acquire(snapshot->cache, file->index, &fd, err);
     if (status == AQ_NOT_FOUND) { /* named, not yet made: nothing in it has been acked */
+        struct aq_published published = {0};
+        aq_published_read(snapshot->store, file->entry->file_id, file->entry->epoch, &published);
+        if (published.frame_count > 0)
+            return aq_error_set_at(err, AQ_CORRUPT, path.text, 0,
+                                   "is missing, though its writer had written to it");
         file->opened = true;
         return AQ_OK;
     }

@@ -19,6 +19,7 @@ struct aq_store {
     /* Held by whoever moves the catalog on: commits and refreshes, one at a time. */
     pthread_mutex_t advance;
     uint64_t checkpoint;      /* newest one known; under `advance` */
+    bool uncertain;           /* a commit failed half way; under `advance` */
     struct aq_arena declared; /* schemas lent by aq_store_declare; under `advance` */
     /* Held for as long as it takes to copy the pointer. */
     pthread_mutex_t current;

@@ -3,6 +3,7 @@
 
 #include "tests/unit/scratch.h"
 
+#include <sys/file.h>
 #include <sys/wait.h>
 
 static struct aq_object_store *open_store(void)
@@ -97,6 +98,23 @@ Test(object, list_is_sorted_and_hides_temporary_files)
     struct listing some = {0};
     cr_assert_eq(aq_object_list(store, "catalog/a", append_name, &some, NULL), AQ_OK);
     cr_assert_str_eq(some.text, "catalog/a:1 ");
+    aq_object_close(store);
+}
+
+/* A dead process's temporary file goes, a living one's stays. */
+Test(object, sweep)
+{
+    struct aq_object_store *store = open_store();
+    scratch_write(scratch_file("catalog/.tmp-0000000000000001"), "x", 1);
+    scratch_write(scratch_file("catalog/.tmp-0000000000000002"), "x", 1);
+    cr_assert_eq(put_text(store, "catalog/1", "one"), AQ_OK);
+    int living = open(scratch_file("catalog/.tmp-0000000000000002"), O_RDONLY);
+    cr_assert_eq(flock(living, LOCK_EX | LOCK_NB), 0);
+    aq_object_sweep(store, "catalog/");
+    cr_assert_eq(access(scratch_file("catalog/.tmp-0000000000000001"), F_OK), -1);
+    cr_assert_eq(access(scratch_file("catalog/.tmp-0000000000000002"), F_OK), 0);
+    assert_content(store, "catalog/1", "one");
+    close(living);
     aq_object_close(store);
 }
 
