@@ -5,6 +5,7 @@
 #include <sys/resource.h>
 #include <sys/wait.h>
 
+#include "compaction/archive_output.h"
 #include "compaction/compact.h"
 #include "engine/store/shard_writer.h"
 #include "tests/unit/scratch.h"
@@ -538,6 +539,37 @@ Test(compaction, a_lost_race_only_renames)
     aq_store_close(air.store);
 }
 
+/* A commit that is built twice gives the file a second name, and only that one stays. */
+Test(compaction, publishing_again_renames)
+{
+    scratch_make();
+    struct air air = {0};
+    struct aq_batch rows;
+    struct aq_archive_output output;
+    struct aq_error err = {0};
+    air_open(&air, "home");
+    fill_rows(&air, &rows, 0, 1, 1, 0);
+    rows.column_count = air.schema->column_count;
+    cr_assert_eq(aq_archive_output_open(air.store, air.schema, NULL, 1, &output, &err), AQ_OK);
+    cr_assert_eq(aq_archive_output_tile(&output, &rows, &err), AQ_OK, "%s", err.message);
+    cr_assert_eq(aq_archive_output_finish(&output, &err), AQ_OK, "%s", err.message);
+    uint64_t next = 5;
+    cr_assert_eq(aq_archive_output_publish(&output, &next, &err), AQ_OK);
+    cr_assert(output.file_id == 5 && next == 6);
+    next = 4;
+    cr_assert_eq(aq_archive_output_publish(&output, &next, &err), AQ_OK);
+    cr_assert(output.file_id == 5 && next == 6, "it is still free");
+    next = 9;
+    cr_assert_eq(aq_archive_output_publish(&output, &next, &err), AQ_OK);
+    cr_assert(output.file_id == 9 && next == 10);
+    aq_archive_output_deinit(&output);
+    cr_assert_eq(count_files("home/archives", ""), 2 + 1);
+    cr_assert_eq(access(scratch_file("home/archives/00000000000000000009.aqa"), F_OK), 0);
+    rows.column_count += AQ_SYSTEM_COLUMN_COUNT;
+    aq_batch_deinit(&rows);
+    aq_store_close(air.store);
+}
+
 /* A killed compaction got as far as giving its file a name: the number is not used again. */
 Test(compaction, a_name_that_is_taken_is_left_alone)
 {
@@ -708,6 +740,8 @@ Test(gc, waits_for_readers_and_leaves_what_is_not_ours)
     write_segment(&air, 2, 10);
     scratch_write(scratch_file("home/archives/thesis.doc"), "x", 1);
     scratch_write(scratch_file("home/archives/compact-000003.tmp"), "xyz", 3);
+    /* The number is that of a segment; an archive of this number is nobody's. */
+    scratch_write(scratch_file("home/archives/00000000000000000001.aqa"), "12345", 5);
     struct aq_snapshot *snapshot = NULL;
     struct aq_gc_report report;
     struct aq_store *reader = open_store("home", false);
@@ -716,8 +750,8 @@ Test(gc, waits_for_readers_and_leaves_what_is_not_ours)
     aq_snapshot_close(snapshot);
     char name[64];
     cr_assert_eq(aq_gc(air.store, false, remember_name, name, &report, NULL), AQ_OK);
-    cr_assert_eq(report.file_count, 1);
-    cr_assert_eq(report.bytes, 3);
+    cr_assert_eq(report.file_count, 2);
+    cr_assert_eq(report.bytes, 3 + 5);
     cr_assert_str_eq(name, "archives/compact-000003.tmp");
     cr_assert_eq(access(scratch_file("home/archives/thesis.doc"), F_OK), 0);
     expect_all_rows(&air, false);

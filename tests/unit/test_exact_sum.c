@@ -284,6 +284,18 @@ Test(exact_sum, ties_and_subnormals_and_overflow)
     }
 }
 
+Test(exact_sum, a_tie_with_something_behind_it_is_none)
+{
+    struct aq_exact_sum sum = {0};
+    double total;
+    cr_assert_eq(aq_exact_sum_add(&sum, 0x1p53), AQ_OK);
+    cr_assert_eq(aq_exact_sum_add(&sum, 1), AQ_OK);
+    cr_assert_eq(aq_exact_sum_add(&sum, DBL_TRUE_MIN), AQ_OK);
+    cr_assert_eq(aq_exact_sum_total(&sum, &total), AQ_OK);
+    cr_assert_eq(total, 0x1p53 + 2);
+    aq_exact_sum_deinit(&sum);
+}
+
 Test(exact_sum, average_below_the_smallest_double)
 {
     struct aq_exact_sum sum = {0};
