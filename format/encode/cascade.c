@@ -195,7 +195,7 @@ static enum aq_status encode_ints_best(struct aq_encoder *encoder, const int64_t
         trials_judge(&trials);
         AQ_TRY(trials_judge_if(&trials, aq_byteplane_encode(encoder, values, count, out)));
         size_t size_max = trials.best_size - trials.best_size / ANS_SAVES_MIN;
-        if (count >= ANS_ROWS_MIN && (uint64_t)seen->max - (uint64_t)seen->min > 1)
+        if (count >= ANS_ROWS_MIN && (uint64_t)seen->max - (uint64_t)seen->min > 3)
             AQ_TRY(trials_judge_if(&trials, aq_ans_encode(encoder, values, count, size_max, out)));
     }
     if (leaf)

@@ -1,6 +1,7 @@
 /* Doubles that people wrote as decimals: value = (integer x multiple) / 10^exponent, where that gives
  * the same bits back; all other values (-0.0, NaN, infinities, true doubles) are patches, kept as
- * their bits. Exponent and multiple are chosen per segment, for scales differ between series.
+ * their bits. Exponent and multiple are chosen per segment, for scales differ between series, and
+ * change when an instrument does.
  *
  * Both operands of the division are exact, so its result is the double nearest to the decimal,
  * which is what reading the decimal's text gives too.
@@ -14,9 +15,10 @@
 #define EXPONENT_MAX 22                          /* 10^22 is the last power that is a double */
 #define INTEGER_MAX ((double)(INT64_C(1) << 53)) /* above, integers are not all doubles */
 #define EXPONENT_NONE 255
-#define SEGMENT_ROWS_MIN 512
-#define PATCH_BITS 96.0   /* what a patch costs, about */
-#define DIGIT_BITS 3.3219 /* what another decimal digit may cost */
+#define SEGMENT_ROWS 512    /* about as many at least */
+#define SEGMENT_BITS 1024.0 /* what a change of scale costs, about */
+#define PATCH_BITS 96.0     /* what a patch costs, about */
+#define DIGIT_BITS 3.3219   /* what another decimal digit may cost */
 
 static const double powers[EXPONENT_MAX + 1] = {1e0,  1e1,  1e2,  1e3,  1e4,  1e5,  1e6,  1e7,
                                                 1e8,  1e9,  1e10, 1e11, 1e12, 1e13, 1e14, 1e15,
@@ -27,6 +29,7 @@ struct segment {
     size_t count;
     uint8_t exponent;
     uint64_t multiple;
+    size_t change_count; /* rows that differ from the one before */
 };
 
 static uint64_t bits_of(double value)
@@ -100,6 +103,88 @@ static uint64_t gcd(uint64_t a, uint64_t b)
     return a;
 }
 
+static uint64_t magnitude(int64_t integer)
+{
+    return integer < 0 ? (uint64_t)-integer : (uint64_t)integer;
+}
+
+/* The scale that suits the segment's values. */
+static void measure(const double *values, struct segment *segment)
+{
+    size_t end = segment->first + segment->count;
+    uint64_t multiple = 0;
+    segment->exponent = choose_exponent(values + segment->first, segment->count);
+    for (size_t i = segment->first; i < end; i++) {
+        int64_t integer;
+        if (multiple != 1 && as_decimal(values[i], segment->exponent, &integer))
+            multiple = gcd(multiple, magnitude(integer));
+        segment->change_count += i > 0 && bits_of(values[i]) != bits_of(values[i - 1]);
+    }
+    segment->multiple = multiple == 0 ? 1 : multiple;
+}
+
+/* Where the segment that begins at `first` ends: at a run's start, if one is near. */
+static size_t block_end(const struct aq_encode_options *options, size_t first, size_t count,
+                        size_t *run)
+{
+    while (*run < options->run_count && options->run_starts[*run] < first + SEGMENT_ROWS / 2)
+        (*run)++;
+    size_t end = first + SEGMENT_ROWS;
+    if (*run < options->run_count && options->run_starts[*run] < first + SEGMENT_ROWS * 3 / 2)
+        end = options->run_starts[*run];
+    return end < count ? end : count;
+}
+
+/* The step of values in units of 10^-exponent; 0 if that is beyond 64 bits. */
+static uint64_t step_in(const struct segment *segment, unsigned exponent)
+{
+    uint64_t step = segment->multiple;
+    for (unsigned e = segment->exponent; e < exponent; e++) {
+        if (__builtin_mul_overflow(step, 10, &step))
+            return 0;
+    }
+    return step;
+}
+
+/* Give `segment` and the one behind it one scale, if that costs less than a change of scale. */
+static bool join(struct segment *segment, const struct segment *next)
+{
+    uint8_t exponent = segment->exponent > next->exponent ? segment->exponent : next->exponent;
+    uint64_t step = step_in(segment, exponent);
+    uint64_t next_step = step_in(next, exponent);
+    uint64_t joint = gcd(step, next_step);
+    if (step == 0 || next_step == 0)
+        return false;
+    double cost = (double)segment->change_count * log2((double)step / (double)joint) +
+                  (double)next->change_count * log2((double)next_step / (double)joint);
+    if (cost > SEGMENT_BITS)
+        return false;
+    segment->count += next->count;
+    segment->change_count += next->change_count;
+    segment->exponent = exponent;
+    segment->multiple = joint;
+    return true;
+}
+
+/* In frames one scale; in archives as many as pay. `segments` has room for one per block. */
+static size_t make_segments(const struct aq_encode_options *options, const double *values,
+                            size_t count, struct segment *segments)
+{
+    size_t made = 0;
+    size_t run = 0;
+    for (size_t first = 0; first < count;) {
+        size_t end = count;
+        if (options->profile == AQ_PROFILE_ARCHIVE)
+            end = block_end(options, first, count, &run);
+        struct segment next = {.first = first, .count = end - first};
+        measure(values, &next);
+        if (made == 0 || !join(&segments[made - 1], &next))
+            segments[made++] = next;
+        first = end;
+    }
+    return made;
+}
+
 /* Integers of the segment, their greatest common divisor taken out. Where a value is no decimal,
  * the row is noted as a patch and the integer before it is repeated. */
 static void encode_segment(const double *values, struct segment *segment, int64_t *integers,
@@ -108,12 +193,10 @@ static void encode_segment(const double *values, struct segment *segment, int64_
     uint64_t multiple = 0;
     int64_t previous = 0;
     size_t end = segment->first + segment->count;
-    segment->exponent = choose_exponent(values + segment->first, segment->count);
     for (size_t i = segment->first; i < end; i++) {
         if (as_decimal(values[i], segment->exponent, &integers[i])) {
             previous = integers[i];
-            multiple =
-                multiple == 1 ? 1 : gcd(multiple, (uint64_t)(previous < 0 ? -previous : previous));
+            multiple = multiple == 1 ? 1 : gcd(multiple, magnitude(previous));
             continue;
         }
         patches[(*patch_count)++] = (int64_t)i;
@@ -122,38 +205,6 @@ static void encode_segment(const double *values, struct segment *segment, int64_
     segment->multiple = multiple == 0 ? 1 : multiple;
     for (size_t i = segment->first; segment->multiple > 1 && i < end; i++)
         integers[i] /= (int64_t)segment->multiple;
-}
-
-/* A segment a run; short runs are taken together, since each scale costs bytes. */
-static size_t make_segments(const struct aq_encode_options *options, size_t count,
-                            struct segment *segments)
-{
-    size_t segment_count = 0;
-    size_t first = 0;
-    for (size_t i = 1; i <= options->run_count; i++) {
-        size_t end = i < options->run_count ? options->run_starts[i] : count;
-        if (end - first < SEGMENT_ROWS_MIN && end < count)
-            continue;
-        segments[segment_count++] = (struct segment){.first = first, .count = end - first};
-        first = end;
-    }
-    if (first < count)
-        segments[segment_count++] = (struct segment){.first = first, .count = count - first};
-    return segment_count;
-}
-
-/* Neighbours of one scale become one segment. */
-static size_t join_segments(struct segment *segments, size_t segment_count)
-{
-    size_t kept = 0;
-    for (size_t i = 1; i < segment_count; i++) {
-        if (segments[i].exponent == segments[kept].exponent &&
-            segments[i].multiple == segments[kept].multiple)
-            segments[kept].count += segments[i].count;
-        else
-            segments[++kept] = segments[i];
-    }
-    return kept + 1;
 }
 
 static void append_segments(const struct segment *segments, size_t segment_count,
@@ -183,19 +234,18 @@ static enum aq_status append_patches(struct aq_encoder *encoder, const double *v
 enum aq_status aq_decimal_encode(struct aq_encoder *encoder, const double *values, size_t count,
                                  size_t patch_max, struct aq_bytes *out)
 {
-    size_t segment_max = encoder->options->run_count + 1;
+    size_t segment_max = count / (SEGMENT_ROWS / 2) + 1;
     int64_t *integers = aq_encoder_alloc(encoder, count, sizeof *integers);
     int64_t *patches = aq_encoder_alloc(encoder, count, sizeof *patches);
     struct segment *segments = aq_encoder_alloc(encoder, segment_max, sizeof *segments);
     if (integers == NULL || patches == NULL || segments == NULL)
         return AQ_NO_MEMORY;
-    size_t segment_count = make_segments(encoder->options, count, segments);
+    size_t segment_count = make_segments(encoder->options, values, count, segments);
     size_t patch_count = 0;
     for (size_t i = 0; i < segment_count && patch_count <= patch_max; i++)
         encode_segment(values, &segments[i], integers, patches, &patch_count);
     if (patch_count > patch_max)
         return AQ_NOT_FOUND;
-    segment_count = join_segments(segments, segment_count);
     append_segments(segments, segment_count, out);
     AQ_TRY(append_patches(encoder, values, patches, patch_count, out));
     return aq_encode_ints(encoder, integers, count, 1, out);

@@ -187,7 +187,9 @@ Test(encode, decimals_change_scale_between_runs)
     options.run_starts = starts;
     options.run_count = 3;
     expect_round_trip(&vector, 0, 3000, &options, &many);
-    cr_assert_lt(many.size * 4, one.size * 3, "%zu bytes in runs, %zu without", many.size,
+    /* One scale for all would need 17 bits a value, 6.4 kB; where runs begin is found roughly. */
+    cr_assert_lt(one.size, 4500);
+    cr_assert_lt(many.size * 10, one.size * 9, "%zu bytes in runs, %zu without", many.size,
                  one.size);
     aq_bytes_deinit(&one);
     aq_bytes_deinit(&many);
