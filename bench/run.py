@@ -193,7 +193,7 @@ def main():
         row_count = engines[0].store.value(f"SELECT count(*) AS n FROM {DATA.dataset}")
         print(f"{row_count:,} rows, {len(files)} CSV files, {size / MIB:.1f} MiB; DuckDB {duckdb.__version__}, {os.cpu_count()} cores\n")
         rows, equal = table_rows(engines, row_count, repeat)
-    header = ["", "aqstore", "DuckDB native", "DuckDB Parquet zstd(3)", "ratio to native", "ratio to Parquet"]
+    header = ["", "aqstore", "DuckDB native", "DuckDB Parquet zstd(3)", "time, size / native", "time, size / Parquet"]
     print_table([header, *rows])
     if not equal or len(set(counts)) != 1:
         sys.exit("bench: the answers differ")
