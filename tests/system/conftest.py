@@ -3,7 +3,9 @@
 import os
 import pathlib
 import random
+import shutil
 import subprocess
+import tempfile
 
 import pytest
 
@@ -24,6 +26,10 @@ def pytest_addoption(parser):
 def pytest_configure(config):
     if config.option.seed is None:
         config.option.seed = random.SystemRandom().randrange(1 << 31)
+    if config.option.basetemp is None and not config.option.collectonly:
+        # Of this run alone: pytest's own numbered folders are cleared by other runs that end meanwhile.
+        config.option.basetemp = tempfile.mkdtemp(prefix="aqstore-tests-")
+        config.add_cleanup(lambda: shutil.rmtree(config.option.basetemp, ignore_errors=True))
 
 
 def pytest_report_header(config):

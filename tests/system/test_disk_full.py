@@ -9,7 +9,7 @@ import pytest
 
 import aq
 
-ROWS = 400_000  # 24 random bytes each: more than 16 MiB however they are coded
+ROWS = 900_000  # 24 random bytes each: more than 16 MiB however they are coded
 CONFIG = """\
 datasets:
   noise:

@@ -121,7 +121,8 @@ def test_an_unfinished_import_continues_under_any_name(suffix, tmp_path, unpacke
     data = files[0].read_bytes()
     renamed.write_bytes(gzip.compress(data, 1) if suffix.endswith(".gz") else data)
     report = store.load("flights", renamed)
-    assert report["rows"] == sets.FLIGHTS.rows - before
+    assert report["resumed_files"] == 1
+    assert 0 < report["rows"] <= sets.FLIGHTS.rows - before  # a last frame may have become durable unseen
     assert count(store, "flights") == sets.FLIGHTS.rows
     assert store.load("flights", *files)["rows"] == 0
 
