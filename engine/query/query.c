@@ -145,6 +145,24 @@ static enum aq_status prepare_explain(struct aq_query *query, PgQuery__ExplainSt
     return text_columns(query, names, 1, err);
 }
 
+/* Named after its node in PostgreSQL's grammar: DeleteStmt is DELETE. */
+static enum aq_status refuse_statement(struct aq_query *query, PgQuery__Node *statement,
+                                       struct aq_error *err)
+{
+    /* Every kind of node is a message, so that any member of the union names it. */
+    const ProtobufCMessage *node = (const ProtobufCMessage *)statement->delete_stmt;
+    char name[64];
+    size_t size = 0;
+    for (const char *at = node->descriptor->short_name;
+         *at != '\0' && strcmp(at, "Stmt") != 0 && size + 1 < sizeof name; at++)
+        name[size++] = *at >= 'a' && *at <= 'z' ? (char)(*at - 'a' + 'A') : *at;
+    name[size] = '\0';
+    return aq_sql_error(&query->sql, 0, err, AQ_UNSUPPORTED,
+                        "%s is not supported: a query reads (SELECT, VALUES, EXPLAIN, SHOW "
+                        "TABLES); data comes in by import and ingest",
+                        name);
+}
+
 static enum aq_status prepare_statement(struct aq_query *query, PgQuery__Node *statement,
                                         struct aq_error *err)
 {
@@ -159,9 +177,7 @@ static enum aq_status prepare_statement(struct aq_query *query, PgQuery__Node *s
         return aq_sql_error(&query->sql, 0, err, AQ_UNSUPPORTED,
                             "SET is not supported yet; give the zone with --timezone");
     default:
-        return aq_sql_error(&query->sql, 0, err, AQ_UNSUPPORTED,
-                            "this statement is not supported: a query reads (SELECT, VALUES, "
-                            "EXPLAIN, SHOW TABLES); data comes in by import and ingest");
+        return refuse_statement(query, statement, err);
     }
 }
 

@@ -8,6 +8,7 @@
 #include "engine/store/catalog_state.h"
 #include "engine/store/store_internal.h"
 
+#include <stdio.h>
 #include <string.h>
 
 struct declaration {
@@ -16,12 +17,12 @@ struct declaration {
 };
 
 static enum aq_status refuse(struct aq_error *err, const char *dataset, const char *what,
-                             const char *name)
+                             const char *recorded, const char *wanted)
 {
     return aq_error_set(err, AQ_INVALID,
-                        "dataset \"%s\": %s \"%s\" differs from what is recorded and cannot be "
-                        "changed; declare a new dataset, or undo the change",
-                        dataset, what, name);
+                        "dataset \"%s\": %s is recorded as \"%s\" and cannot be changed to "
+                        "\"%s\"; declare a new dataset, or undo the change",
+                        dataset, what, recorded, wanted);
 }
 
 static const char *column_name(const struct aq_schema *schema, uint32_t column)
@@ -29,22 +30,37 @@ static const char *column_name(const struct aq_schema *schema, uint32_t column)
     return column == AQ_COLUMN_NONE ? "none" : schema->columns[column].name;
 }
 
+static enum aq_status check_types(const struct aq_schema *old, const struct aq_schema *wanted,
+                                  struct aq_error *err)
+{
+    for (size_t i = 0; i < wanted->column_count; i++) {
+        const struct aq_column *column = &wanted->columns[i];
+        uint32_t at = aq_schema_find(old, column->name);
+        if (at == AQ_COLUMN_NONE || old->columns[at].type == column->type)
+            continue;
+        char what[AQ_NAME_BYTES_MAX + 32];
+        snprintf(what, sizeof what, "the type of column \"%s\"", column->name);
+        return refuse(err, wanted->dataset, what, aq_type_name(old->columns[at].type),
+                      aq_type_name(column->type));
+    }
+    return AQ_OK;
+}
+
 static enum aq_status check_change(const struct aq_schema *old, const struct aq_schema *wanted,
                                    struct aq_error *err)
 {
-    for (size_t i = 0; i < wanted->column_count; i++) {
-        uint32_t at = aq_schema_find(old, wanted->columns[i].name);
-        if (at != AQ_COLUMN_NONE && old->columns[at].type != wanted->columns[i].type)
-            return refuse(err, wanted->dataset, "the type of column", wanted->columns[i].name);
-    }
+    AQ_TRY(check_types(old, wanted, err));
+    const char *old_key = column_name(old, old->key_column);
     const char *key = column_name(wanted, wanted->key_column);
-    if (strcmp(column_name(old, old->key_column), key) != 0)
-        return refuse(err, wanted->dataset, "the key", key);
+    if (strcmp(old_key, key) != 0)
+        return refuse(err, wanted->dataset, "the key", old_key, key);
+    const char *old_time = column_name(old, old->time_column);
     const char *time = column_name(wanted, wanted->time_column);
-    if (strcmp(column_name(old, old->time_column), time) != 0)
-        return refuse(err, wanted->dataset, "the time column", time);
+    if (strcmp(old_time, time) != 0)
+        return refuse(err, wanted->dataset, "the time column", old_time, time);
     if (old->slot != wanted->slot)
-        return refuse(err, wanted->dataset, "the slot", aq_slot_name(wanted->slot));
+        return refuse(err, wanted->dataset, "the slot", aq_slot_name(old->slot),
+                      aq_slot_name(wanted->slot));
     if (old->rejects_of != 0)
         return aq_error_set(err, AQ_INVALID, "\"%s\" names the rejects of another dataset",
                             wanted->dataset);

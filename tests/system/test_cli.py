@@ -219,13 +219,13 @@ def test_a_changed_type_is_refused_and_a_new_column_taken(store, folder):
         ("SELECT median(pm25) FROM air", "1:8", "median"),
         ("SELECT city + 1 FROM air", "1:", "text"),
         ("SELECT city, max(pm25) FROM air", "1:8", "GROUP BY"),
-        ("SELECT row_number() OVER (ORDER BY ts) FROM air", "1:", "OVER"),
+        ("SELECT row_number() OVER (ORDER BY ts) FROM air", "1:8", "window"),
         ("SELECT 1 FROM air a JOIN air b ON a.n = b.n", "1:", "JOIN"),
         ("SELECT pm25::numeric FROM air", "1:", "numeric"),
         ("DELETE FROM air", "1:", "DELETE"),
         ("UPDATE air SET n = 1", "1:", "UPDATE"),
         ("SELECT 1; SELECT 2", "1:", ""),
-        ("SELECT * FROM air FOR UPDATE", "1:", "FOR UPDATE"),
+        ("SELECT pm25 FROM air; DROP TABLE air", "1:", "one"),
         ("SELECT n FROM air TABLESAMPLE SYSTEM (1)", "1:", "TABLESAMPLE"),
     ],
     ids=lambda value: value if isinstance(value, str) and " " in value else None,
@@ -235,6 +235,10 @@ def test_what_is_wrong_or_unsupported_is_located(store, sql, place, word):
     assert re.search(rf"line {place}", result.message), str(result)
     assert word.lower() in result.message.lower(), str(result)
     assert result.out == b""
+
+
+def test_a_clause_without_a_place_is_refused_by_name(store):
+    assert "FOR UPDATE" in store.run("query", "SELECT * FROM air FOR UPDATE", code=aq.USAGE).message
 
 
 def test_forms_of_output(store, tmp_path):
