@@ -124,8 +124,7 @@ static enum aq_status put_scan(struct writer *writer, const struct aq_plan *plan
     size_t unit_count;
     size_t pruned = 0;
     uint64_t rows = 0;
-    AQ_TRY(aq_snapshot_units(writer->snapshot, plan->schema->dataset_id, &units, &unit_count,
-                             writer->err));
+    AQ_TRY(aq_prune_open(plan, writer->snapshot, &units, &unit_count, writer->err));
     for (size_t u = 0; u < unit_count; u++) {
         bool none = aq_prune_unit(plan, &units[u]) == AQ_PRUNE_NONE;
         pruned += none;

@@ -45,8 +45,8 @@ static enum aq_status text_columns(struct aq_query *query, const char *const *na
                                    struct aq_error *err)
 {
     struct aq_result_column *columns = aq_arena_alloc(&query->arena, count * sizeof *columns);
-    enum aq_type types[4];
-    if (columns == NULL)
+    enum aq_type *types = aq_arena_alloc(&query->arena, count * sizeof *types);
+    if (columns == NULL || types == NULL)
         return no_memory(err);
     for (size_t i = 0; i < count; i++) {
         columns[i] = (struct aq_result_column){.name = names[i], .type = AQ_TYPE_TEXT};
@@ -57,10 +57,10 @@ static enum aq_status text_columns(struct aq_query *query, const char *const *na
     return aq_batch_init(&query->text, count, types) == AQ_OK ? AQ_OK : no_memory(err);
 }
 
-static enum aq_status text_row(struct aq_query *query, const struct aq_slice *values,
+static enum aq_status text_row(struct aq_query *query, const struct aq_slice *values, size_t count,
                                struct aq_error *err)
 {
-    for (size_t i = 0; i < query->text.column_count; i++) {
+    for (size_t i = 0; i < count; i++) {
         struct aq_slice copy = values[i];
         copy.data = aq_arena_copy(&query->text.arena, copy.data, copy.size);
         if (copy.data == NULL || aq_vector_append_slice(&query->text.columns[i], copy) != AQ_OK)
@@ -80,11 +80,11 @@ static enum aq_status show_tables(struct aq_query *query, struct aq_error *err)
         const struct aq_schema *schema = &dataset->versions[dataset->version_count - 1];
         struct aq_slice row[] = {aq_slice_of(schema->dataset),
                                  aq_slice_of(schema->rejects_of != 0 ? "rejects" : "dataset")};
-        AQ_TRY(text_row(query, row, err));
+        AQ_TRY(text_row(query, row, 2, err));
     }
     for (size_t i = 0; i < catalog->view_count; i++) {
         struct aq_slice row[] = {catalog->views[i].name, aq_slice_of("view")};
-        AQ_TRY(text_row(query, row, err));
+        AQ_TRY(text_row(query, row, 2, err));
     }
     return AQ_OK;
 }
@@ -97,7 +97,7 @@ static enum aq_status prepare_show(struct aq_query *query, const char *name, str
         static const char *const names[] = {"TimeZone"};
         struct aq_slice row = aq_slice_of(aq_zone_name(query->zone));
         AQ_TRY(text_columns(query, names, 1, err));
-        return text_row(query, &row, err);
+        return text_row(query, &row, 1, err);
     }
     return aq_sql_error(&query->sql, 0, err, AQ_UNSUPPORTED,
                         "SHOW %s is not supported; there is SHOW TABLES and SHOW TIME ZONE", name);
@@ -316,7 +316,7 @@ static enum aq_status explain_rows(struct aq_query *query, struct aq_error *err)
     while (status == AQ_OK && at < out.data + out.size) {
         const uint8_t *end = memchr(at, '\n', (size_t)(out.data + out.size - at));
         struct aq_slice line = aq_slice_make(at, (size_t)(end - at));
-        status = text_row(query, &line, err);
+        status = text_row(query, &line, 1, err);
         at = end + 1;
     }
     aq_bytes_deinit(&out);

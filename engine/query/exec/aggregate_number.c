@@ -309,22 +309,22 @@ static enum aq_type number_result(const enum aq_type *args)
     return is_double(args[0]) || is_integer(args[0]) ? AQ_TYPE_DOUBLE : 0;
 }
 
-#define COUNT(args)                                                                                \
-    {                                                                                              \
-        .name = "count", .arg_count = args, .state_size = sizeof(int64_t), .result = count_result, \
-        .update = count_update, .merge = count_merge, .finish = count_finish,                      \
-        .update_stats = count_stats                                                                \
+#define COUNT(args)                                                           \
+    {                                                                         \
+        .name = "count", .arg_count = (args), .state_size = sizeof(int64_t),  \
+        .result = count_result, .update = count_update, .merge = count_merge, \
+        .finish = count_finish, .update_stats = count_stats                   \
     }
-#define INT(text, kind, end)                                                                \
-    {                                                                                       \
-        .name = text, .arg_count = 1, .state_size = sizeof(struct int_sum), .result = kind, \
-        .update = int_update, .merge = int_merge, .finish = end, .update_stats = int_stats  \
+#define INT(text, kind, end)                                                                    \
+    {                                                                                           \
+        .name = (text), .arg_count = 1, .state_size = sizeof(struct int_sum), .result = (kind), \
+        .update = int_update, .merge = int_merge, .finish = (end), .update_stats = int_stats    \
     }
-#define DOUBLE(text, kind, change, end, whole)                                                   \
-    {                                                                                            \
-        .name = text, .arg_count = 1, .state_size = sizeof(struct aq_exact_sum), .result = kind, \
-        .update = change, .merge = double_merge, .finish = end, .release = double_release,       \
-        .update_stats = whole                                                                    \
+#define DOUBLE(text, kind, change, end, whole)                                        \
+    {                                                                                 \
+        .name = (text), .arg_count = 1, .state_size = sizeof(struct aq_exact_sum),    \
+        .result = (kind), .update = (change), .merge = double_merge, .finish = (end), \
+        .release = double_release, .update_stats = (whole)                            \
     }
 #define SPREAD(text, end) DOUBLE(text, number_result, squares_update, end, NULL)
 

@@ -453,20 +453,20 @@ static enum aq_type votes_result(const enum aq_type *args)
 
 #define EXTREME(text, stem)                                                                \
     {                                                                                      \
-        .name = text, .arg_count = 1, .state_size = sizeof(struct extreme),                \
+        .name = (text), .arg_count = 1, .state_size = sizeof(struct extreme),              \
         .result = extreme_result, .update = stem##_update, .merge = stem##_merge,          \
         .finish = extreme_finish, .release = extreme_release, .update_stats = stem##_stats \
     }
-#define PICK(text, stem)                                                                        \
-    {                                                                                           \
-        .name = text, .arg_count = 2, .state_size = sizeof(struct pick), .result = pick_result, \
-        .update = stem##_update, .merge = stem##_merge, .finish = pick_finish,                  \
-        .release = pick_release, .uses_ties = true                                              \
-    }
-#define VOTES(text, end)                                                                          \
+#define PICK(text, stem)                                                                          \
     {                                                                                             \
-        .name = text, .arg_count = 1, .state_size = sizeof(struct votes), .result = votes_result, \
-        .update = votes_update, .merge = votes_merge, .finish = end                               \
+        .name = (text), .arg_count = 2, .state_size = sizeof(struct pick), .result = pick_result, \
+        .update = stem##_update, .merge = stem##_merge, .finish = pick_finish,                    \
+        .release = pick_release, .uses_ties = true                                                \
+    }
+#define VOTES(text, end)                                                                      \
+    {                                                                                         \
+        .name = (text), .arg_count = 1, .state_size = sizeof(struct votes),                   \
+        .result = votes_result, .update = votes_update, .merge = votes_merge, .finish = (end) \
     }
 
 static const struct aq_aggregate_function functions[] = {

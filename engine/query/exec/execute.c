@@ -94,8 +94,8 @@ static enum aq_status open_source(struct aq_exec *exec, struct aq_error *err)
     exec->source_done = false;
     atomic_store(&exec->unit_next, 0);
     if (exec->plan->source == AQ_SOURCE_DATASET) {
-        AQ_TRY(aq_snapshot_units(exec->runtime->snapshot, exec->plan->schema->dataset_id,
-                                 &exec->units, &exec->unit_count, err));
+        AQ_TRY(aq_prune_open(exec->plan, exec->runtime->snapshot, &exec->units, &exec->unit_count,
+                             err));
         wanted = exec->runtime->thread_count;
         if (wanted > exec->unit_count)
             wanted = exec->unit_count == 0 ? 1 : exec->unit_count;

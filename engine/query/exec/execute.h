@@ -92,6 +92,10 @@ enum aq_status aq_scan_unit(struct aq_worker *worker, const struct aq_unit *unit
 
 /* prune.c */
 enum aq_prune { AQ_PRUNE_NONE, AQ_PRUNE_SOME, AQ_PRUNE_ALL };
+/** The units of the plan's dataset, with what aq_prune_unit wants to know of them. */
+enum aq_status aq_prune_open(const struct aq_plan *plan, struct aq_snapshot *snapshot,
+                             const struct aq_unit **units, size_t *unit_count,
+                             struct aq_error *err) AQ_RESULT;
 /** Whether no, maybe some, or all rows of the unit pass the plan's WHERE. */
 enum aq_prune aq_prune_unit(const struct aq_plan *plan, const struct aq_unit *unit);
 

@@ -5,6 +5,7 @@
  * Partial results of threads merge into the first: its table numbers the groups of the others. */
 #include "engine/query/exec/group_sink.h"
 
+#include <assert.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -172,7 +173,8 @@ static enum aq_status add_distinct(struct aq_group_sink *sink, size_t aggregate_
                                    const struct grouped_rows *rows)
 {
     struct aq_vector pairs[1 + AQ_AGGREGATE_ARGS_MAX] = {0};
-    const struct aq_vector *columns[1 + AQ_AGGREGATE_ARGS_MAX];
+    const struct aq_vector *columns[1 + AQ_AGGREGATE_ARGS_MAX] = {0};
+    assert(arg_count > 0);              /* DISTINCT has something to tell apart */
     uint32_t *kept = sink->passed_rows; /* the arguments are evaluated: free again */
     size_t count = 0;
     for (size_t i = 0; i < rows->row_count; i++)
@@ -316,8 +318,8 @@ static enum aq_status merge_distinct(struct aq_group_sink *to, const struct aq_g
                                      size_t a, const uint32_t *numbers)
 {
     const struct aq_group_table *table = &from->distinct[a];
-    struct aq_vector views[1 + AQ_AGGREGATE_ARGS_MAX];
-    const struct aq_vector *columns[1 + AQ_AGGREGATE_ARGS_MAX];
+    struct aq_vector views[1 + AQ_AGGREGATE_ARGS_MAX] = {0};
+    const struct aq_vector *columns[1 + AQ_AGGREGATE_ARGS_MAX] = {0};
     int64_t groups[AQ_CHUNK_ROWS];
     for (size_t first = 0; first < table->group_count; first += AQ_CHUNK_ROWS) {
         size_t count = table->group_count - first;
@@ -391,8 +393,8 @@ static enum aq_status settle_distinct(struct aq_group_sink *sink, size_t a)
 {
     const struct aq_aggregate *aggregate = &sink->plan->aggregates[a];
     const struct aq_group_table *table = &sink->distinct[a];
-    struct aq_vector views[1 + AQ_AGGREGATE_ARGS_MAX];
-    const struct aq_vector *columns[1 + AQ_AGGREGATE_ARGS_MAX];
+    struct aq_vector views[1 + AQ_AGGREGATE_ARGS_MAX] = {0};
+    const struct aq_vector *columns[1 + AQ_AGGREGATE_ARGS_MAX] = {0};
     for (size_t first = 0; first < table->group_count; first += AQ_CHUNK_ROWS) {
         size_t count = table->group_count - first;
         count = count > AQ_CHUNK_ROWS ? AQ_CHUNK_ROWS : count;

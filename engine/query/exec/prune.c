@@ -253,3 +253,21 @@ enum aq_prune aq_prune_unit(const struct aq_plan *plan, const struct aq_unit *un
         return AQ_PRUNE_NONE;
     return result == CAN_BE_TRUE ? AQ_PRUNE_ALL : AQ_PRUNE_SOME;
 }
+
+static bool mentions_key(const struct aq_plan *plan, const struct aq_expr *expr)
+{
+    if (expr->kind == AQ_EXPR_COLUMN)
+        return plan->source_ids[plan->inputs[expr->index]] == plan->schema->key_column;
+    for (size_t a = 0; a < expr->arg_count; a++)
+        if (mentions_key(plan, expr->args[a]))
+            return true;
+    return false;
+}
+
+enum aq_status aq_prune_open(const struct aq_plan *plan, struct aq_snapshot *snapshot,
+                             const struct aq_unit **units, size_t *unit_count, struct aq_error *err)
+{
+    if (plan->where != NULL && mentions_key(plan, plan->where))
+        AQ_TRY(aq_snapshot_partitions(snapshot, plan->schema->dataset_id, err));
+    return aq_snapshot_units(snapshot, plan->schema->dataset_id, units, unit_count, err);
+}

@@ -228,13 +228,14 @@ static enum aq_status same(struct aq_eval *eval, const struct aq_expr *expr,
     return AQ_OK;
 }
 
-#define TWO(text, type, function)                                                              \
-    {                                                                                          \
-        .name = text, .result = type, .arg_count = 2, .args = {type, type}, .kernel = function \
+#define TWO(text, type, function)                                                   \
+    {                                                                               \
+        .name = (text), .result = (type), .arg_count = 2, .args = {(type), (type)}, \
+        .kernel = (function)                                                        \
     }
-#define ONE(text, type, function)                                                        \
-    {                                                                                    \
-        .name = text, .result = type, .arg_count = 1, .args = {type}, .kernel = function \
+#define ONE(text, type, function)                                                                \
+    {                                                                                            \
+        .name = (text), .result = (type), .arg_count = 1, .args = {(type)}, .kernel = (function) \
     }
 #define NUMBERS(text, stem)                                                  \
     TWO(text, AQ_TYPE_INTEGER, stem##4), TWO(text, AQ_TYPE_BIGINT, stem##8), \

@@ -18,28 +18,32 @@ static inline int order_double(double a, double b)
 
 static inline int order_interval(struct aq_interval a, struct aq_interval b)
 {
-    return aq_value_compare(AQ_TYPE_INTERVAL, (union aq_value){.interval = a},
-                            (union aq_value){.interval = b});
+    union aq_value left = {.interval = a};
+    union aq_value right = {.interval = b};
+    return aq_value_compare(AQ_TYPE_INTERVAL, left, right);
 }
 
-#define COMPARE_KERNEL(name, field, order, operation)                                           \
+/* `sign` is the order of the two values. */
+#define COMPARE_KERNEL(name, field, order, verdict)                                             \
     static enum aq_status name##_##field(struct aq_eval *eval, const struct aq_expr *expr,      \
                                          const struct aq_vector *const *args, size_t row_count, \
                                          struct aq_vector *out)                                 \
     {                                                                                           \
         (void)eval;                                                                             \
         (void)expr;                                                                             \
-        for (size_t i = 0; i < row_count; i++)                                                  \
-            out->ints[i] = order(args[0]->field[i], args[1]->field[i]) operation 0;             \
+        for (size_t i = 0; i < row_count; i++) {                                                \
+            int sign = order(args[0]->field[i], args[1]->field[i]);                             \
+            out->ints[i] = (verdict);                                                           \
+        }                                                                                       \
         return AQ_OK;                                                                           \
     }
-#define COMPARE_KERNELS(field, order)    \
-    COMPARE_KERNEL(eq, field, order, ==) \
-    COMPARE_KERNEL(ne, field, order, !=) \
-    COMPARE_KERNEL(lt, field, order, <)  \
-    COMPARE_KERNEL(le, field, order, <=) \
-    COMPARE_KERNEL(gt, field, order, >)  \
-    COMPARE_KERNEL(ge, field, order, >=)
+#define COMPARE_KERNELS(field, order)           \
+    COMPARE_KERNEL(eq, field, order, sign == 0) \
+    COMPARE_KERNEL(ne, field, order, sign != 0) \
+    COMPARE_KERNEL(lt, field, order, sign < 0)  \
+    COMPARE_KERNEL(le, field, order, sign <= 0) \
+    COMPARE_KERNEL(gt, field, order, sign > 0)  \
+    COMPARE_KERNEL(ge, field, order, sign >= 0)
 
 /* Slices of null rows may be of any content but are initialised, hence safe to compare. */
 COMPARE_KERNELS(ints, order_int)

@@ -302,7 +302,7 @@ static enum aq_status eval_logic(struct aq_eval *eval, const struct aq_expr *exp
         size_t left = 0;
         for (size_t i = 0; i < open->count; i++) {
             uint32_t position = open->positions[i];
-            if (!aq_row_valid(part, i)) {
+            if (vector->valid != NULL && !aq_row_valid(part, i)) {
                 vector->valid[position] = 0;
             } else if (part->ints[i] == deciding) {
                 vector->ints[position] = deciding;
@@ -430,7 +430,8 @@ enum aq_status aq_eval_run(struct aq_eval *eval, const struct aq_expr *expr,
     case AQ_EXPR_AGGREGATE:
         break;
     }
-    return aq_eval_error(eval, expr, AQ_UNSUPPORTED, "an aggregate cannot be used here");
+    aq_eval_error(eval, expr, AQ_UNSUPPORTED, "an aggregate cannot be used here");
+    return AQ_UNSUPPORTED;
 }
 
 enum aq_status aq_eval_filter(struct aq_eval *eval, const struct aq_expr *expr,

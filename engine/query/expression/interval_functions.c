@@ -328,10 +328,10 @@ static enum aq_status interval_multiply(struct aq_eval *eval, const struct aq_ex
 #define TZ AQ_TYPE_TIMESTAMPTZ
 #define TS AQ_TYPE_TIMESTAMP
 #define F AQ_TYPE_DOUBLE
-#define ROW(text, kind, a, b, function, preparation)                                      \
-    {                                                                                     \
-        .name = text, .result = kind, .arg_count = 2, .args = {a, b}, .kernel = function, \
-        .prepare = preparation                                                            \
+#define ROW(text, kind, a, b, function, preparation)                          \
+    {                                                                         \
+        .name = (text), .result = (kind), .arg_count = 2, .args = {(a), (b)}, \
+        .kernel = (function), .prepare = (preparation)                        \
     }
 
 static const struct aq_function functions[] = {

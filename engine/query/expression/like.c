@@ -85,10 +85,10 @@ LIKE_KERNEL(not_like, false, false)
 LIKE_KERNEL(ilike, true, true)
 LIKE_KERNEL(not_ilike, true, false)
 
-#define LIKE_ROW(text, function)                                 \
-    {                                                            \
-        .name = text, .result = AQ_TYPE_BOOLEAN, .arg_count = 2, \
-        .args = {AQ_TYPE_TEXT, AQ_TYPE_TEXT}, .kernel = function \
+#define LIKE_ROW(text, function)                                   \
+    {                                                              \
+        .name = (text), .result = AQ_TYPE_BOOLEAN, .arg_count = 2, \
+        .args = {AQ_TYPE_TEXT, AQ_TYPE_TEXT}, .kernel = (function) \
     }
 static const struct aq_function functions[] = {
     LIKE_ROW("~~", like),

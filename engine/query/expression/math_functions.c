@@ -137,7 +137,7 @@ static const double powers_of_ten[] = {1e0, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1
 static double decimal_cut(char *text, int places, bool cut)
 {
     char *digits = text + (text[0] == '-');
-    int exponent = atoi(strchr(digits, 'e') + 1);
+    int exponent = (int)strtol(strchr(digits, 'e') + 1, NULL, 10);
     digits[1] = digits[0]; /* over the point: digits[1..15] are the digits */
     digits++;
     int keep = exponent + 1 + places; /* digits that stay */
@@ -252,15 +252,15 @@ static enum aq_status pi(struct aq_eval *eval, const struct aq_expr *expr,
     return AQ_OK;
 }
 
-#define DOUBLE1(text, function)                                                           \
-    {                                                                                     \
-        .name = text, .result = AQ_TYPE_DOUBLE, .arg_count = 1, .args = {AQ_TYPE_DOUBLE}, \
-        .kernel = function                                                                \
+#define DOUBLE1(text, function)                                                             \
+    {                                                                                       \
+        .name = (text), .result = AQ_TYPE_DOUBLE, .arg_count = 1, .args = {AQ_TYPE_DOUBLE}, \
+        .kernel = (function)                                                                \
     }
-#define DOUBLE2(text, second, function)                                                           \
-    {                                                                                             \
-        .name = text, .result = AQ_TYPE_DOUBLE, .arg_count = 2, .args = {AQ_TYPE_DOUBLE, second}, \
-        .kernel = function                                                                        \
+#define DOUBLE2(text, second, function)                           \
+    {                                                             \
+        .name = (text), .result = AQ_TYPE_DOUBLE, .arg_count = 2, \
+        .args = {AQ_TYPE_DOUBLE, (second)}, .kernel = (function)  \
     }
 
 static const struct aq_function functions[] = {

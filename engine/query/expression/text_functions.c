@@ -452,10 +452,10 @@ static enum aq_status repeat(struct aq_eval *eval, const struct aq_expr *expr,
 
 #define T AQ_TYPE_TEXT
 #define I AQ_TYPE_INTEGER
-#define ROW(text, kind, count, function, ...)                                    \
-    {                                                                            \
-        .name = text, .result = kind, .arg_count = count, .args = {__VA_ARGS__}, \
-        .kernel = function                                                       \
+#define ROW(text, kind, count, function, ...)                                          \
+    {                                                                                  \
+        .name = (text), .result = (kind), .arg_count = (count), .args = {__VA_ARGS__}, \
+        .kernel = (function)                                                           \
     }
 
 static const struct aq_function functions[] = {

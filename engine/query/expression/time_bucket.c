@@ -5,7 +5,7 @@
  * constants. */
 #include <string.h>
 
-#include "engine/query/expression/constant.h"
+#include "engine/query/expression/call_constant.h"
 #include "engine/query/expression/function.h"
 
 #define ORIGIN_US (INT64_C(10959) * AQ_US_PER_DAY) /* 2000-01-03 */
@@ -193,10 +193,10 @@ static enum aq_status integer_bucket(struct aq_eval *eval, const struct aq_expr 
 #define TZ AQ_TYPE_TIMESTAMPTZ
 #define TS AQ_TYPE_TIMESTAMP
 #define D AQ_TYPE_DATE
-#define ROW(kind, count, ...)                                                             \
-    {                                                                                     \
-        .name = "time_bucket", .result = kind, .arg_count = count, .args = {__VA_ARGS__}, \
-        .kernel = time_bucket, .prepare = prepare                                         \
+#define ROW(kind, count, ...)                                                                 \
+    {                                                                                         \
+        .name = "time_bucket", .result = (kind), .arg_count = (count), .args = {__VA_ARGS__}, \
+        .kernel = time_bucket, .prepare = prepare                                             \
     }
 
 static const struct aq_function functions[] = {

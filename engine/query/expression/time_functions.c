@@ -5,7 +5,7 @@
 #include <string.h>
 #include <strings.h>
 
-#include "engine/query/expression/constant.h"
+#include "engine/query/expression/call_constant.h"
 #include "engine/query/expression/function.h"
 #include "format/nearest.h"
 
@@ -271,19 +271,19 @@ static void iso_week(int64_t days, int64_t *iso_year, int64_t *week)
     *week = (thursday - aq_days_from_civil(*iso_year, 1, 1)) / 7 + 1;
 }
 
-static double year_field(enum field field, int64_t year)
+static int64_t year_field(enum field field, int64_t year)
 {
     /* Without a year 0 and with the first century from 1 to 100. */
     if (field == FIELD_DECADE)
-        return (double)aq_floor_div(year, 10);
+        return aq_floor_div(year, 10);
     if (field == FIELD_CENTURY || field == FIELD_MILLENNIUM) {
         int64_t span = field == FIELD_CENTURY ? 100 : 1000;
-        return (double)(year > 0 ? (year + span - 1) / span : -((span - 1 - (year - 1)) / span));
+        return (year > 0 ? (year + span - 1) / span : -((span - 1 - (year - 1)) / span));
     }
-    return (double)(year > 0 ? year : year - 1);
+    return (year > 0 ? year : year - 1);
 }
 
-static double day_field(enum field field, int64_t days)
+static int64_t day_field(enum field field, int64_t days)
 {
     int64_t year;
     unsigned month;
@@ -291,15 +291,15 @@ static double day_field(enum field field, int64_t days)
     int64_t week;
     switch (field) {
     case FIELD_DOW:
-        return (double)(days + 4 - aq_floor_div(days + 4, 7) * 7);
+        return (days + 4 - aq_floor_div(days + 4, 7) * 7);
     case FIELD_ISODOW:
-        return (double)(days + 3 - aq_floor_div(days + 3, 7) * 7 + 1);
+        return (days + 3 - aq_floor_div(days + 3, 7) * 7 + 1);
     case FIELD_WEEK:
         iso_week(days, &year, &week);
-        return (double)week;
+        return week;
     case FIELD_ISOYEAR:
         iso_week(days, &year, &week);
-        return (double)(year > 0 ? year : year - 1);
+        return (year > 0 ? year : year - 1);
     default:
         break;
     }
@@ -310,9 +310,9 @@ static double day_field(enum field field, int64_t days)
     case FIELD_MONTH:
         return month;
     case FIELD_QUARTER:
-        return (month - 1) / 3 + 1;
+        return ((month - 1) / 3 + 1);
     case FIELD_DOY:
-        return (double)(days - aq_days_from_civil(year, 1, 1) + 1);
+        return (days - aq_days_from_civil(year, 1, 1) + 1);
     default:
         return year_field(field, year);
     }
@@ -321,6 +321,8 @@ static double day_field(enum field field, int64_t days)
 static double clock_field(enum field field, int64_t us_of_day)
 {
     int64_t us_of_minute = us_of_day % (60 * AQ_US_PER_SECOND);
+    int64_t minutes;
+    int64_t hours = us_of_day / AQ_US_PER_HOUR;
     switch (field) {
     case FIELD_MICROSECONDS:
         return (double)us_of_minute;
@@ -329,9 +331,10 @@ static double clock_field(enum field field, int64_t us_of_day)
     case FIELD_SECOND:
         return (double)us_of_minute / 1e6;
     case FIELD_MINUTE:
-        return (double)(us_of_day / (60 * AQ_US_PER_SECOND) % 60);
+        minutes = us_of_day / (60 * AQ_US_PER_SECOND) % 60;
+        return (double)minutes;
     default:
-        return (double)(us_of_day / AQ_US_PER_HOUR);
+        return (double)hours;
     }
 }
 
@@ -339,7 +342,7 @@ static double zone_field(enum field field, int32_t offset_s)
 {
     if (field == FIELD_TIMEZONE)
         return offset_s;
-    return field == FIELD_TIMEZONE_HOUR ? offset_s / 3600 : offset_s / 60 % 60;
+    return (double)(field == FIELD_TIMEZONE_HOUR ? offset_s / 3600 : offset_s / 60 % 60);
 }
 
 static bool extract_instant(const struct time_info *info, int64_t value, double *result)
@@ -359,7 +362,7 @@ static bool extract_instant(const struct time_info *info, int64_t value, double 
     else if (info->field >= FIELD_TIMEZONE)
         *result = zone_field(info->field, aq_zone_offset(info->zone, time));
     else
-        *result = day_field(info->field, days);
+        *result = (double)day_field(info->field, days);
     return true;
 }
 
@@ -380,45 +383,41 @@ static enum aq_status extract(struct aq_eval *eval, const struct aq_expr *expr,
     return AQ_OK;
 }
 
+/* Fields made of months and days. */
+static int32_t interval_part(enum field field, struct aq_interval value)
+{
+    switch (field) {
+    case FIELD_DAY:
+        return value.days;
+    case FIELD_MONTH:
+        return value.months % 12;
+    case FIELD_QUARTER:
+        return value.months % 12 / 3 + 1;
+    case FIELD_YEAR:
+        return value.months / 12;
+    case FIELD_DECADE:
+        return value.months / 120;
+    case FIELD_CENTURY:
+        return value.months / 1200;
+    default:
+        return value.months / 12000;
+    }
+}
+
 static bool interval_field(enum field field, struct aq_interval value, double *result)
 {
-    int32_t year = value.months / 12;
-    switch (field) {
-    case FIELD_MICROSECONDS:
-    case FIELD_MILLISECONDS:
-    case FIELD_SECOND:
-    case FIELD_MINUTE:
-    case FIELD_HOUR:
+    if (field <= FIELD_HOUR) {
         *result = clock_field(field, value.us);
-        return true;
-    case FIELD_DAY:
-        *result = value.days;
-        return true;
-    case FIELD_MONTH:
-        *result = value.months % 12;
-        return true;
-    case FIELD_QUARTER:
-        *result = value.months % 12 / 3 + 1;
-        return true;
-    case FIELD_YEAR:
-        *result = year;
-        return true;
-    case FIELD_DECADE:
-        *result = year / 10;
-        return true;
-    case FIELD_CENTURY:
-        *result = year / 100;
-        return true;
-    case FIELD_MILLENNIUM:
-        *result = year / 1000;
-        return true;
-    case FIELD_EPOCH: /* a year counts 365.25 days, a month 30 */
-        *result = (double)value.us / 1e6 + value.days * 86400.0 + year * 365.25 * 86400 +
-                  value.months % 12 * 30.0 * 86400;
-        return true;
-    default:
+    } else if (field == FIELD_EPOCH) { /* a year counts 365.25 days, a month 30 */
+        double days = value.days + interval_part(FIELD_YEAR, value) * 365.25 +
+                      interval_part(FIELD_MONTH, value) * 30.0;
+        *result = (double)value.us / 1e6 + days * 86400;
+    } else if (field == FIELD_WEEK || field > FIELD_LAST_TRUNC) {
         return false;
+    } else {
+        *result = interval_part(field, value);
     }
+    return true;
 }
 
 static enum aq_status extract_interval(struct aq_eval *eval, const struct aq_expr *expr,
@@ -498,19 +497,19 @@ static enum aq_status now(struct aq_eval *eval, const struct aq_expr *expr,
 #define TZ AQ_TYPE_TIMESTAMPTZ
 #define TS AQ_TYPE_TIMESTAMP
 #define S AQ_TYPE_INTERVAL
-#define ROW(text, kind, count, function, preparation, ...)                       \
-    {                                                                            \
-        .name = text, .result = kind, .arg_count = count, .args = {__VA_ARGS__}, \
-        .kernel = function, .prepare = preparation                               \
+#define ROW(text, kind, count, function, preparation, ...)                             \
+    {                                                                                  \
+        .name = (text), .result = (kind), .arg_count = (count), .args = {__VA_ARGS__}, \
+        .kernel = (function), .prepare = (preparation)                                 \
     }
 #define EXTRACT(text)                                                            \
     ROW(text, AQ_TYPE_DOUBLE, 2, extract, prepare_extract, X, TZ),               \
         ROW(text, AQ_TYPE_DOUBLE, 2, extract, prepare_extract, X, TS),           \
         ROW(text, AQ_TYPE_DOUBLE, 2, extract, prepare_extract, X, AQ_TYPE_DATE), \
         ROW(text, AQ_TYPE_DOUBLE, 2, extract_interval, prepare_extract, X, S)
-#define NOW(text, kind)                                                     \
-    {                                                                       \
-        .name = text, .result = kind, .kernel = now, .prepare = prepare_now \
+#define NOW(text, kind)                                                         \
+    {                                                                           \
+        .name = (text), .result = (kind), .kernel = now, .prepare = prepare_now \
     }
 
 static const struct aq_function functions[] = {

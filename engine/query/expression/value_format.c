@@ -29,7 +29,7 @@ static void format_double(double value, bool real, struct aq_bytes *out)
             break;
     }
     char *exponent_text = strchr(text, 'e');
-    int exponent = atoi(exponent_text + 1);
+    int exponent = (int)strtol(exponent_text + 1, NULL, 10);
     char *end = exponent_text;
     while (end[-1] == '0')
         end--;

@@ -1,5 +1,5 @@
 /* Constants among a call's arguments: fields, zones, widths. */
-#include "engine/query/expression/constant.h"
+#include "engine/query/expression/call_constant.h"
 
 #include <string.h>
 

@@ -1,6 +1,6 @@
 /* Arguments that a function needs to know while binding. */
-#ifndef AQ_ENGINE_QUERY_EXPRESSION_CONSTANT_H
-#define AQ_ENGINE_QUERY_EXPRESSION_CONSTANT_H
+#ifndef AQ_ENGINE_QUERY_EXPRESSION_CALL_CONSTANT_H
+#define AQ_ENGINE_QUERY_EXPRESSION_CALL_CONSTANT_H
 
 #include "engine/query/expression/function.h"
 
