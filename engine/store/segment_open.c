@@ -85,33 +85,35 @@ static void drop_finished(struct aq_feed_claims *claims)
 /* Building the edit. */
 
 struct claim_build {
-    const struct aq_feed_claims *claims; /* renewed together with `open`; NULL: none */
+    const struct aq_feed_claims *claims; /* renewed together with `open` */
     const struct aq_feed_claim *wanted;  /* may be NULL */
     bool open;
     struct aq_segment_header header; /* given, or with `open` a result */
     uint64_t feed_id;                /* result: of `wanted` */
 };
 
-/* Whether `feed` may be fed from `from_ordinal` on by whoever writes file `own_file_id`. */
+/* Whether the writer of `file_id` may feed `feed_id` from `from_ordinal` on. `earlier_file_id` is its segment
+ * before: sealed, or lost to recovery before a frame was in it. */
 static enum aq_status check_free(const struct aq_catalog *catalog, uint64_t feed_id,
-                                 uint64_t from_ordinal, uint64_t own_file_id, struct aq_error *err)
+                                 uint64_t from_ordinal, uint64_t file_id, uint64_t earlier_file_id,
+                                 struct aq_error *err)
 {
     const struct aq_catalog_feed *feed = aq_catalog_feed(catalog, feed_id);
     if (feed == NULL)
         return aq_error_set(err, AQ_NOT_FOUND, "there is no feed %" PRIu64, feed_id);
+    if (feed->claim_file_id == file_id) /* ours already; the catalog's position lags behind */
+        return AQ_OK;
+    const struct aq_slice *name = &feed->identity.name;
     const struct aq_catalog_file *holder = aq_catalog_file(catalog, feed->claim_file_id);
-    if (holder != NULL && holder->state == AQ_FILE_OPEN && holder->file_id != own_file_id)
+    if (holder != NULL && holder->state == AQ_FILE_OPEN && holder->file_id != earlier_file_id)
         return aq_error_set(err, AQ_CONFLICT,
                             "\"%.*s\" is being read into the store by another process",
-                            (int)feed->identity.name.size, (const char *)feed->identity.name.data);
-    if (holder == NULL || holder->file_id != own_file_id) {
-        if (feed->position.next_ordinal != from_ordinal)
-            return aq_error_set(
-                err, AQ_CONFLICT,
-                "another process has read \"%.*s\" up to %" PRIu64 " in the meantime; start again",
-                (int)feed->identity.name.size, (const char *)feed->identity.name.data,
-                feed->position.next_ordinal);
-    }
+                            (int)name->size, (const char *)name->data);
+    if (feed->position.next_ordinal != from_ordinal)
+        return aq_error_set(err, AQ_CONFLICT,
+                            "another process has read \"%.*s\" up to %" PRIu64
+                            " in the meantime; start again",
+                            (int)name->size, (const char *)name->data, feed->position.next_ordinal);
     return AQ_OK;
 }
 
@@ -135,7 +137,7 @@ static enum aq_status add_wanted(struct claim_build *build, const struct aq_cata
         AQ_TRY(aq_edit_add(edit, &(struct aq_record){.kind = AQ_RECORD_FEED, .feed = identity}));
     } else {
         AQ_TRY(check_free(catalog, identity.feed_id, build->wanted->from_ordinal,
-                          build->header.segment_id, err));
+                          build->header.segment_id, build->claims->file_id, err));
     }
     build->feed_id = identity.feed_id;
     return add_claim(build, identity.feed_id, build->wanted->from_ordinal, edit);
@@ -154,10 +156,10 @@ static enum aq_status build_claims(void *context, const struct aq_catalog *catal
             .open = {.file_id = build->header.segment_id, .epoch = build->header.epoch}};
         AQ_TRY(aq_edit_add(edit, &open));
     }
-    for (size_t i = 0; build->claims != NULL && i < build->claims->feed_count; i++) {
+    for (size_t i = 0; build->open && i < build->claims->feed_count; i++) {
         const struct aq_claimed_feed *feed = &build->claims->feeds[i];
-        AQ_TRY(
-            check_free(catalog, feed->feed_id, feed->next_ordinal, build->header.segment_id, err));
+        AQ_TRY(check_free(catalog, feed->feed_id, feed->next_ordinal, build->header.segment_id,
+                          build->claims->file_id, err));
         AQ_TRY(add_claim(build, feed->feed_id, feed->next_ordinal, edit));
     }
     return build->wanted == NULL ? AQ_OK : add_wanted(build, catalog, edit, err);
@@ -167,7 +169,7 @@ enum aq_status aq_feed_claims_add(struct aq_store *store, struct aq_feed_claims 
                                   struct aq_feed_claim *wanted,
                                   const struct aq_segment_header *header, struct aq_error *err)
 {
-    struct claim_build build = {.wanted = wanted, .header = *header};
+    struct claim_build build = {.claims = claims, .wanted = wanted, .header = *header};
     AQ_TRY(reserve_claim(claims, err));
     AQ_TRY(aq_store_commit(store, build_claims, &build, err));
     wanted->identity.feed_id = build.feed_id;
@@ -243,6 +245,7 @@ static enum aq_status try_open(struct aq_store *store, struct aq_io *io,
     struct claim_build build = {.claims = claims, .wanted = wanted, .open = true};
     AQ_TRY(aq_store_commit(store, build_claims, &build, err));
     *named = true;
+    claims->file_id = build.header.segment_id;
     if (wanted != NULL) {
         wanted->identity.feed_id = build.feed_id;
         note_claim(claims, wanted);

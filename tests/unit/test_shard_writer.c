@@ -145,6 +145,26 @@ Test(shard_writer, one_feed_has_one_writer)
     numbers_end(&second);
 }
 
+/* Recovery took the segment for a dead writer's, between the edit and the file: another one is opened. */
+Test(shard_writer, a_taken_segment_is_left_to_recovery)
+{
+    scratch_make();
+    struct numbers numbers = {0};
+    numbers_begin(&numbers);
+    scratch_write(numbers_segment(1), "", 0);
+    cr_assert_eq(numbers_claim(&numbers, NULL), AQ_OK);
+    cr_assert_eq(numbers_append(&numbers, 10, NULL), AQ_OK);
+    cr_assert_eq(aq_shard_writer_flush(numbers.writer, NULL), AQ_OK);
+    cr_assert_eq(access(numbers_segment(2), F_OK), 0);
+    struct aq_recovery_report report;
+    cr_assert_eq(aq_store_recover(numbers.store, &report, NULL), AQ_OK);
+    cr_assert_eq(report.segment_count, 1, "the taken one; the living one is left alone");
+    cr_assert_eq(report.frame_count, 0);
+    cr_assert_eq(aq_shard_writer_seal(numbers.writer, NULL), AQ_OK);
+    cr_assert_eq(numbers_in(numbers.store), 10);
+    numbers_end(&numbers);
+}
+
 /* Writes fail in the middle: the acked rows are there, at once and after recovery. */
 static void fail_writes(enum aq_io_kind io)
 {

@@ -190,6 +190,148 @@ Test(snapshot, a_swapped_segment_is_noticed)
     numbers_end(&numbers);
 }
 
+/* An archive with the numbers 0 .. 99 in two tiles, committed as file 1. */
+
+struct archive {
+    struct aq_bytes bytes;
+    struct aq_bytes root;
+    struct aq_content_hash content;
+    uint32_t dataset_id;
+};
+
+static enum aq_status collect_bytes(void *context, const void *data, size_t size,
+                                    struct aq_error *err)
+{
+    (void)err;
+    aq_bytes_append(context, data, size);
+    return AQ_OK;
+}
+
+static enum aq_status build_archive(void *context, const struct aq_catalog *catalog,
+                                    struct aq_edit *edit, struct aq_error *err)
+{
+    (void)catalog;
+    (void)err;
+    const struct archive *archive = context;
+    struct aq_record record = {
+        .kind = AQ_RECORD_ARCHIVE,
+        .archive = {
+            .file_id = 1,
+            .size_bytes = archive->bytes.size,
+            .content = archive->content,
+            .entry = {.dataset_id = archive->dataset_id, .schema_version = 1, .row_count = 100},
+            .root = aq_bytes_view(&archive->root)}};
+    return aq_edit_add(edit, &record);
+}
+
+static void write_tile(struct aq_archive_writer *writer, const struct aq_schema *schema,
+                       int64_t first)
+{
+    struct aq_batch rows;
+    cr_assert_eq(aq_schema_batch_init(schema, false, &rows), AQ_OK);
+    for (int64_t n = first; n < first + 50; n++) {
+        cr_assert_eq(aq_vector_append_slice(&rows.columns[0], aq_slice_of("oslo")), AQ_OK);
+        cr_assert_eq(aq_vector_append_int(&rows.columns[1], number_time(n)), AQ_OK);
+        cr_assert_eq(aq_vector_append_int(&rows.columns[2], n), AQ_OK);
+        rows.row_count++;
+    }
+    cr_assert_eq(aq_archive_writer_tile(writer, &rows, NULL), AQ_OK);
+    aq_batch_deinit(&rows);
+}
+
+#define ARCHIVE "home/archives/00000000000000000001.aqa"
+
+static struct aq_store *archived_store(void)
+{
+    scratch_make();
+    struct numbers numbers = {0};
+    numbers_begin(&numbers);
+    const struct aq_catalog *catalog = NULL;
+    cr_assert_eq(aq_store_catalog(numbers.store, false, &catalog, NULL), AQ_OK);
+    struct archive archive = {.dataset_id = numbers.schema->dataset_id};
+    struct aq_archive_options options = {.store_id = catalog->store_id,
+                                         .schema = numbers.schema,
+                                         .sink = collect_bytes,
+                                         .sink_context = &archive.bytes};
+    struct aq_archive_writer *writer = NULL;
+    cr_assert_eq(aq_archive_writer_create(&options, &writer, NULL), AQ_OK);
+    write_tile(writer, numbers.schema, 0);
+    write_tile(writer, numbers.schema, 50);
+    cr_assert_eq(aq_archive_writer_finish(writer, &archive.root, &archive.content, NULL), AQ_OK);
+    aq_archive_writer_destroy(writer);
+    scratch_write(scratch_file(ARCHIVE), archive.bytes.data, archive.bytes.size);
+    cr_assert_eq(aq_store_commit(numbers.store, build_archive, &archive, NULL), AQ_OK);
+    aq_bytes_deinit(&archive.bytes);
+    aq_bytes_deinit(&archive.root);
+    aq_catalog_release(catalog);
+    numbers_end(&numbers);
+    return numbers_store(false, AQ_IO_POSIX);
+}
+
+Test(snapshot, tiles_of_an_archive)
+{
+    struct aq_store *store = archived_store();
+    cr_assert_eq(numbers_in(store), 100);
+    struct aq_snapshot *snapshot = NULL;
+    cr_assert_eq(aq_snapshot_open(store, &snapshot, NULL), AQ_OK);
+    const struct aq_schema *schema = aq_catalog_schema(aq_snapshot_catalog(snapshot), "numbers");
+    const struct aq_unit *units = NULL;
+    size_t unit_count = 0;
+    cr_assert_eq(aq_snapshot_units(snapshot, schema->dataset_id, &units, &unit_count, NULL), AQ_OK);
+    cr_assert_eq(unit_count, 2);
+    cr_assert_eq(units[1].kind, AQ_FILE_ARCHIVE);
+    cr_assert_eq(units[1].row_count, 50);
+    cr_assert_eq(units[1].min_time_us, number_time(50));
+    cr_assert_eq(units[1].max_time_us, number_time(99));
+    cr_assert(units[1].has_keys && aq_slice_equal(units[1].key_max, aq_slice_of("oslo")));
+    const struct aq_column_stats *stats = aq_unit_stats(&units[1], schema->columns[2].id);
+    cr_assert_eq(stats->min.integer, 50);
+    cr_assert_eq(stats->max.integer, 99);
+    cr_assert_null(aq_unit_stats(&units[1], 4711));
+    /* A column that the file has not. */
+    struct aq_batch batch;
+    enum aq_type type = AQ_TYPE_TEXT;
+    cr_assert_eq(aq_batch_init(&batch, 1, &type), AQ_OK);
+    cr_assert_eq(aq_unit_read(snapshot, &units[0], &(uint32_t){4711}, &batch, NULL), AQ_OK);
+    cr_assert_eq(batch.row_count, 50);
+    cr_assert(aq_vector_is_null(&batch.columns[0], 49));
+    aq_batch_deinit(&batch);
+    aq_snapshot_close(snapshot);
+    aq_store_close(store);
+}
+
+Test(snapshot, damage_to_an_archive)
+{
+    struct aq_store *store = archived_store();
+    size_t size;
+    unsigned char *bytes = scratch_read(scratch_file(ARCHIVE), &size);
+    size_t found = 0;
+    for (size_t bit = 0; bit < size * 8; bit++) {
+        bytes[bit / 8] ^= (unsigned char)(1u << bit % 8);
+        scratch_write(scratch_file(ARCHIVE), bytes, size);
+        struct aq_error err = {0};
+        int64_t count;
+        enum aq_status status = numbers_count(store, &count, &err);
+        cr_assert(status == AQ_CORRUPT || (status == AQ_OK && count == 100), "bit %zu", bit);
+        if (status == AQ_CORRUPT) {
+            cr_assert_str_eq(err.path, scratch_file(ARCHIVE));
+            cr_assert(err.offset >= 0 && err.offset <= (int64_t)size, "bit %zu", bit);
+            found++;
+        }
+        bytes[bit / 8] ^= (unsigned char)(1u << bit % 8);
+    }
+    cr_assert_gt(found, size);
+    for (size_t length = 0; length < size; length++) {
+        scratch_write(scratch_file(ARCHIVE), bytes, length);
+        struct aq_error err = {0};
+        int64_t count;
+        enum aq_status status = numbers_count(store, &count, &err);
+        cr_assert(status == AQ_CORRUPT || (status == AQ_OK && count == 100));
+    }
+    free(bytes);
+    aq_store_close(store);
+}
+
 static enum aq_status build_mask(void *context, const struct aq_catalog *catalog,
                                  struct aq_edit *edit, struct aq_error *err)
 {
