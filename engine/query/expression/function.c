@@ -1,7 +1,7 @@
 /* Finding the overload of a function or operator that fits its arguments.
  *
  * Every argument costs what its conversion costs: nothing for the same type, more the farther an
- * implicit cast goes; an untyped literal prefers the type of another argument, then text. The cheapest
+ * implicit cast goes; an untyped literal prefers an operator's other type, or text. The cheapest
  * overload wins, the first of equals. This gives PostgreSQL's choice for the types that exist here. */
 #include "engine/query/expression/function.h"
 
@@ -50,18 +50,21 @@ static enum aq_type wanted_type(const struct aq_function *function, size_t arg)
     return function->args[arg < function->arg_count ? arg : function->arg_count - 1];
 }
 
-static int unknown_cost(enum aq_type wanted, const struct aq_expr *const *args, size_t arg_count)
+/* An operator's untyped side is of the other side's type; a function prefers text. */
+static int unknown_cost(const struct aq_function *function, enum aq_type wanted,
+                        const struct aq_expr *const *args, size_t arg_count)
 {
+    bool is_operator = !((function->name[0] | 0x20) >= 'a' && (function->name[0] | 0x20) <= 'z');
     bool all_unknown = true;
     for (size_t a = 0; a < arg_count; a++) {
         if (args[a]->unknown)
             continue;
         all_unknown = false;
-        if (args[a]->type == wanted)
+        if (is_operator && args[a]->type == wanted)
             return 0;
     }
     if (wanted == AQ_TYPE_TEXT)
-        return all_unknown ? 1 : 3;
+        return all_unknown || !is_operator ? 1 : 3;
     return wanted == AQ_TYPE_DOUBLE || wanted == AQ_TYPE_TIMESTAMPTZ ? 4 : 5;
 }
 
@@ -74,7 +77,7 @@ static int call_cost(const struct aq_function *function, const struct aq_expr *c
     int cost = 0;
     for (size_t a = 0; a < arg_count; a++) {
         enum aq_type wanted = wanted_type(function, a);
-        int one = args[a]->unknown ? unknown_cost(wanted, args, arg_count)
+        int one = args[a]->unknown ? unknown_cost(function, wanted, args, arg_count)
                                    : cast_cost(args[a]->type, wanted);
         /* concat and || write any value as text. */
         if (one == COST_NEVER && wanted == AQ_TYPE_TEXT &&

@@ -87,22 +87,26 @@ bool aq_expr_equal(const struct aq_expr *a, const struct aq_expr *b)
     return true;
 }
 
-/* The value of a constant expression, owned by the arena. */
-static enum aq_status fold_value(struct aq_binder *binder, const struct aq_expr *expr,
+/* The value of a call of constants, owned by the arena. */
+static enum aq_status fold_value(struct aq_binder *binder, struct aq_expr *call,
                                  struct aq_expr *constant, bool *done)
 {
     struct aq_error ignored = {0};
     struct aq_eval eval;
     *done = false;
-    AQ_TRY(aq_eval_init(&eval, binder->plan->node_count, binder->session.sql, &ignored));
-    const struct aq_vector *value;
-    enum aq_status status = aq_eval_run(&eval, expr, NULL, 1, &value);
+    /* Constants have no arguments, so these slots are all; the nodes are done with theirs. */
+    call->slot = 0;
+    for (size_t a = 0; a < call->arg_count; a++)
+        call->args[a]->slot = (uint32_t)a + 1;
+    AQ_TRY(aq_eval_init(&eval, call->arg_count + 1, binder->session.sql, &ignored));
+    const struct aq_vector *value = NULL;
+    enum aq_status status = aq_eval_run(&eval, call, NULL, 1, &value);
     if (status == AQ_OK) {
         *done = true;
         constant->null = aq_vector_is_null(value, 0);
         if (!constant->null)
             constant->value = aq_value_get(value, 0);
-        if (!constant->null && aq_type_physical(expr->type) == AQ_PHYSICAL_SLICE) {
+        if (!constant->null && aq_type_physical(call->type) == AQ_PHYSICAL_SLICE) {
             struct aq_slice slice = constant->value.slice;
             slice.data = aq_arena_copy(binder->session.arena, slice.data, slice.size);
             constant->value.slice = slice;
@@ -111,6 +115,10 @@ static enum aq_status fold_value(struct aq_binder *binder, const struct aq_expr 
         }
     }
     aq_eval_deinit(&eval);
+    /* What failed stays in the tree and needs slots of its own. */
+    call->slot = (uint32_t)binder->plan->node_count++;
+    for (size_t a = 0; a < call->arg_count; a++)
+        call->args[a]->slot = (uint32_t)binder->plan->node_count++;
     return status == AQ_NO_MEMORY ? aq_error_set(binder->session.err, status, "out of memory")
                                   : AQ_OK;
 }
