@@ -1,5 +1,8 @@
+/* Bump allocation out of blocks. In builds with AddressSanitizer what is not handed out is poisoned, with
+ * a gap behind each allocation, so that an overrun inside a block is seen as one past malloc is. */
 #include "format/arena.h"
 
+#include <sanitizer/asan_interface.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -7,6 +10,17 @@
 
 #define ARENA_BLOCK_BYTES_MIN ((size_t)16 << 10)
 #define ARENA_BLOCK_BYTES_MAX ((size_t)1 << 20)
+
+#ifdef __SANITIZE_ADDRESS__
+#define ARENA_GAP_BYTES 16
+#elif defined(__has_feature)
+#if __has_feature(address_sanitizer)
+#define ARENA_GAP_BYTES 16
+#endif
+#endif
+#ifndef ARENA_GAP_BYTES
+#define ARENA_GAP_BYTES 0
+#endif
 
 struct aq_arena_block {
     struct aq_arena_block *next;
@@ -25,6 +39,7 @@ static void free_chain(struct aq_arena_block *block)
 {
     while (block != NULL) {
         struct aq_arena_block *next = block->next;
+        ASAN_UNPOISON_MEMORY_REGION(block->data, block->capacity);
         free(block);
         block = next;
     }
@@ -44,6 +59,7 @@ void aq_arena_reset(struct aq_arena *arena)
     free_chain(arena->head->next);
     arena->head->next = NULL;
     arena->head->used = 0;
+    ASAN_POISON_MEMORY_REGION(arena->head->data, arena->head->capacity);
 }
 
 static struct aq_arena_block *add_block(struct aq_arena *arena, size_t size)
@@ -61,6 +77,7 @@ static struct aq_arena_block *add_block(struct aq_arena *arena, size_t size)
     block->used = 0;
     block->next = arena->head;
     arena->head = block;
+    ASAN_POISON_MEMORY_REGION(block->data, capacity);
     return block;
 }
 
@@ -68,7 +85,7 @@ void *aq_arena_alloc(struct aq_arena *arena, size_t size)
 {
     if (size > SIZE_MAX - 64 - sizeof(struct aq_arena_block))
         return NULL;
-    size_t rounded = size == 0 ? 16 : (size + 15) & ~(size_t)15;
+    size_t rounded = (size == 0 ? 16 : (size + 15) & ~(size_t)15) + ARENA_GAP_BYTES;
     struct aq_arena_block *block = arena->head;
     if (block == NULL || block->capacity - block->used < rounded) {
         block = add_block(arena, rounded);
@@ -76,6 +93,7 @@ void *aq_arena_alloc(struct aq_arena *arena, size_t size)
             return NULL;
     }
     void *result = block->data + block->used;
+    ASAN_UNPOISON_MEMORY_REGION(result, size);
     block->used += rounded;
     arena->used_bytes += rounded;
     return result;
