@@ -87,7 +87,7 @@ static void split_file(struct decode_fuzz *fuzz, size_t choice, const uint8_t *d
     must(write(fd, beginnings[choice], beginning_size) == (ssize_t)beginning_size);
     must(size == 0 || write(fd, data, size) == (ssize_t)size);
     snprintf(path, sizeof path, "/proc/self/fd/%d", fd);
-    must(aq_source_file_open(path, -1, &file, NULL) == AQ_OK);
+    must(aq_source_file_open(path, -1, NULL, &file, NULL) == AQ_OK);
     struct outcome first = split(fuzz, file, formats[choice]);
     must(first.offset == beginning_size + size);
     must(fuzz->decoder->rows.row_count + fuzz->decoder->rejects.row_count == first.message_count);

@@ -232,7 +232,8 @@ static enum aq_status import_opened(struct aq_import *import, struct aq_error *e
 enum aq_status aq_import_file(struct aq_importer *importer, const char *path, struct aq_error *err)
 {
     struct aq_import import = {.importer = importer, .path = path};
-    AQ_TRY(aq_source_file_open(path, aq_store_home_fd(importer->store), &import.source, err));
+    AQ_TRY(aq_source_file_open(path, aq_store_home_fd(importer->store), importer->options->stop,
+                               &import.source, err));
     enum aq_status status = aq_stream_init(&import.stream, import.source, err);
     if (status == AQ_OK)
         status = import_opened(&import, err);

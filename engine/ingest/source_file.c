@@ -22,6 +22,9 @@
 struct aq_source_file {
     char *path;
     int fd;
+    const volatile bool *stop;
+    int input_errno; /* of a failed read: libarchive may take one for the end, when it is still guessing */
+    uint8_t *input; /* BLOCK_BYTES of the file as it lies there */
     bool regular;
     uint64_t total_bytes;
     uint64_t decoded_bytes; /* given out of `archive` */
@@ -72,6 +75,13 @@ static enum aq_status archive_failure(struct aq_source_file *file, struct aq_err
 {
     int code = archive_errno(file->archive);
     const char *text = archive_error_string(file->archive);
+    if (file->input_errno == EINTR)
+        return aq_error_set(err, AQ_INTERRUPTED, "stopped while waiting for %s",
+                            aq_source_file_path(file));
+    if (file->input_errno != 0)
+        return aq_error_set_errno(err, file->input_errno, aq_source_file_path(file),
+                                  "reading after %llu decoded bytes",
+                                  (unsigned long long)file->decoded_bytes);
     if (code == ENOMEM)
         return aq_error_set(err, AQ_NO_MEMORY, "reading %s: out of memory",
                             aq_source_file_path(file));
@@ -102,6 +112,22 @@ static enum aq_status refuse_container(struct aq_source_file *file, struct aq_er
                            "is a %s archive: unpack it first and import the files in it", kind);
 }
 
+/* As archive_read_open_fd reads, but a signal that means stop ends the wait for a pipe. */
+static la_ssize_t read_input(struct archive *archive, void *context, const void **buffer)
+{
+    struct aq_source_file *file = context;
+    ssize_t count;
+    do {
+        count = read(file->fd, file->input, BLOCK_BYTES);
+    } while (count < 0 && errno == EINTR && (file->stop == NULL || !*file->stop));
+    if (count < 0) {
+        file->input_errno = errno;
+        archive_set_error(archive, errno, "%s", strerror(errno));
+    }
+    *buffer = file->input;
+    return count;
+}
+
 static enum aq_status begin_stream(struct aq_source_file *file, struct aq_error *err)
 {
     struct archive_entry *entry;
@@ -118,15 +144,15 @@ static enum aq_status begin_stream(struct aq_source_file *file, struct aq_error 
     archive_read_support_format_7zip(file->archive);
     archive_read_support_format_raw(file->archive);
     archive_read_support_format_empty(file->archive);
-    if (archive_read_open_fd(file->archive, file->fd, BLOCK_BYTES) != ARCHIVE_OK)
+    if (archive_read_open(file->archive, file, NULL, read_input, NULL) != ARCHIVE_OK)
         return archive_failure(file, err);
     int result = archive_read_next_header(file->archive, &entry);
+    if (result < ARCHIVE_WARN || file->input_errno != 0)
+        return archive_failure(file, err);
     if (result == ARCHIVE_EOF) {
         file->ended = true;
         return AQ_OK;
     }
-    if (result < ARCHIVE_WARN)
-        return archive_failure(file, err);
     return refuse_container(file, err);
 }
 
@@ -148,18 +174,20 @@ static enum aq_status open_descriptor(struct aq_source_file *file, struct aq_err
     return AQ_OK;
 }
 
-enum aq_status aq_source_file_open(const char *path, int spool_dir_fd, struct aq_source_file **file,
-                                   struct aq_error *err)
+enum aq_status aq_source_file_open(const char *path, int spool_dir_fd, const volatile bool *stop,
+                                   struct aq_source_file **file, struct aq_error *err)
 {
     struct aq_source_file *made = calloc(1, sizeof *made);
     if (made != NULL) {
         made->fd = -1;
         made->spool_fd = -1;
         made->spool_dir_fd = spool_dir_fd;
+        made->stop = stop;
         made->path = strdup(path);
+        made->input = malloc(BLOCK_BYTES);
     }
     enum aq_status status = AQ_OK;
-    if (made == NULL || made->path == NULL)
+    if (made == NULL || made->path == NULL || made->input == NULL)
         status = aq_error_set(err, AQ_NO_MEMORY, "opening %s: out of memory", path);
     if (status == AQ_OK)
         status = open_descriptor(made, err);
@@ -184,6 +212,7 @@ void aq_source_file_close(struct aq_source_file *file)
     if (file->spool_fd >= 0)
         close(file->spool_fd);
     free(file->path);
+    free(file->input);
     free(file);
 }
 
@@ -233,13 +262,11 @@ static enum aq_status next_block(struct aq_source_file *file, struct aq_error *e
         const void *block;
         la_int64_t offset;
         int result = archive_read_data_block(file->archive, &block, &file->block_size, &offset);
-        if (result == ARCHIVE_EOF) {
+        if (result == ARCHIVE_EOF || result < ARCHIVE_WARN)
             file->block_size = 0;
-            file->ended = true;
-        } else if (result < ARCHIVE_WARN) {
-            file->block_size = 0;
+        if (result < ARCHIVE_WARN || (result == ARCHIVE_EOF && file->input_errno != 0))
             return archive_failure(file, err);
-        }
+        file->ended = result == ARCHIVE_EOF;
         file->block = block;
     }
     return AQ_OK;

@@ -10,10 +10,11 @@ struct aq_source_file;
  * Open `path`, or standard input for "-". Compression is told from the content (gzip, xz, zstd, bzip2);
  * a tar, zip or 7-Zip archive is AQ_UNSUPPORTED and named as such.
  * @param spool_dir_fd  Where what was read of a pipe is kept until it is read again.
+ * @param stop          Set by a signal: a read that waits for a pipe ends with AQ_INTERRUPTED. May be NULL.
  * @thread One at a time per file.
  */
-enum aq_status aq_source_file_open(const char *path, int spool_dir_fd, struct aq_source_file **file,
-                                   struct aq_error *err) AQ_RESULT;
+enum aq_status aq_source_file_open(const char *path, int spool_dir_fd, const volatile bool *stop,
+                                   struct aq_source_file **file, struct aq_error *err) AQ_RESULT;
 void aq_source_file_close(struct aq_source_file *file);
 
 /** Up to `size` decoded bytes; *got 0 at the end. Damaged or cut off compressed data is AQ_IO, after all

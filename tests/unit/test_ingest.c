@@ -4,6 +4,8 @@
 
 #include "tests/unit/scratch.h"
 
+#include <signal.h>
+
 static const char config_text[] = "store: ./s\n"
                                   "ingest: {commit_interval: 1h, commit_size: 4KiB}\n"
                                   "datasets:\n"
@@ -344,6 +346,49 @@ Test(ingest, standard_input)
         cr_assert_eq(report.known_file_count, (uint64_t)round);
     }
     import("a.csv", 0, 0);
+    free(text);
+}
+
+static void set_stop(int number)
+{
+    (void)number;
+    stop = true;
+}
+
+/* Somebody presses Ctrl-C while nothing comes: what came counts. */
+static void check_stop_at_pipe(const char *text, size_t size, uint64_t row_count)
+{
+    int pipe_fds[2];
+    struct sigaction action = {.sa_handler = set_stop};
+    cr_assert_eq(sigaction(SIGUSR1, &action, NULL), 0);
+    cr_assert_eq(pipe(pipe_fds), 0);
+    cr_assert_eq(dup2(pipe_fds[0], STDIN_FILENO), STDIN_FILENO);
+    pid_t parent = getpid();
+    pid_t child = fork();
+    if (child == 0) {
+        ssize_t written = write(pipe_fds[1], text, size);
+        usleep(200000);
+        kill(parent, SIGUSR1);
+        usleep(200000);
+        _exit(written < 0);
+    }
+    const char *file = "-";
+    enum aq_status status = import_as("air", AQ_FORMAT_CSV, &file, 1);
+    cr_assert_eq(status, AQ_INTERRUPTED, "%s: %s", aq_status_text(status), err.message);
+    stop = false;
+    cr_assert_eq(report.row_count, row_count);
+    close(pipe_fds[0]);
+    close(pipe_fds[1]);
+}
+
+Test(ingest, a_stop_ends_the_wait_for_a_pipe)
+{
+    char *text = make_csv(0, 1000, true);
+    check_stop_at_pipe(text, 20, 0); /* too little to tell the compression by */
+    check_stop_at_pipe(text, strlen(text) - 5, 999);
+    cr_assert_eq(read_dataset("air", "n").rows, 999u);
+    write_text("a.csv", text);
+    import("a.csv", 1, 0);
     free(text);
 }
 

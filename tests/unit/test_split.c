@@ -12,7 +12,7 @@ static struct aq_message message;
 
 static void open_path(const char *path)
 {
-    cr_assert_eq(aq_source_file_open(path, AT_FDCWD, &file, &err), AQ_OK, "%s: %s", err.path,
+    cr_assert_eq(aq_source_file_open(path, AT_FDCWD, NULL, &file, &err), AQ_OK, "%s: %s", err.path,
                  err.message);
     cr_assert_eq(aq_stream_init(&stream, file, &err), AQ_OK);
 }
@@ -292,7 +292,7 @@ static void check_damage(const char *name, const unsigned char *good, size_t goo
     unsigned char *out = malloc(good_size + 1);
     for (size_t cut = 1; cut + 64 < size; cut += 1 + size / 200) {
         scratch_write(scratch_file("cut"), packed, size - cut);
-        if (aq_source_file_open(scratch_file("cut"), AT_FDCWD, &file, &err) < 0)
+        if (aq_source_file_open(scratch_file("cut"), AT_FDCWD, NULL, &file, &err) < 0)
             continue;
         size_t total = 0;
         size_t got = 1;
