@@ -42,6 +42,7 @@ class Query:
     sql: str
     scales: dict = field(default_factory=dict)  # float column -> SQL of its scale, see SCALES
     timezone: str = "UTC"
+    judged: bool = True  # False: the judges' answer is not defined (ties), ours must be the same in all states
 
 
 def scaled_sql(query):

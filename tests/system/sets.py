@@ -309,6 +309,12 @@ BUCHAREST = DataSet(
             {"total": "sum(abs(value))"},
         ),
         Query(
+            "ties",
+            "SELECT field, first(value, ts) AS v_first, last(value, ts) AS v_last, first(sensor, ts) AS s_first,"
+            " last(sensor, ts) AS s_last FROM bucharest GROUP BY field ORDER BY field",
+            judged=False,
+        ),
+        Query(
             "resent",
             "SELECT field, sensor, ts, count(*) AS n FROM bucharest GROUP BY 1, 2, 3 HAVING count(*) > 2"
             " ORDER BY n DESC, field, sensor, ts LIMIT 20",
@@ -351,6 +357,12 @@ METRO = DataSet(
             "holidays",
             "SELECT holiday, count(*) AS n, sum(traffic) AS total, max(temp) AS warmest FROM metro"
             " WHERE holiday IS NOT NULL GROUP BY holiday ORDER BY total DESC, holiday",
+        ),
+        Query(
+            "ties",
+            "SELECT holiday, first(weather, ts) AS w_first, last(description, ts) AS d_last, last(temp, ts) AS t_last"
+            " FROM metro GROUP BY holiday ORDER BY holiday",
+            judged=False,
         ),
         Query(
             "rush_hours",

@@ -30,8 +30,9 @@ def truths(unpacked, long):
 @pytest.mark.parametrize("data_set, query", CASES, ids=lambda case: case.name)
 def test_values_and_states(data_set, query, unpacked, stores, truths, long):
     built = stores(data_set, chosen(data_set, unpacked(data_set), long))
-    truth = truths(data_set)
-    judge.compare(query, built["hot"].rows(query.sql, query.timezone), truth.answer(query), truth.name)
+    if query.judged:
+        truth = truths(data_set)
+        judge.compare(query, built["hot"].rows(query.sql, query.timezone), truth.answer(query), truth.name)
     answers = {state: built[state].ndjson(query.sql, query.timezone) for state in aq.STATES}
     for state in aq.STATES:
         assert answers[state] == answers["hot"], f"{query.name}: {state} differs from hot"
