@@ -48,22 +48,57 @@ enum aq_status aq_block_encode(struct aq_encoder *encoder, struct aq_slice raw, 
     return AQ_OK;
 }
 
-enum aq_status aq_block_decode(struct aq_decoder *decoder, size_t raw_size, struct aq_slice *raw)
+/* The stored bytes of a block of raw_size, as they are or (`packed`) one zstd frame. */
+static enum aq_status read_stored(struct aq_decoder *decoder, size_t raw_size,
+                                  struct aq_slice *stored, bool *packed)
 {
     uint8_t method = aq_reader_u8(&decoder->reader);
-    if (method == BLOCK_RAW) {
-        *raw = aq_reader_bytes(&decoder->reader, raw_size);
-        return aq_decoder_check(decoder);
-    }
-    struct aq_slice packed = aq_reader_slice(&decoder->reader);
-    if (method != BLOCK_ZSTD || packed.size == 0 || raw_size / ZSTD_RATIO_MAX > packed.size)
+    *packed = method == BLOCK_ZSTD;
+    *stored =
+        *packed ? aq_reader_slice(&decoder->reader) : aq_reader_bytes(&decoder->reader, raw_size);
+    AQ_TRY(aq_decoder_check(decoder));
+    if (method > BLOCK_ZSTD || (*packed && raw_size / ZSTD_RATIO_MAX >= stored->size))
         return aq_decoder_corrupt(decoder);
-    uint8_t *unpacked;
-    AQ_TRY(aq_decoder_alloc(decoder, raw_size, 1, &unpacked));
-    if (ZSTD_decompress(unpacked, raw_size, packed.data, packed.size) != raw_size)
+    if (*packed)
+        aq_decoder_trace(decoder, decoder->has_children ? ", zstd" : " zstd");
+    return AQ_OK;
+}
+
+static enum aq_status unpack(struct aq_decoder *decoder, struct aq_slice stored, uint8_t *raw,
+                             size_t raw_size)
+{
+    if (ZSTD_decompress(raw, raw_size, stored.data, stored.size) != raw_size)
         return aq_decoder_corrupt(decoder);
-    *raw = aq_slice_make(unpacked, raw_size);
-    aq_decoder_trace(decoder, decoder->has_children ? ", zstd" : " zstd");
+    return AQ_OK;
+}
+
+enum aq_status aq_block_decode(struct aq_decoder *decoder, size_t raw_size, struct aq_slice *raw)
+{
+    bool packed = false;
+    AQ_TRY(read_stored(decoder, raw_size, raw, &packed));
+    if (!packed)
+        return AQ_OK;
+    uint8_t *bytes = NULL;
+    AQ_TRY(aq_decoder_alloc(decoder, raw_size, 1, &bytes));
+    AQ_TRY(unpack(decoder, *raw, bytes, raw_size));
+    *raw = aq_slice_make(bytes, raw_size);
+    return AQ_OK;
+}
+
+enum aq_status aq_block_decode_lasting(struct aq_decoder *decoder, size_t raw_size,
+                                       const uint8_t **raw)
+{
+    struct aq_slice stored;
+    bool packed = false;
+    AQ_TRY(read_stored(decoder, raw_size, &stored, &packed));
+    uint8_t *bytes = aq_arena_alloc(decoder->arena, raw_size);
+    if (bytes == NULL)
+        return AQ_NO_MEMORY;
+    *raw = bytes;
+    if (packed)
+        return unpack(decoder, stored, bytes, raw_size);
+    if (raw_size > 0)
+        memcpy(bytes, stored.data, raw_size);
     return AQ_OK;
 }
 

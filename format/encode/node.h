@@ -144,5 +144,8 @@ enum aq_status aq_text_dict_decode(struct aq_decoder *decoder, struct aq_slice *
 /** A block of raw_size bytes: borrowed from the reader's bytes, or in scratch. */
 enum aq_status aq_block_decode(struct aq_decoder *decoder, size_t raw_size,
                                struct aq_slice *raw) AQ_RESULT;
+/** As aq_block_decode, into the arena of what outlives the call; raw_size <= AQ_DECODED_BYTES_MAX. */
+enum aq_status aq_block_decode_lasting(struct aq_decoder *decoder, size_t raw_size,
+                                       const uint8_t **raw) AQ_RESULT;
 
 #endif

@@ -36,11 +36,8 @@ enum aq_status aq_text_decode(struct aq_decoder *decoder, struct aq_slice *value
             return aq_decoder_corrupt(decoder);
         total += (size_t)lengths[i];
     }
-    struct aq_slice block;
-    AQ_TRY(aq_block_decode(decoder, total, &block));
-    const uint8_t *bytes = aq_arena_copy(decoder->arena, block.data, total);
-    if (bytes == NULL)
-        return AQ_NO_MEMORY;
+    const uint8_t *bytes = NULL;
+    AQ_TRY(aq_block_decode_lasting(decoder, total, &bytes));
     for (size_t i = 0; i < count; i++) {
         values[i] = aq_slice_make(bytes, (size_t)lengths[i]);
         bytes += lengths[i];
