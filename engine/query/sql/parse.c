@@ -86,9 +86,8 @@ static int byte_offset(const char *text, int characters)
     return at;
 }
 
-static void *parse_on_thread(void *context)
+static void run_parse(struct parse_job *job)
 {
-    struct parse_job *job = context;
     PgQueryProtobufParseResult result = pg_query_parse_protobuf(job->sql->text);
     if (result.error != NULL) {
         int location =
@@ -104,23 +103,75 @@ static void *parse_on_thread(void *context)
             job->tree == NULL ? aq_error_set(job->err, AQ_NO_MEMORY, "out of memory") : AQ_OK;
     }
     pg_query_free_protobuf_parse_result(result);
+}
+
+/* One thread for the life of the process parses for all: each thread that libpg_query has served costs
+ * a thread-specific key for ever, and a process has 1,024 of them. */
+static struct {
+    pthread_mutex_t mutex;
+    pthread_cond_t changed;
+    bool started;
+    struct parse_job *job; /* handed in, not yet taken up or not yet done */
+    bool done;
+} parser = {.mutex = PTHREAD_MUTEX_INITIALIZER, .changed = PTHREAD_COND_INITIALIZER};
+
+static void *parser_loop(void *context)
+{
+    (void)context;
+    pthread_mutex_lock(&parser.mutex);
+    for (;;) {
+        while (parser.job == NULL || parser.done)
+            pthread_cond_wait(&parser.changed, &parser.mutex);
+        struct parse_job *job = parser.job;
+        pthread_mutex_unlock(&parser.mutex);
+        run_parse(job);
+        pthread_mutex_lock(&parser.mutex);
+        parser.done = true;
+        pthread_cond_broadcast(&parser.changed);
+    }
     return NULL;
 }
 
-static enum aq_status run_with_stack(struct parse_job *job)
+/* Under the mutex. */
+static enum aq_status start_parser(struct aq_error *err)
 {
     pthread_attr_t attributes;
     pthread_t thread;
+    if (parser.started)
+        return AQ_OK;
     if (pthread_attr_init(&attributes) != 0)
-        return aq_error_set(job->err, AQ_NO_MEMORY, "out of memory");
+        return aq_error_set(err, AQ_NO_MEMORY, "out of memory");
     int failed = pthread_attr_setstacksize(&attributes, PARSE_STACK_BYTES);
     if (failed == 0)
-        failed = pthread_create(&thread, &attributes, parse_on_thread, job);
+        failed = pthread_attr_setdetachstate(&attributes, PTHREAD_CREATE_DETACHED);
+    if (failed == 0)
+        failed = pthread_create(&thread, &attributes, parser_loop, NULL);
     pthread_attr_destroy(&attributes);
     if (failed != 0)
-        return aq_error_set_errno(job->err, failed, NULL, "cannot start a thread to parse the SQL");
-    pthread_join(thread, NULL);
-    return job->status;
+        return aq_error_set_errno(err, failed, NULL, "cannot start a thread to parse the SQL");
+    parser.started = true;
+    return AQ_OK;
+}
+
+/* Hand the job to the parser's thread and wait for it; jobs of several threads take turns. */
+static enum aq_status parse_elsewhere(struct parse_job *job)
+{
+    pthread_mutex_lock(&parser.mutex);
+    enum aq_status status = start_parser(job->err);
+    if (status == AQ_OK) {
+        while (parser.job != NULL)
+            pthread_cond_wait(&parser.changed, &parser.mutex);
+        parser.job = job;
+        parser.done = false;
+        pthread_cond_broadcast(&parser.changed);
+        while (!parser.done)
+            pthread_cond_wait(&parser.changed, &parser.mutex);
+        parser.job = NULL;
+        pthread_cond_broadcast(&parser.changed);
+        status = job->status;
+    }
+    pthread_mutex_unlock(&parser.mutex);
+    return status;
 }
 
 enum aq_status aq_sql_parse(const struct aq_sql_text *sql, struct aq_arena *arena,
@@ -130,7 +181,7 @@ enum aq_status aq_sql_parse(const struct aq_sql_text *sql, struct aq_arena *aren
         return aq_error_set(err, AQ_LIMIT, "%sthe SQL text is longer than %zu KiB", sql->label,
                             AQ_SQL_BYTES_MAX >> 10);
     struct parse_job job = {.sql = sql, .arena = arena, .err = err};
-    AQ_TRY(run_with_stack(&job));
+    AQ_TRY(parse_elsewhere(&job));
     if (job.tree->n_stmts == 0)
         return aq_sql_error(sql, -1, err, AQ_INVALID, "there is no statement");
     if (job.tree->n_stmts > 1)
