@@ -1,0 +1,1 @@
+SELECT city, count(*), avg(x), first(n, ts), sum(n) FILTER (WHERE x > 1) FROM t WHERE city IN ('a','b') AND ts > now() - INTERVAL '1 day' GROUP BY 1 HAVING count(*) > 0 ORDER BY 2 DESC NULLS LAST LIMIT 5

@@ -1,0 +1,1 @@
+EXPLAIN ANALYZE SELECT time_bucket('1 hour', ts, 'Asia/Shanghai') b, max(x) FROM t GROUP BY b

@@ -1,0 +1,1 @@
+SELECT 1, -1, 2147483648, 1.5, 'x', true, NULL, 1e20::float8, 0.1::float8

@@ -1,0 +1,1 @@
+SELECT coalesce(NULL, 2, 3), nullif(1,1), nullif(2,1), greatest(1,NULL,3), least(2,1,NULL), coalesce(NULL,NULL)

@@ -1,0 +1,1 @@
+SELECT width_bucket(5.35::float8, 0.024, 10.06, 5), width_bucket(-1::float8,0,10,5), width_bucket(10::float8,0,10,5), width_bucket(3::float8, 10, 0, 5)

@@ -1,0 +1,1 @@
+SELECT substr('hello',1,-1)

@@ -1,0 +1,1 @@
+SELECT 0.1::real = 0.1::float8, 0.5::real = 0.5::float8, 1::real + 1::int, 1::real + 1::real

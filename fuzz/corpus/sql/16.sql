@@ -1,0 +1,1 @@
+SELECT n, t FROM (VALUES (1,'a'),(2,'b'),(3,NULL)) AS v(n,t) ORDER BY t DESC

@@ -1,0 +1,1 @@
+SELECT n, count(*) FROM (VALUES (1)) AS v(n) WHERE n > 5 GROUP BY n

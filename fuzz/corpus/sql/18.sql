@@ -1,0 +1,1 @@
+SELECT count(DISTINCT n), sum(DISTINCT n), avg(DISTINCT n) FROM (VALUES (1),(2),(2),(NULL)) AS v(n)

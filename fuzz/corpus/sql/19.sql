@@ -1,0 +1,1 @@
+WITH a AS (SELECT 1 AS x), b(y) AS (SELECT x+1 FROM a) SELECT y*2 AS z FROM b

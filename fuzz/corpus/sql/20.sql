@@ -1,0 +1,1 @@
+SELECT n AS x, count(*) FROM (VALUES (2),(1),(2)) v(n) GROUP BY x HAVING count(*) > 1

@@ -1,0 +1,1 @@
+SELECT '\xdeadbeef'::bytea, length('\xdeadbeef'::bytea)

@@ -1,0 +1,1 @@
+SELECT sum(sum(n)) FROM (VALUES (1)) a(n)

@@ -1,0 +1,1 @@
+SELECT n FROM (VALUES (1)) a(n) GROUP BY 2

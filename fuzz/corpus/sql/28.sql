@@ -1,0 +1,1 @@
+SELECT min(x), max(x) FROM (VALUES (0.5::float8),('NaN'),(-1)) v(x)

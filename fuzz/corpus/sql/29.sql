@@ -1,0 +1,1 @@
+SELECT upper(t) AS u, count(*) FROM (VALUES ('a'),('A'),('b')) v(t) GROUP BY u ORDER BY count(*) DESC, u

@@ -1,0 +1,1 @@
+SELECT to_timestamp('NaN'::float8)
