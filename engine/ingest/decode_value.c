@@ -99,8 +99,11 @@ static enum aq_status convert_double(const struct aq_column_plan *plan,
         return refuse(field, reason, "is no number");
     if (status == AQ_LIMIT)
         return refuse(field, reason, "does not fit double precision");
-    if (plan->config->has_scale)
+    if (plan->config->has_scale && isfinite(value->real)) {
         value->real *= plan->config->scale;
+        if (!isfinite(value->real))
+            return refuse(field, reason, "does not fit double precision once scaled");
+    }
     if (plan->column->type == AQ_TYPE_REAL && isfinite(value->real)) {
         float nearest = (float)value->real;
         if (isinf(nearest) || (nearest == 0.0f && value->real != 0.0))

@@ -60,12 +60,22 @@ static enum aq_status claim(struct aq_import *import, struct aq_file_identity *i
     return aq_importer_note_feed(importer, &import->feed, err);
 }
 
-static enum aq_status read_header(struct aq_import *import, struct aq_slice header,
-                                  struct aq_error *err)
+/* Before the claim, so that a header that cannot be taken leaves no trace in the store. */
+static enum aq_status read_header(struct aq_import *import, struct aq_error *err)
 {
+    struct aq_message message;
     const char *notice;
-    enum aq_status status =
-        aq_csv_decoder_create(import->importer->decoder, header, &import->csv, &notice, err);
+    enum aq_status status;
+    do {
+        status = aq_splitter_next(&import->splitter, &message, err);
+    } while (status == AQ_OK && message.kind == AQ_MESSAGE_NONE);
+    if (status != AQ_OK)
+        return status == AQ_END ? AQ_OK : status;
+    if (message.kind == AQ_MESSAGE_BROKEN)
+        return aq_error_set_at(err, AQ_INVALID, import->path, 0, "the header is %s",
+                               message.reason);
+    status =
+        aq_csv_decoder_create(import->importer->decoder, message.bytes, &import->csv, &notice, err);
     if (status < 0)
         return aq_error_locate(err, status, import->path, -1);
     if (notice != NULL)
@@ -80,11 +90,6 @@ static enum aq_status take_message(struct aq_import *import, const struct aq_mes
     enum aq_status status;
     if (message->kind == AQ_MESSAGE_NONE)
         return AQ_OK;
-    if (message->kind == AQ_MESSAGE_HEADER)
-        return read_header(import, message->bytes, err);
-    if (import->format == AQ_FORMAT_CSV && import->csv == NULL)
-        return aq_error_set_at(err, AQ_INVALID, import->path, 0, "the header is %s",
-                               message->reason);
     if (message->kind == AQ_MESSAGE_BROKEN)
         status = aq_decoder_reject(importer->decoder, import->ordinal, message->bytes, "%s",
                                    message->reason);
@@ -139,12 +144,12 @@ static enum aq_status pass_known(struct aq_import *import, struct aq_error *err)
         enum aq_status status = aq_splitter_next(&import->splitter, &message, err);
         if (status != AQ_OK)
             return status;
-        if (message.kind == AQ_MESSAGE_HEADER)
-            AQ_TRY(read_header(import, message.bytes, err));
+        if (import->stream.offset > until)
+            return take_tail(import, err);
         if (aq_importer_is_stopped(import->importer))
             return stopped(err);
     }
-    return import->stream.offset > until ? take_tail(import, err) : AQ_OK;
+    return AQ_OK;
 }
 
 static enum aq_status take_messages(struct aq_import *import, struct aq_error *err)
@@ -194,6 +199,9 @@ static enum aq_status identify(struct aq_import *import, struct aq_file_identity
                            aq_source_file_path(import->source));
     } else if (identity->standing == AQ_FILE_CONTINUES) {
         importer->report->resumed_file_count++;
+        aq_importer_notice(importer, "%s: in the store up to record %llu, going on from there",
+                           aq_source_file_path(import->source),
+                           (unsigned long long)identity->feed.position.next_ordinal);
     } else if (identity->name_known) {
         aq_importer_notice(importer,
                            "%s: another file of this name is in the store; the content differs, so "
@@ -225,6 +233,8 @@ static enum aq_status import_opened(struct aq_import *import, struct aq_error *e
     AQ_TRY(aq_stream_rewind(&import->stream, false, err));
     AQ_TRY(choose_format(import, err));
     AQ_TRY(aq_stream_rewind(&import->stream, true, err));
+    if (import->format == AQ_FORMAT_CSV)
+        AQ_TRY(read_header(import, err));
     AQ_TRY(claim(import, &identity, err));
     return run(import, err);
 }

@@ -210,6 +210,7 @@ Test(decode_json, default_scale_map)
     setup("    columns:\n"
           "      k: {type: text, default: none, null_values: [\"\", \"NA\"]}\n"
           "      c: {type: double, scale: 0.001}\n"
+          "      big: {type: double, scale: 1000}\n"
           "      i: {type: integer, scale: 10}\n"
           "      o: {type: boolean, map: {Open: \"true\", Closed: \"false\"}}\n"
           "      n: {type: integer, map: {\"9999\": \"-1\"}, default: 3}\n");
@@ -222,7 +223,9 @@ Test(decode_json, default_scale_map)
     ROW("{\"o\":\"Closed\"}");
     CELL("n", "3");
     CELL("o", "0");
+    REJECT("{\"big\":1e307}", "once scaled");
     REJECT("{\"i\":1.11}", "is no integer");
+    REJECT("{\"i\":1e300}", "does not fit");
     teardown();
 }
 

@@ -442,6 +442,12 @@ Test(ingest, refusals)
     file = "a.csv";
     cr_assert_eq(import_as("air", AQ_FORMAT_CSV, &file, 1), AQ_INVALID);
     cr_assert_not_null(strstr(err.message, "it has: x, y"), "%s", err.message);
+    struct aq_store *store = open_store();
+    const struct aq_catalog *catalog = NULL;
+    cr_assert_eq(aq_store_catalog(store, true, &catalog, &err), AQ_OK);
+    cr_assert_eq(catalog->feed_count, 0u);
+    aq_catalog_release(catalog);
+    aq_store_close(store);
     char command[1024];
     snprintf(command, sizeof command,
              "cd %s && tar cf a.tar a.csv && xz -k a.tar && python3 -c \"import zipfile; "
