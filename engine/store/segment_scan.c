@@ -202,9 +202,11 @@ enum aq_status aq_segment_find_prefix(const struct aq_segment_file *file,
         status = totals->index.frame_count == 0
                      ? scan_all(file, size, totals, &failure)
                      : aq_segment_scan(file, size, true, totals, &failure);
-    if (status == AQ_CORRUPT) {
+    if (status == AQ_OK) /* frames to the end, but was there more? */
+        aq_error_set_at(&failure, AQ_CORRUPT, file->path, (int64_t)size, "the file ends there");
+    if (status == AQ_OK || status == AQ_CORRUPT) {
         AQ_TRY(judge_tail(file, size, published, totals, &failure, err));
-    } else if (status < 0) {
+    } else {
         if (err != NULL)
             *err = failure;
         return status;

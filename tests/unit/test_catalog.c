@@ -111,7 +111,7 @@ Test(catalog, a_missing_edit_is_noticed_without_the_hint)
     cr_assert_not_null(strstr(err.path, "catalog/00000000000000000003"), "%s", err.path);
 }
 
-Test(catalog, an_edit_of_another_store_breaks_the_chain)
+Test(catalog, an_edit_under_anothers_name_is_noticed)
 {
     scratch_make();
     make_edits(3);
@@ -122,6 +122,24 @@ Test(catalog, an_edit_of_another_store_breaks_the_chain)
     cr_assert_eq(try_open(&err), AQ_CORRUPT);
     cr_assert_not_null(strstr(err.path, "catalog/00000000000000000003"), "%s", err.path);
     free(second);
+}
+
+Test(catalog, an_edit_of_another_store_breaks_the_chain)
+{
+    scratch_make();
+    make_edits(3);
+    size_t size;
+    unsigned char *third = scratch_read(edit_path(3), &size);
+    char home[512];
+    snprintf(home, sizeof home, "%s", scratch_file("home"));
+    cr_assert_eq(rename(home, scratch_file("other")), 0);
+    make_edits(3);
+    scratch_write(edit_path(3), third, size);
+    struct aq_error err = {0};
+    cr_assert_eq(try_open(&err), AQ_CORRUPT);
+    cr_assert_not_null(strstr(err.path, "catalog/00000000000000000003"), "%s", err.path);
+    cr_assert_not_null(strstr(err.message, "chain"), "%s", err.message);
+    free(third);
 }
 
 /* Every bit of an edit in the middle and of the newest one, and every length of it. */

@@ -1,5 +1,6 @@
 /* What a crash leaves, and what recovery makes of it. A crash is a child process that ends without closing
  * anything; damage is done to its segment afterwards. */
+#include "engine/store/catalog_state.h"
 #include "engine/store/publish.h"
 #include "engine/store/segment_scan.h"
 #include "tests/unit/numbers.h"
@@ -209,7 +210,7 @@ Test(recovery, truncated_below_what_was_published)
     size_t size;
     unsigned char *bytes = scratch_read(scratch_file(SEGMENT), &size);
     struct aq_store *store = numbers_store(false, AQ_IO_POSIX);
-    for (size_t length = 0; length < size; length += 97) {
+    for (size_t length = 0; length < size; length += 32) {
         scratch_write(scratch_file(SEGMENT), bytes, length);
         struct aq_error err = {0};
         int64_t count;
@@ -312,6 +313,150 @@ Test(recovery, a_hole_among_frames_in_flight_is_torn)
     aq_catalog_release(catalog);
     aq_store_close(store);
     aq_segment_index_deinit(&index);
+}
+
+/* Frame `sequence` of segment 1, without rows, behind frame `previous`. */
+static struct aq_bytes marker(const struct aq_catalog *catalog, uint64_t sequence,
+                              uint64_t previous, uint64_t epoch)
+{
+    struct aq_frame_input input = {.store_id = catalog->store_id,
+                                   .segment_id = 1,
+                                   .epoch = epoch,
+                                   .sequence = sequence,
+                                   .previous_checksum = previous};
+    struct aq_bytes frame = {0};
+    uint64_t checksum;
+    cr_assert_eq(aq_frame_encode(&input, &frame, &checksum, NULL), AQ_OK);
+    return frame;
+}
+
+/* Whole frames that are not the next ones end the prefix: of another epoch, out of sequence, behind another
+ * frame than the last. */
+Test(recovery, frames_that_do_not_follow)
+{
+    crash_after(2);
+    struct aq_segment_index index = read_index();
+    uint64_t last = index.frames[1].header_checksum;
+    uint64_t end = aq_segment_index_end(&index);
+    struct aq_store *store = numbers_store(false, AQ_IO_POSIX);
+    const struct aq_catalog *catalog = NULL;
+    cr_assert_eq(aq_store_catalog(store, false, &catalog, NULL), AQ_OK);
+    uint64_t epoch = catalog->files[0].epoch;
+    struct {
+        uint64_t sequence;
+        uint64_t previous;
+        uint64_t epoch;
+        size_t frame_count;
+    } cases[] = {
+        {2, last, epoch, 3}, {2, last, epoch + 1, 2}, {3, last, epoch, 2}, {2, last + 1, epoch, 2}};
+    int fd = open(scratch_file(SEGMENT), O_RDWR);
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        struct aq_bytes frame =
+            marker(catalog, cases[i].sequence, cases[i].previous, cases[i].epoch);
+        cr_assert_eq(pwrite(fd, frame.data, frame.size, (off_t)end), (ssize_t)frame.size);
+        struct aq_segment_file file = {
+            .fd = fd,
+            .path = "segment",
+            .expected = {.store_id = catalog->store_id, .segment_id = 1, .epoch = epoch}};
+        struct aq_segment_totals totals = {0};
+        uint64_t torn_bytes;
+        cr_assert_eq(aq_segment_find_prefix(&file, NULL, &totals, &torn_bytes, NULL), AQ_OK);
+        cr_assert_eq(totals.index.frame_count, cases[i].frame_count, "case %zu", i);
+        aq_segment_totals_deinit(&totals);
+        aq_bytes_deinit(&frame);
+    }
+    close(fd);
+    aq_catalog_release(catalog);
+    aq_store_close(store);
+    aq_segment_index_deinit(&index);
+}
+
+/* A closed segment holds the frames that were closed, not others that are as good. */
+Test(recovery, a_closed_segment_is_compared_with_the_catalog)
+{
+    crash_after(2);
+    struct aq_segment_index index = read_index();
+    uint64_t end = aq_segment_index_end(&index);
+    uint64_t last = index.frames[1].header_checksum;
+    struct aq_store *store = numbers_store(false, AQ_IO_POSIX);
+    const struct aq_catalog *catalog = NULL;
+    cr_assert_eq(aq_store_catalog(store, false, &catalog, NULL), AQ_OK);
+    struct aq_bytes frame = marker(catalog, 2, last, catalog->files[0].epoch);
+    int fd = open(scratch_file(SEGMENT), O_RDWR);
+    cr_assert_eq(pwrite(fd, frame.data, frame.size, (off_t)end), (ssize_t)frame.size);
+    cr_assert_eq(recover_ok(store).frame_count, 3);
+    cr_assert_eq(numbers_in(store), 2 * FRAME_ROWS);
+    /* The same place, length and chain, another content. */
+    struct aq_frame_input input = {.store_id = catalog->store_id,
+                                   .segment_id = 1,
+                                   .epoch = catalog->files[0].epoch,
+                                   .sequence = 2,
+                                   .previous_checksum = last,
+                                   .durable_count = 1};
+    uint64_t checksum;
+    aq_bytes_clear(&frame);
+    cr_assert_eq(aq_frame_encode(&input, &frame, &checksum, NULL), AQ_OK);
+    cr_assert_eq(pwrite(fd, frame.data, frame.size, (off_t)end), (ssize_t)frame.size);
+    struct aq_error err = {0};
+    int64_t count;
+    cr_assert_eq(numbers_count(store, &count, &err), AQ_CORRUPT);
+    cr_assert_str_eq(err.path, scratch_file(SEGMENT));
+    close(fd);
+    aq_bytes_deinit(&frame);
+    aq_catalog_release(catalog);
+    aq_store_close(store);
+    aq_segment_index_deinit(&index);
+}
+
+/* A segment cannot bring messages that the feed's position says are in the store. */
+Test(recovery, messages_below_the_position_are_refused)
+{
+    crash_after(2);
+    struct aq_store *store = numbers_store(false, AQ_IO_POSIX);
+    recover_ok(store);
+    const struct aq_catalog *catalog = NULL;
+    cr_assert_eq(aq_store_catalog(store, false, &catalog, NULL), AQ_OK);
+    struct aq_source_range again = {.feed_id = catalog->feeds[0].identity.feed_id,
+                                    .first_ordinal = FRAME_ROWS,
+                                    .next_ordinal = 3 * FRAME_ROWS};
+    struct aq_segment_totals totals = {.feed_count = 1, .feeds = &again};
+    struct aq_edit edit = {0};
+    struct aq_error err = {0};
+    cr_assert_eq(aq_segment_totals_close(&totals, 1, 0, catalog, &edit, &err), AQ_CORRUPT);
+    again.first_ordinal = 2 * FRAME_ROWS;
+    cr_assert_eq(aq_segment_totals_close(&totals, 1, 0, catalog, &edit, &err), AQ_OK);
+    aq_edit_deinit(&edit);
+    aq_catalog_release(catalog);
+    aq_store_close(store);
+}
+
+/* Writers that come and go beside a process that recovers all the time: it may take a segment that is just
+ * being opened, never one that has rows. */
+Test(recovery, beside_writers_that_open_segments)
+{
+    scratch_make();
+    struct numbers numbers = {0};
+    numbers_begin(&numbers);
+    pid_t child = fork();
+    cr_assert_geq(child, 0);
+    if (child == 0) {
+        struct aq_store *store = numbers_store(false, AQ_IO_POSIX);
+        for (;;)
+            recover_ok(store);
+    }
+    cr_assert_eq(numbers_claim(&numbers, NULL), AQ_OK);
+    for (int i = 0; i < 300; i++) {
+        struct aq_error err = {0};
+        enum aq_status status = numbers_append(&numbers, 2, &err);
+        if (status == AQ_OK)
+            status = aq_shard_writer_seal(numbers.writer, &err);
+        cr_assert_eq(status, AQ_OK, "%s: %s", err.path, err.message);
+    }
+    kill(child, SIGKILL);
+    cr_assert_eq(waitpid(child, NULL, 0), child);
+    cr_assert_eq(numbers.acked, 600);
+    cr_assert_eq(numbers_in(numbers.store), 600);
+    numbers_end(&numbers);
 }
 
 /* A page that says nothing sensible is no page. */
