@@ -6,9 +6,11 @@
 #include <criterion/criterion.h>
 #include <fcntl.h>
 #include <ftw.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -41,6 +43,16 @@ static inline const char *scratch_make(void)
     scratch_owner = getpid();
     atexit(scratch_remove);
     return scratch_path;
+}
+
+/** fork; the child dies with its parent, so that a failed assertion leaves no process behind. */
+static inline pid_t scratch_fork(void)
+{
+    pid_t child = fork();
+    cr_assert_geq(child, 0);
+    if (child == 0 && prctl(PR_SET_PDEATHSIG, SIGKILL) != 0)
+        _exit(99);
+    return child;
 }
 
 /** "SCRATCH/name" in a static buffer. */

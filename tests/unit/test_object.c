@@ -125,8 +125,7 @@ Test(object, one_creator_wins)
     enum { RACERS = 8, NAMES = 20 };
     pid_t racers[RACERS];
     for (int r = 0; r < RACERS; r++) {
-        racers[r] = fork();
-        cr_assert_geq(racers[r], 0);
+        racers[r] = scratch_fork();
         if (racers[r] == 0) {
             int wins = 0;
             for (int n = 0; n < NAMES; n++) {

@@ -18,8 +18,7 @@ enum { FRAMES = 8, FRAME_ROWS = 6, ROWS = FRAMES * FRAME_ROWS };
 static void crash_after(unsigned frames)
 {
     scratch_make();
-    pid_t child = fork();
-    cr_assert_geq(child, 0);
+    pid_t child = scratch_fork();
     if (child == 0) {
         struct numbers numbers = {0};
         numbers_begin(&numbers);
@@ -437,8 +436,7 @@ Test(recovery, beside_writers_that_open_segments)
     scratch_make();
     struct numbers numbers = {0};
     numbers_begin(&numbers);
-    pid_t child = fork();
-    cr_assert_geq(child, 0);
+    pid_t child = scratch_fork();
     if (child == 0) {
         struct aq_store *store = numbers_store(false, AQ_IO_POSIX);
         for (;;)
@@ -481,6 +479,22 @@ Test(recovery, a_damaged_page_is_not_believed)
     free(page);
 }
 
+Test(recovery, a_page_of_another_writer_is_not_believed)
+{
+    crash_after(2);
+    struct aq_store *store = numbers_store(false, AQ_IO_POSIX);
+    const struct aq_catalog *catalog = NULL;
+    cr_assert_eq(aq_store_catalog(store, false, &catalog, NULL), AQ_OK);
+    uint64_t epoch = catalog->files[0].epoch;
+    struct aq_published published;
+    cr_assert(aq_published_read(store, 1, epoch, &published));
+    cr_assert_eq(published.frame_count, 2);
+    cr_assert(!aq_published_read(store, 1, epoch + 1, &published));
+    cr_assert(!aq_published_read(store, 2, epoch, &published));
+    aq_catalog_release(catalog);
+    aq_store_close(store);
+}
+
 Test(recovery, a_living_writer_is_left_alone)
 {
     scratch_make();
@@ -504,8 +518,7 @@ Test(recovery, waits_for_a_dying_writer)
     crash_after(2);
     int ready[2];
     cr_assert_eq(pipe(ready), 0);
-    pid_t holder = fork();
-    cr_assert_geq(holder, 0);
+    pid_t holder = scratch_fork();
     if (holder == 0) {
         int fd = open(scratch_file(SEGMENT), O_RDWR);
         int result = flock(fd, LOCK_EX);
@@ -529,7 +542,7 @@ Test(recovery, many_at_once)
     enum { RACERS = 4 };
     pid_t racers[RACERS];
     for (int r = 0; r < RACERS; r++) {
-        racers[r] = fork();
+        racers[r] = scratch_fork();
         if (racers[r] == 0) {
             struct aq_store *store = numbers_store(false, AQ_IO_POSIX);
             struct aq_recovery_report report = recover_ok(store);
@@ -560,8 +573,7 @@ Test(recovery, random_kills)
     srandom(1);
     int64_t last = 0;
     for (int round = 0; round < 20; round++) {
-        pid_t child = fork();
-        cr_assert_geq(child, 0);
+        pid_t child = scratch_fork();
         if (child == 0) {
             struct numbers numbers = {.segment_size = 20000, .io = kinds[uring ? round % 2 : 0]};
             numbers_begin(&numbers);

@@ -279,8 +279,7 @@ Test(shard_writer, reader_beside_the_writer)
     struct numbers numbers = {.segment_size = 30000};
     numbers_begin(&numbers);
     cr_assert_eq(numbers_claim(&numbers, NULL), AQ_OK);
-    pid_t reader = fork();
-    cr_assert_geq(reader, 0);
+    pid_t reader = scratch_fork();
     if (reader == 0) {
         struct aq_store *store = numbers_store(false, AQ_IO_POSIX);
         int64_t last = 0;

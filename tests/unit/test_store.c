@@ -172,8 +172,7 @@ Test(store, committers_race)
     enum { RACERS = 4, COMMITS = 20 };
     pid_t racers[RACERS];
     for (int r = 0; r < RACERS; r++) {
-        racers[r] = fork();
-        cr_assert_geq(racers[r], 0);
+        racers[r] = scratch_fork();
         if (racers[r] == 0) {
             struct aq_store *store = open_home("home", false, AQ_OK);
             for (int i = 0; i < COMMITS; i++) {
@@ -205,7 +204,7 @@ Test(store, creators_race)
     enum { RACERS = 6 };
     pid_t racers[RACERS];
     for (int r = 0; r < RACERS; r++) {
-        racers[r] = fork();
+        racers[r] = scratch_fork();
         if (racers[r] == 0) {
             aq_store_close(open_home("home", true, AQ_OK));
             _exit(0);
