@@ -15,7 +15,6 @@ struct aq_catalog_file {
     uint64_t size_bytes;  /* closed: bytes that count */
     uint64_t file_bytes;  /* whole file as sealed; 0: closed by recovery, not sealed */
     uint64_t checksum;    /* closed segments: header checksum of the last frame */
-    uint64_t added_edit;
     struct aq_content_hash content; /* archives */
     size_t entry_count;             /* archives: 1; open segments: 0 */
     struct aq_file_entry *entries;

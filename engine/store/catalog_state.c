@@ -242,14 +242,13 @@ static enum aq_status add_file(struct aq_catalog_state *state, uint64_t file_id,
 }
 
 static enum aq_status apply_open(struct aq_catalog_state *state, const struct aq_record *record,
-                                 uint64_t number, struct aq_error *err)
+                                 struct aq_error *err)
 {
     struct aq_catalog_file *file = NULL;
     AQ_TRY(add_file(state, record->open.file_id, &file, err));
     file->kind = AQ_FILE_SEGMENT;
     file->state = AQ_FILE_OPEN;
     file->epoch = record->open.epoch;
-    file->added_edit = number;
     if (record->open.epoch >= state->catalog->next_epoch && record->open.epoch < UINT64_MAX)
         state->catalog->next_epoch = record->open.epoch + 1;
     return AQ_OK;
@@ -285,14 +284,13 @@ static enum aq_status apply_close(struct aq_catalog_state *state, const struct a
 }
 
 static enum aq_status apply_archive(struct aq_catalog_state *state, const struct aq_record *record,
-                                    uint64_t number, struct aq_error *err)
+                                    struct aq_error *err)
 {
     struct aq_catalog_file *file = NULL;
     AQ_TRY(check_entries(state->catalog, &record->archive.entry, 1, err));
     AQ_TRY(add_file(state, record->archive.file_id, &file, err));
     file->kind = AQ_FILE_ARCHIVE;
     file->state = AQ_FILE_CLOSED;
-    file->added_edit = number;
     file->size_bytes = record->archive.size_bytes;
     file->file_bytes = record->archive.size_bytes;
     file->content = record->archive.content;
@@ -412,7 +410,7 @@ static enum aq_status apply_counters(struct aq_catalog_state *state, const struc
 }
 
 static enum aq_status apply_record(struct aq_catalog_state *state, const struct aq_record *record,
-                                   uint64_t number, struct aq_error *err)
+                                   struct aq_error *err)
 {
     switch (record->kind) {
     case AQ_RECORD_STORE:
@@ -422,11 +420,11 @@ static enum aq_status apply_record(struct aq_catalog_state *state, const struct 
     case AQ_RECORD_VIEW:
         return apply_view(state, record);
     case AQ_RECORD_OPEN:
-        return apply_open(state, record, number, err);
+        return apply_open(state, record, err);
     case AQ_RECORD_CLOSE:
         return apply_close(state, record, err);
     case AQ_RECORD_ARCHIVE:
-        return apply_archive(state, record, number, err);
+        return apply_archive(state, record, err);
     case AQ_RECORD_REMOVE:
         return apply_remove(state, record, err);
     case AQ_RECORD_FEED:
@@ -470,7 +468,7 @@ enum aq_status aq_catalog_state_apply(struct aq_catalog_state *state,
 {
     AQ_TRY(check_chain(state->catalog, header, err));
     for (size_t i = 0; i < record_count; i++) {
-        enum aq_status status = apply_record(state, &records[i], header->number, err);
+        enum aq_status status = apply_record(state, &records[i], err);
         if (status == AQ_NO_MEMORY)
             return aq_error_set(err, AQ_NO_MEMORY, "out of memory reading the catalog");
         AQ_TRY(status);
