@@ -161,6 +161,36 @@ Test(expression, times)
     cr_expect_eq(status, AQ_INVALID, "PostgreSQL reads GMT+7 as seven hours west");
 }
 
+Test(expression, json)
+{
+    static const struct question questions[] = {
+        {"SELECT j -> 'a', j ->> 's', j -> 'b' ->> 'c', j ->> 'n', j -> 'n', j -> 'r' -> 1, "
+         "j -> 'r' ->> -1, j ->> 'zz', j -> 0, j ->> 'd' "
+         "FROM (SELECT '{\"a\": 1, \"b\": {\"c\": \"x\\u00e9y\"}, \"n\": null, "
+         "\"r\": [1, [2, 3], \"z\"], \"s\": \"q\\\"\", \"d\": 1, \"d\": 2}'::json AS j) AS x",
+         "1|q\"|xéy|~|null|[2, 3]|z|~|~|2"},
+        {"SELECT '{\"a\": }'::json", "line 1:8: invalid input syntax for type json: \"{\"a\": }\""},
+        {"SELECT '1'::json = '1'::json",
+         "line 1:18: operator does not exist: json = json; cast one "
+         "side"},
+    };
+    ASK(questions);
+}
+
+Test(expression, to_char)
+{
+    static const struct question questions[] = {
+        {"SELECT to_char(TIMESTAMPTZ '2025-02-04 03:04:05.678901', 'YYYY-MM-DD HH24:MI:SS.MS US'), "
+         "to_char(TIMESTAMPTZ '2025-02-04 15:04', 'Dy, FMDD Mon YY HH12:MI am'), "
+         "to_char(DATE '2024-12-30', 'FMDay Day|IYYY-IW-ID DDD D Q \"Week\" WW')",
+         "2025-02-04 03:04:05.678 678901|Tue, 4 Feb 25 03:04 pm|"
+         "Monday Monday   |2025-01-1 365 2 4 Week 53"},
+        {"SELECT to_char(now(), 'YYYY J')",
+         "line 1:23: to_char does not know the pattern at \"J\"; text goes in double quotes"},
+    };
+    ASK(questions);
+}
+
 /* Deep and long texts end in a message, not in a crash. */
 Test(expression, hostile_texts)
 {

@@ -191,7 +191,7 @@ static aq_kernel_fn cast_kernel(enum aq_type from, enum aq_type to)
         return copy;
     if (to == AQ_TYPE_TEXT)
         return to_text;
-    if (from == AQ_TYPE_TEXT && to != AQ_TYPE_JSON && to != AQ_TYPE_BYTEA)
+    if (from == AQ_TYPE_TEXT && to != AQ_TYPE_BYTEA)
         return from_text;
     if (is_time(from) && is_time(to))
         return time_to_time;

@@ -12,8 +12,9 @@
 #define COST_NEVER 1000
 
 static const struct aq_function_list *const lists[] = {
-    &aq_arithmetic_functions, &aq_math_functions,     &aq_text_functions,   &aq_like_functions,
-    &aq_time_functions,       &aq_interval_functions, &aq_bucket_functions,
+    &aq_arithmetic_functions, &aq_math_functions,    &aq_text_functions,
+    &aq_like_functions,       &aq_time_functions,    &aq_interval_functions,
+    &aq_json_functions,       &aq_to_char_functions, &aq_bucket_functions,
 };
 #define LIST_COUNT (sizeof lists / sizeof lists[0])
 
@@ -115,10 +116,9 @@ const struct aq_function *aq_function_find(const char *name, const struct aq_exp
 const char *aq_function_nearest(const char *name)
 {
     static const char *const others[] = {
-        "count",       "sum",        "avg",      "min",        "max",     "stddev",
-        "stddev_samp", "stddev_pop", "variance", "var_samp",   "var_pop", "first",
-        "last",        "bool_and",   "bool_or",  "string_agg", "arg_min", "arg_max",
-        "coalesce",    "nullif",     "greatest", "least",
+        "count",      "sum",      "avg",      "min",      "max",    "stddev",   "stddev_samp",
+        "stddev_pop", "variance", "var_samp", "var_pop",  "first",  "last",     "bool_and",
+        "bool_or",    "arg_min",  "arg_max",  "coalesce", "nullif", "greatest", "least",
     };
     const char *names[512];
     size_t count = 0;

@@ -34,7 +34,7 @@ struct aq_function_list {
     size_t count;
 };
 
-/* One list a file; aq_function_lists names them all. */
+/* One list a file; function.c names them all. */
 extern const struct aq_function_list aq_arithmetic_functions;
 extern const struct aq_function_list aq_math_functions;
 extern const struct aq_function_list aq_text_functions;
@@ -42,6 +42,8 @@ extern const struct aq_function_list aq_like_functions;
 extern const struct aq_function_list aq_time_functions;
 extern const struct aq_function_list aq_bucket_functions;
 extern const struct aq_function_list aq_interval_functions;
+extern const struct aq_function_list aq_json_functions;
+extern const struct aq_function_list aq_to_char_functions;
 
 /** The best overload of `name` for arguments of these types (`unknown` marks untyped literals), or
  * NULL. `known_name` tells whether the name exists at all. */

@@ -7,6 +7,7 @@
 #include <string.h>
 #include <strings.h>
 
+#include "engine/ingest/json_text.h"
 #include "engine/number_text.h"
 #include "engine/query/expression/function.h"
 
@@ -133,14 +134,25 @@ static enum aq_status parse_time(struct aq_slice text, enum aq_type type,
     return AQ_OK;
 }
 
+static enum aq_status check_json(struct aq_slice text)
+{
+    struct aq_json_index *index = aq_json_index_create();
+    const char *why;
+    enum aq_status status = index == NULL ? AQ_NO_MEMORY : aq_json_check(index, text, &why);
+    aq_json_index_destroy(index);
+    return status == AQ_REJECT ? AQ_INVALID : status;
+}
+
 enum aq_status aq_value_parse(struct aq_slice text, enum aq_type type, const struct aq_zone *zone,
                               struct aq_arena *arena, union aq_value *value)
 {
     switch (type) {
     case AQ_TYPE_TEXT:
-    case AQ_TYPE_JSON:
         value->slice = text;
         return AQ_OK;
+    case AQ_TYPE_JSON:
+        value->slice = text;
+        return check_json(text);
     case AQ_TYPE_BOOLEAN:
         return parse_bool(strip(text), &value->integer);
     case AQ_TYPE_INTEGER:

@@ -190,6 +190,7 @@ static const struct {
     {"histogram", "use width_bucket and count(*)"},
     {"approx_count_distinct", "use count(DISTINCT x)"},
     {"array_agg", NULL},
+    {"string_agg", "select the rows with ORDER BY"},
     {"json_agg", NULL},
     {"corr", NULL},
     {"time_bucket_gapfill", "use time_bucket"},
