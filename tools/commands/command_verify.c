@@ -39,6 +39,8 @@ static enum aq_status verify_path(struct run *run, const char *path,
         *err = fault;
         return status;
     }
+    if (status == AQ_NOT_FOUND && entry->state == AQ_FILE_OPEN)
+        return AQ_OK; /* named first, made second: its writer is about to */
     if (status < 0) { /* the catalog names it: its rows are gone */
         aq_verify_fault(&run->verify, &fault, "the whole file");
         return AQ_OK;

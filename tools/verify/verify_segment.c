@@ -101,14 +101,28 @@ static void check_chain(struct walk *walk)
                            prefix->sequence);
 }
 
+static enum aq_status verify_sections(const struct walk *walk, struct aq_error *err)
+{
+    enum aq_status status =
+        aq_frame_verify(aq_bytes_view(&walk->view.bytes), &walk->view.header, err);
+    return aq_error_locate(err, status, walk->file->path, (int64_t)walk->view.offset);
+}
+
+/* The frame at `offset`. In an open segment it counts only when all of it is there: its sections may
+ * still be on their way. */
+static enum aq_status read_frame(struct walk *walk, uint64_t offset, struct aq_error *err)
+{
+    AQ_TRY(aq_segment_file_frame(walk->file, offset, walk->end, &walk->view, err));
+    return walk->end_known ? AQ_OK : verify_sections(walk, err);
+}
+
 static enum aq_status check_frame(struct walk *walk, struct aq_error *err)
 {
     const struct aq_frame_header *header = &walk->view.header;
     struct aq_error fault = {.offset = -1};
     check_chain(walk);
     describe_positions(walk);
-    enum aq_status status = aq_frame_verify(aq_bytes_view(&walk->view.bytes), header, &fault);
-    if (aq_error_locate(&fault, status, walk->file->path, (int64_t)walk->view.offset) < 0) {
+    if (walk->end_known && verify_sections(walk, &fault) < 0) {
         aq_verify_fault(walk->verify, &fault, "positions %s", walk->last_positions);
     } else {
         for (size_t i = 0; i < header->section_count && walk->verify->deep; i++)
@@ -127,19 +141,17 @@ static enum aq_status check_frame(struct walk *walk, struct aq_error *err)
     return AQ_OK;
 }
 
-/* Whether a later frame of this segment begins with `prefix`; in an open segment it must also prove that
- * the missing one was durable. */
 static bool is_later(const struct walk *walk, const struct aq_frame_prefix *prefix, uint64_t at)
 {
     return prefix->segment_id == walk->header.segment_id &&
            same_id(&prefix->store_id, &walk->header.store_id) &&
-           prefix->epoch == walk->header.epoch && prefix->sequence >= walk->sequence &&
-           prefix->frame_size_bytes <= walk->end - at &&
-           (walk->end_known || prefix->durable_count > walk->sequence);
+           prefix->epoch == walk->header.epoch && prefix->sequence > walk->sequence &&
+           prefix->frame_size_bytes <= walk->end - at;
 }
 
-/* The next offset, from `from` on, where a later frame begins; `end` if none does. */
-static enum aq_status find_next(struct walk *walk, uint64_t from, uint64_t *offset,
+/* The next offset, from `from` on, where a later frame of this segment begins, with `proof` one that
+ * says that the missing one was durable; `end` if none does. */
+static enum aq_status find_next(struct walk *walk, uint64_t from, bool proof, uint64_t *offset,
                                 struct aq_error *err)
 {
     struct aq_bytes bytes = {0};
@@ -151,7 +163,7 @@ static enum aq_status find_next(struct walk *walk, uint64_t from, uint64_t *offs
         if (status < 0)
             break;
         if (aq_frame_prefix_decode(aq_bytes_view(&bytes), &prefix, NULL) >= 0 &&
-            is_later(walk, &prefix, at) &&
+            is_later(walk, &prefix, at) && (!proof || prefix.durable_count > walk->sequence) &&
             aq_segment_file_frame(walk->file, at, walk->end, &walk->view, NULL) >= 0) {
             *offset = at;
             break;
@@ -165,14 +177,18 @@ static enum aq_status find_next(struct walk *walk, uint64_t from, uint64_t *offs
 static enum aq_status skip_bad(struct walk *walk, uint64_t offset, const struct aq_error *fault,
                                uint64_t *next, struct aq_error *err)
 {
-    AQ_TRY(find_next(walk, offset + AQ_FRAME_ALIGNMENT, next, err));
     walk->index_whole = false;
-    if (*next == walk->end && !walk->end_known)
-        return AQ_OK;
+    if (!walk->end_known) {
+        AQ_TRY(find_next(walk, offset + AQ_FRAME_ALIGNMENT, true, next, err));
+        if (*next == walk->end)
+            return AQ_OK;
+    }
+    AQ_TRY(find_next(walk, offset + AQ_FRAME_ALIGNMENT, false, next, err));
     if (*next < walk->end) {
         describe_positions(walk); /* find_next left the good frame in view */
-        aq_verify_fault(walk->verify, fault, "frames %" PRIu64 "..%" PRIu64 ", positions before %s",
-                        walk->sequence, walk->view.header.prefix.sequence, walk->last_positions);
+        aq_verify_fault(walk->verify, fault,
+                        "frames %" PRIu64 " to %" PRIu64 ", positions before %s", walk->sequence,
+                        walk->view.header.prefix.sequence - 1, walk->last_positions);
         walk->previous_checksum = walk->view.header.prefix.previous_checksum;
         walk->sequence = walk->view.header.prefix.sequence;
     } else {
@@ -189,8 +205,7 @@ static enum aq_status check_frames(struct walk *walk, struct aq_error *err)
         struct aq_error fault = {.offset = -1};
         if (aq_verify_stopped(walk->verify))
             return aq_error_set(err, AQ_INTERRUPTED, "stopped");
-        enum aq_status status =
-            aq_segment_file_frame(walk->file, offset, walk->end, &walk->view, &fault);
+        enum aq_status status = read_frame(walk, offset, &fault);
         if (status == AQ_NO_MEMORY) {
             *err = fault;
             return status;
@@ -267,6 +282,9 @@ enum aq_status aq_verify_segment(struct aq_verify *verify, const struct aq_store
     struct aq_error fault = {.offset = -1};
     snprintf(walk.last_positions, sizeof(walk.last_positions), "the segment's beginning");
     verify->file_count++;
+    bool open = entry != NULL && entry->state == AQ_FILE_OPEN;
+    if (open && file->size_bytes < AQ_SEGMENT_HEADER_BYTES)
+        return AQ_OK; /* its writer has only just made it */
     enum aq_status status = aq_segment_file_header(file, &walk.header, &fault);
     if (status < 0) {
         aq_verify_fault(verify, &fault, "the whole segment");
