@@ -41,6 +41,9 @@ Test(query, groups)
         {"SELECT city, count(*) FILTER (WHERE pm25 > 5), sum(10 / aqi) FILTER (WHERE aqi < 3) "
          "FROM readings GROUP BY city ORDER BY 1",
          "hanoi|5|~;oslo|2|15"},
+        {"SELECT sum(100 / (aqi - 50)) FILTER (WHERE aqi <> 50) FROM readings WHERE aqi < 53 "
+         "AND aqi > 49",
+         "150"},
         {"SELECT DISTINCT station > 1 FROM readings ORDER BY 1", "f;t"},
         {"SELECT note, count(*) FROM readings WHERE note IS NULL GROUP BY note", "~|2"},
     };
@@ -89,6 +92,9 @@ Test(query, order_and_limit)
         {"SELECT aqi FROM readings ORDER BY aqi LIMIT 3 OFFSET 2", "3;4;50"},
         {"SELECT aqi FROM readings ORDER BY ts, station LIMIT 2", "50;60"},
         {"SELECT aqi FROM readings ORDER BY aqi LIMIT 0", ""},
+        {"SELECT note, station FROM readings WHERE city = 'hanoi' ORDER BY station, ts DESC LIMIT "
+         "2",
+         "first|1;second|1"},
         {"SELECT count(*) FROM (SELECT aqi FROM readings LIMIT 5 OFFSET 11) AS part", "3"},
         {"SELECT aqi AS note FROM readings ORDER BY note DESC LIMIT 1", "62"},
         {"SELECT city FROM readings GROUP BY city ORDER BY sum(aqi) DESC", "hanoi;oslo"},
