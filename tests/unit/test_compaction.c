@@ -365,8 +365,8 @@ Test(compaction, little_memory_takes_several_passes)
     aq_store_close(whole.store);
 }
 
-/* A single value everywhere: no cut can split it, all rows fall into one pass. */
-Test(compaction, equal_rows_beyond_memory)
+/* Each row forty times: ranges end between different rows only, and none is lost at a cut. */
+Test(compaction, equal_rows_in_several_passes)
 {
     scratch_make();
     struct air air = {0};
