@@ -367,8 +367,9 @@ static void fill_restless(struct aq_vector *vector, size_t count)
     aq_vector_init(vector, AQ_TYPE_BIGINT);
     for (size_t i = 0; i < count; i++) {
         unsigned calm = i / 97 % 3 == 0 ? 48 : 61;
-        int64_t value = (int64_t)(next_random() >> calm) - (int64_t)(next_random() >> calm);
-        cr_assert_eq(aq_vector_append_int(vector, i == 700 ? INT64_MIN : value), AQ_OK);
+        int64_t up = (int64_t)(next_random() >> calm);
+        int64_t down = (int64_t)(next_random() >> calm);
+        cr_assert_eq(aq_vector_append_int(vector, i == 700 ? INT64_MIN : up - down), AQ_OK);
     }
 }
 

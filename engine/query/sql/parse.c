@@ -7,6 +7,7 @@
  * Failures: a syntax error with its line and column; text too long; memory. */
 #include "engine/query/sql/parse.h"
 
+#include <assert.h>
 #include <pg_query.h>
 #include <pthread.h>
 #include <stdio.h>
@@ -182,6 +183,7 @@ enum aq_status aq_sql_parse(const struct aq_sql_text *sql, struct aq_arena *aren
                             AQ_SQL_BYTES_MAX >> 10);
     struct parse_job job = {.sql = sql, .arena = arena, .err = err};
     AQ_TRY(parse_elsewhere(&job));
+    assert(job.tree != NULL);
     if (job.tree->n_stmts == 0)
         return aq_sql_error(sql, -1, err, AQ_INVALID, "there is no statement");
     if (job.tree->n_stmts > 1)
