@@ -134,8 +134,10 @@ BEIJING = DataSet(
         ),
         Query(
             "whole_table",
-            "SELECT count(*) AS n, count(o3) AS n_o3, sum(reading) AS readings, sum(pm25) AS pm_sum, avg(pm25) AS pm_avg,"
-            " stddev(pm25) AS pm_dev, min(pres) AS pres_min, max(pres) AS pres_max, sum(co) AS co_sum, avg(co) AS co_avg"
+            "SELECT count(*) AS n, count(o3) AS n_o3, sum(reading) AS readings, sum(pm25) AS pm_sum,"
+            " avg(pm25) AS pm_avg,"
+            " stddev(pm25) AS pm_dev, min(pres) AS pres_min, max(pres) AS pres_max, sum(co) AS co_sum,"
+            " avg(co) AS co_avg"
             " /*scales*/ FROM air",
             {"pm_sum": "sum(abs(pm25))", "pm_avg": "max(abs(pm25))", "pm_dev": "max(abs(pm25))",
              "co_avg": "max(abs(co))"},
@@ -255,7 +257,8 @@ HANOI = DataSet(
         ),
         Query(
             "hours",
-            "SELECT extract(hour FROM ts) AS hour, avg(raw) AS raw_avg, stddev(raw) AS raw_dev, count(DISTINCT aqi) AS aqis"
+            "SELECT extract(hour FROM ts) AS hour, avg(raw) AS raw_avg, stddev(raw) AS raw_dev,"
+            " count(DISTINCT aqi) AS aqis"
             " /*scales*/ FROM hanoi GROUP BY 1 ORDER BY 1",
             {"raw_avg": "max(abs(raw))", "raw_dev": "max(abs(raw))"},
             "Asia/Ho_Chi_Minh",
@@ -287,14 +290,16 @@ BUCHAREST = DataSet(
     queries=(
         Query(
             "fields",
-            "SELECT field, count(*) AS n, count(DISTINCT sensor) AS sensors, min(value) AS lowest, max(value) AS highest,"
+            "SELECT field, count(*) AS n, count(DISTINCT sensor) AS sensors, min(value) AS lowest,"
+            " max(value) AS highest,"
             " sum(value) AS total, avg(value) AS mean, stddev(value) AS spread /*scales*/ FROM bucharest GROUP BY 1"
             " ORDER BY 1",
             {"total": "sum(abs(value))", "mean": "max(abs(value))", "spread": "max(abs(value))"},
         ),
         Query(
             "hot_days",
-            "SELECT time_bucket('1 day', ts) AS day, max(value) AS hottest, count(*) FILTER (WHERE value > 30) AS above_30"
+            "SELECT time_bucket('1 day', ts) AS day, max(value) AS hottest,"
+            " count(*) FILTER (WHERE value > 30) AS above_30"
             " FROM bucharest WHERE field = 'met.t' AND value BETWEEN -40 AND 60 GROUP BY 1 ORDER BY 1",
         ),
         Query(
@@ -341,7 +346,8 @@ METRO = DataSet(
         ("traffic", "INTEGER"),
     ),
     select=(
-        "SELECT date_time::TIMESTAMP AT TIME ZONE 'UTC' AS ts, nullif(holiday, 'None') AS holiday, temp::DOUBLE AS temp,"
+        "SELECT date_time::TIMESTAMP AT TIME ZONE 'UTC' AS ts, nullif(holiday, 'None') AS holiday,"
+        " temp::DOUBLE AS temp,"
         " rain_1h::DOUBLE AS rain_1h, snow_1h::DOUBLE AS snow_1h, clouds_all::INTEGER AS clouds,"
         " weather_main AS weather, weather_description AS description, traffic_volume::INTEGER AS traffic FROM "
         + CSV + ")"
@@ -450,7 +456,8 @@ FLIGHTS = DataSet(
     queries=(
         Query(
             "carriers",
-            "SELECT carrier, count(*) AS n, avg(dep_delay) AS dep_avg, sum(arr_delay) AS arr_sum, max(air_time) AS longest"
+            "SELECT carrier, count(*) AS n, avg(dep_delay) AS dep_avg, sum(arr_delay) AS arr_sum,"
+            " max(air_time) AS longest"
             " /*scales*/ FROM flights GROUP BY 1 ORDER BY n DESC, 1",
             {"dep_avg": "max(abs(dep_delay))"},
         ),

@@ -31,7 +31,8 @@ views:
 
 
 def message(n, city="hanoi"):
-    return json.dumps({"city": city, "ts": f"2025-02-{1 + n // 24:02d}T{n % 24:02d}:00:00+07:00", "pm25": n * 0.5, "n": n})
+    when = f"2025-02-{1 + n // 24:02d}T{n % 24:02d}:00:00+07:00"
+    return json.dumps({"city": city, "ts": when, "pm25": n * 0.5, "n": n})
 
 
 @pytest.fixture
@@ -198,7 +199,8 @@ def test_a_changed_type_is_refused_and_a_new_column_taken(store, folder):
     (folder / "aqstore.yaml").write_text(CONFIG.replace("n: {type: integer}", "n: {type: text}"))
     result = store.run("import", "--dataset", "air", folder / "data/a.ndjson", code=aq.USAGE)
     assert "n" in result.message and "integer" in result.message, str(result)
-    (folder / "aqstore.yaml").write_text(CONFIG.replace("n: {type: integer}", "n: {type: integer}\n      o3: {type: double}"))
+    wider = CONFIG.replace("n: {type: integer}", "n: {type: integer}\n      o3: {type: double}")
+    (folder / "aqstore.yaml").write_text(wider)
     (folder / "data/o3.ndjson").write_text('{"city": "hue", "ts": "2025-03-01T00:00:00Z", "o3": 7.5}\n')
     store.load("air", folder / "data/o3.ndjson")
     for _ in range(2):

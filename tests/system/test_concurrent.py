@@ -12,6 +12,7 @@ import sets
 
 BEIJING = sets.BEIJING
 COUNT = "SELECT count(*) AS n FROM air"
+COUNTS = "SELECT count(*) AS n, count(DISTINCT station || reading::text) AS different FROM air"
 
 
 @pytest.fixture
@@ -34,7 +35,7 @@ def test_counts_never_fall_while_an_import_runs(store, unpacked):
     seen = [store.value(COUNT)]
     compactions = 0
     while process.poll() is None:
-        ((rows, different),) = store.rows("SELECT count(*) AS n, count(DISTINCT station || reading::text) AS d FROM air")
+        ((rows, different),) = store.rows(COUNTS)
         assert rows == different and rows >= seen[-1], seen
         seen.append(rows)
         if len(seen) % 3 == 0:
@@ -55,9 +56,7 @@ def test_two_imports_of_one_dataset(store, unpacked):
     assert codes[1][0] in (aq.DONE, aq.CONFLICT), codes
     assert codes[1][0] == aq.DONE or codes[1][2].strip(), "a conflict without a word"
     store.load("air", *unpacked(BEIJING))
-    assert store.rows("SELECT count(*) AS n, count(DISTINCT station || reading::text) AS d FROM air") == [
-        [BEIJING.rows, BEIJING.rows]
-    ]
+    assert store.rows(COUNTS) == [[BEIJING.rows, BEIJING.rows]]
 
 
 def test_two_compactions(store, unpacked):
@@ -123,7 +122,7 @@ def test_a_signal_stops_an_import_at_a_frame(sent, code, store, unpacked):
         time.sleep(0.001)
     process.send_signal(sent)
     assert finish(process)[0] == code
-    ((rows, different),) = store.rows("SELECT count(*) AS n, count(DISTINCT station || reading::text) AS d FROM air")
+    ((rows, different),) = store.rows(COUNTS)
     assert 0 < rows == different < BEIJING.rows
     report = store.load("air", *files)
     assert report["rows"] == BEIJING.rows - rows and store.value(COUNT) == BEIJING.rows

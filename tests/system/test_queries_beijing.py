@@ -1,7 +1,5 @@
 """Queries over 420,768 real readings: equal to DuckDB's and PostgreSQL's values, and to the bit in five states."""
 
-import json
-
 import pytest
 
 import aq
@@ -34,10 +32,9 @@ def test_states_are_what_they_say(beijing):
     assert beijing["hot"].files("segments") and not beijing["hot"].files("archives")
     assert beijing["half"].files("segments") and beijing["half"].files("archives")
     assert beijing["compacted"].files("archives")
-    open_units = json.loads(beijing["compacted"].run("--json", "inspect").text)
-    assert open_units, "inspect --json says nothing"
+    assert len(beijing["restarted"].files("segments")) > 1, "the import was over before it could be killed"
 
 
-def test_threads_and_verify(beijing):
+def test_states_verify(beijing):
     for state in aq.STATES:
         beijing[state].run("verify", "--deep")

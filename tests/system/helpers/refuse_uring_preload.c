@@ -8,7 +8,8 @@
 struct io_uring;
 struct io_uring_params;
 
-int io_uring_queue_init_params(unsigned entries, struct io_uring *ring, struct io_uring_params *params)
+int io_uring_queue_init_params(unsigned entries, struct io_uring *ring,
+                               struct io_uring_params *params)
 {
     (void)entries, (void)ring, (void)params;
     return -EPERM;
@@ -20,8 +21,8 @@ int io_uring_queue_init(unsigned entries, struct io_uring *ring, unsigned flags)
     return io_uring_queue_init_params(entries, ring, 0);
 }
 
-int io_uring_queue_init_mem(unsigned entries, struct io_uring *ring, struct io_uring_params *params, void *buf,
-                            unsigned long size)
+int io_uring_queue_init_mem(unsigned entries, struct io_uring *ring, struct io_uring_params *params,
+                            void *buf, unsigned long size)
 {
     (void)buf, (void)size;
     return io_uring_queue_init_params(entries, ring, params);
