@@ -11,6 +11,7 @@
 struct writer {
     struct aq_bytes *out;
     struct aq_snapshot *snapshot;
+    const struct aq_zone *zone;
     struct aq_error *err;
     unsigned depth;
 };
@@ -44,7 +45,7 @@ static void put_constant(struct writer *writer, const struct aq_expr *expr)
     bool quoted = expr->type != AQ_TYPE_INTEGER && expr->type != AQ_TYPE_BIGINT &&
                   expr->type != AQ_TYPE_DOUBLE && expr->type != AQ_TYPE_REAL;
     put(writer, "%s", quoted ? "'" : "");
-    aq_value_format(expr->type, expr->value, aq_zone_utc(), writer->out);
+    aq_value_format(expr->type, expr->value, writer->zone, writer->out);
     put(writer, "%s", quoted ? "'" : "");
 }
 
@@ -185,9 +186,10 @@ static enum aq_status put_plan(struct writer *writer, const struct aq_plan *plan
 }
 
 enum aq_status aq_explain_plan(const struct aq_plan *plan, struct aq_snapshot *snapshot,
-                               struct aq_bytes *out, struct aq_error *err)
+                               const struct aq_zone *zone, struct aq_bytes *out,
+                               struct aq_error *err)
 {
-    struct writer writer = {.out = out, .snapshot = snapshot, .err = err};
+    struct writer writer = {.out = out, .snapshot = snapshot, .zone = zone, .err = err};
     AQ_TRY(put_plan(&writer, plan));
     enum aq_status status = aq_bytes_status(out);
     return status == AQ_OK ? AQ_OK : aq_error_set(err, status, "out of memory");

@@ -309,7 +309,8 @@ static enum aq_status analyze(struct aq_query *query, struct aq_bytes *out, stru
 static enum aq_status explain_rows(struct aq_query *query, struct aq_error *err)
 {
     struct aq_bytes out = {0};
-    enum aq_status status = aq_explain_plan(query->plan, query->runtime.snapshot, &out, err);
+    enum aq_status status =
+        aq_explain_plan(query->plan, query->runtime.snapshot, query->zone, &out, err);
     if (status == AQ_OK && query->analyze)
         status = analyze(query, &out, err);
     const uint8_t *at = out.data;

@@ -79,6 +79,7 @@ void aq_exec_destroy(struct aq_exec *exec)
     if (exec == NULL)
         return;
     drop_workers(exec);
+    atomic_fetch_sub(&exec->runtime->memory_used, exec->memory);
     for (size_t i = 0; i < exec->child_count; i++)
         aq_exec_destroy(exec->children[i]);
     free(exec->children);
@@ -265,6 +266,8 @@ static enum aq_status collect(struct aq_exec *exec, struct aq_error *err)
     }
     AQ_TRY(exec->plan->grouped ? collect_groups(exec, err) : collect_rows(exec, err));
     drop_workers(exec);
+    uint64_t bytes = aq_batch_bytes(&exec->result) + exec->result.row_count * sizeof *exec->order;
+    AQ_TRY(aq_runtime_hold(exec->runtime, &exec->memory, bytes, err));
     return order_result(exec, err);
 }
 

@@ -59,6 +59,7 @@ struct aq_exec {
     uint32_t *order;        /* rows of result, in order */
     size_t order_count;
     size_t emit_next;
+    uint64_t memory;    /* of the result, accounted for */
     size_t worker_next; /* streaming: whose rows come next */
     uint64_t passed;    /* rows given or skipped, for LIMIT and OFFSET */
     struct aq_batch emission;
@@ -79,6 +80,9 @@ void aq_worker_deinit(struct aq_worker *worker);
 enum aq_status aq_worker_chunk(struct aq_worker *worker, size_t row_count, bool skip_where);
 /** AQ_INTERRUPTED when asked to stop, AQ_LIMIT beyond the memory limit. */
 enum aq_status aq_worker_check(struct aq_worker *worker) AQ_RESULT;
+/** Account for `bytes` in place of `*accounted`; AQ_LIMIT if the query then holds too much. */
+enum aq_status aq_runtime_hold(struct aq_runtime *runtime, uint64_t *accounted, uint64_t bytes,
+                               struct aq_error *err) AQ_RESULT;
 /** Run `work` for the first `worker_count` workers, each on a thread; the first failure, if any. */
 enum aq_status aq_workers_run(struct aq_exec *exec, size_t worker_count,
                               enum aq_status (*work)(struct aq_worker *worker),

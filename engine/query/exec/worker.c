@@ -65,6 +65,20 @@ void aq_worker_deinit(struct aq_worker *worker)
     *worker = (struct aq_worker){0};
 }
 
+enum aq_status aq_runtime_hold(struct aq_runtime *runtime, uint64_t *accounted, uint64_t bytes,
+                               struct aq_error *err)
+{
+    uint64_t change = bytes - *accounted; /* modulo 2^64, as the sum is */
+    uint64_t used = atomic_fetch_add(&runtime->memory_used, change) + change;
+    *accounted = bytes;
+    if (used <= runtime->memory_limit)
+        return AQ_OK;
+    return aq_error_set(err, AQ_LIMIT,
+                        "the query needs more than its %llu MiB of memory; narrow it with WHERE, "
+                        "group more coarsely, or give it more memory",
+                        (unsigned long long)(runtime->memory_limit >> 20));
+}
+
 enum aq_status aq_worker_check(struct aq_worker *worker)
 {
     struct aq_runtime *runtime = worker->exec->runtime;
@@ -73,15 +87,7 @@ enum aq_status aq_worker_check(struct aq_worker *worker)
     uint64_t bytes = aq_batch_bytes(&worker->rows) + aq_batch_bytes(&worker->unit_rows);
     if (worker->groups.plan != NULL)
         bytes += aq_group_sink_bytes(&worker->groups);
-    uint64_t used =
-        atomic_fetch_add(&runtime->memory_used, bytes - worker->memory) + bytes - worker->memory;
-    worker->memory = bytes;
-    if (used <= runtime->memory_limit)
-        return AQ_OK;
-    return aq_error_set(&worker->err, AQ_LIMIT,
-                        "the query needs more than its %llu MiB of memory; narrow it with WHERE, "
-                        "group more coarsely, or give it more memory",
-                        (unsigned long long)(runtime->memory_limit >> 20));
+    return aq_runtime_hold(runtime, &worker->memory, bytes, &worker->err);
 }
 
 static enum aq_status add_rows(struct aq_worker *worker, const uint32_t *selection,
