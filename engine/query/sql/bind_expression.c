@@ -360,7 +360,7 @@ static enum aq_status bind_case(struct aq_binder *binder, PgQuery__CaseExpr *nod
             AQ_TRY(aq_bind_condition(binder, when->expr, "CASE/WHEN", &made->args[2 * i]));
         } else {
             struct aq_expr *copy;
-            struct aq_expr *other;
+            struct aq_expr *other = NULL;
             AQ_TRY(aq_expr_clone(binder, value, &copy));
             AQ_TRY(aq_bind_expr(binder, when->expr, &other));
             AQ_TRY(bind_compare(binder, "=", copy, other, when->location, &made->args[2 * i]));

@@ -3,6 +3,7 @@
  * WITH names queries, FROM opens the scope, WHERE filters; GROUP BY or an aggregate makes the level
  * grouped, and the select list, HAVING and ORDER BY are rewritten to read groups. DISTINCT groups the
  * level's output by all of its columns in a plan of its own; UNION puts plans behind each other. */
+#include <assert.h>
 #include <string.h>
 
 #include "engine/query/sql/bind.h"
@@ -343,9 +344,10 @@ static enum aq_status bind_union(struct aq_binder *binder, PgQuery__SelectStmt *
 {
     if (select->op != PG_QUERY__SET_OPERATION__SETOP_UNION)
         return aq_bind_refuse(binder, -1, "INTERSECT and EXCEPT are", NULL);
-    struct aq_plan *sides[2];
+    struct aq_plan *sides[2] = {NULL, NULL};
     AQ_TRY(aq_bind_select(binder, select->larg, &sides[0]));
     AQ_TRY(aq_bind_select(binder, select->rarg, &sides[1]));
+    assert(sides[0] != NULL && sides[1] != NULL);
     size_t count = sides[0]->column_count;
     if (count != sides[1]->column_count)
         return aq_bind_error(binder, -1, AQ_INVALID,
