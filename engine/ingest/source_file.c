@@ -1,7 +1,7 @@
 /* Step 1 of a message's way: bytes out of a file.
  *
  * Happy path: libarchive recognises the compression by its first bytes and hands out the decoded stream
- * (docs/decisions/libarchive.md). What is not compressed goes through it, too. A file is read again by
+ * (docs/decisions/libarchive.md), except of gzip, which gunzip.c decodes. What is not compressed goes through it, too. A file is read again by
  * opening it again; of a pipe, what has been read is kept in an unnamed file until then.
  * Failures: archives with files in them are refused by name; a stream that breaks off or is damaged is an
  * error at the byte up to which it was read. */
@@ -17,14 +17,23 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "engine/ingest/gunzip.h"
+
 #define BLOCK_BYTES ((size_t)256 << 10)
 
 struct aq_source_file {
     char *path;
     int fd;
     const volatile bool *stop;
-    int input_errno; /* of a failed read: libarchive may take one for the end, when it is still guessing */
-    uint8_t *input; /* BLOCK_BYTES of the file as it lies there */
+    int input_errno;          /* of a failed read */
+    uint8_t *input;           /* BLOCK_BYTES of the file as it lies there */
+    size_t input_size;        /* of those, read ahead to see what begins there */
+    uint64_t input_bytes;     /* read so far */
+    struct aq_gunzip *gunzip; /* between the file and `archive`, or NULL */
+    const uint8_t *given;     /* to `archive`, last */
+    size_t given_size;
+    uint64_t given_bytes; /* in all */
+    const char *damage;   /* of what libarchive does not look at */
     bool regular;
     uint64_t total_bytes;
     uint64_t decoded_bytes; /* given out of `archive` */
@@ -46,8 +55,7 @@ const char *aq_source_file_path(const struct aq_source_file *file)
 
 uint64_t aq_source_file_bytes_done(const struct aq_source_file *file)
 {
-    int64_t done = file->archive == NULL ? 0 : archive_filter_bytes(file->archive, -1);
-    return done < 0 ? 0 : (uint64_t)done;
+    return file->input_bytes;
 }
 
 uint64_t aq_source_file_bytes_total(const struct aq_source_file *file)
@@ -71,10 +79,16 @@ struct aq_slice aq_source_file_name(const char *path)
     return name;
 }
 
+/* Whatever libarchive makes of it: when it is still guessing it takes a failure for the end. */
+static bool input_failed(const struct aq_source_file *file)
+{
+    return file->input_errno != 0 || file->damage != NULL;
+}
+
 static enum aq_status archive_failure(struct aq_source_file *file, struct aq_error *err)
 {
     int code = archive_errno(file->archive);
-    const char *text = archive_error_string(file->archive);
+    const char *text = file->damage != NULL ? file->damage : archive_error_string(file->archive);
     if (file->input_errno == EINTR)
         return aq_error_set(err, AQ_INTERRUPTED, "stopped while waiting for %s",
                             aq_source_file_path(file));
@@ -113,19 +127,89 @@ static enum aq_status refuse_container(struct aq_source_file *file, struct aq_er
 }
 
 /* As archive_read_open_fd reads, but a signal that means stop ends the wait for a pipe. */
-static la_ssize_t read_input(struct archive *archive, void *context, const void **buffer)
+static ssize_t read_raw(struct aq_source_file *file, size_t at)
 {
-    struct aq_source_file *file = context;
     ssize_t count;
     do {
-        count = read(file->fd, file->input, BLOCK_BYTES);
+        count = read(file->fd, file->input + at, BLOCK_BYTES - at);
     } while (count < 0 && errno == EINTR && (file->stop == NULL || !*file->stop));
-    if (count < 0) {
+    if (count < 0)
         file->input_errno = errno;
-        archive_set_error(archive, errno, "%s", strerror(errno));
-    }
-    *buffer = file->input;
+    else
+        file->input_bytes += (uint64_t)count;
     return count;
+}
+
+static ssize_t read_input(void *context, const uint8_t **data)
+{
+    struct aq_source_file *file = context;
+    size_t ahead = file->input_size;
+    file->input_size = 0;
+    *data = file->input;
+    return ahead > 0 ? (ssize_t)ahead : read_raw(file, 0);
+}
+
+static la_ssize_t give_input(struct archive *archive, void *context, const void **buffer)
+{
+    struct aq_source_file *file = context;
+    ssize_t count = file->gunzip == NULL ? read_input(file, &file->given)
+                                         : aq_gunzip_read(file->gunzip, &file->given);
+    if (count < 0 && file->gunzip != NULL && file->input_errno == 0)
+        file->damage = aq_gunzip_damage(file->gunzip);
+    if (count < 0)
+        archive_set_error(archive, file->input_errno, "cannot read");
+    file->given_size = count < 0 ? 0 : (size_t)count;
+    file->given_bytes += file->given_size;
+    *buffer = file->given;
+    return count;
+}
+
+/* Gzip is decoded before libarchive sees it, for it would not look at the checksums. */
+static enum aq_status begin_input(struct aq_source_file *file, struct aq_error *err)
+{
+    ssize_t count = 1;
+    aq_gunzip_destroy(file->gunzip);
+    file->gunzip = NULL;
+    file->input_size = 0;
+    file->input_bytes = 0;
+    file->given_size = 0;
+    file->given_bytes = 0;
+    while (count > 0 && file->input_size < 3) {
+        count = read_raw(file, file->input_size);
+        if (count < 0)
+            return archive_failure(file, err);
+        file->input_size += (size_t)count;
+    }
+    if (!aq_gunzip_knows(file->input, file->input_size))
+        return AQ_OK;
+    file->gunzip = aq_gunzip_create(read_input, file);
+    return file->gunzip != NULL ? AQ_OK
+                                : aq_error_set(err, AQ_NO_MEMORY, "opening %s: out of memory",
+                                               aq_source_file_path(file));
+}
+
+/* A filter ends where its stream does, and what lies behind it (of bzip2: a second stream whose first
+ * bytes are damaged) would be lost without a word. Zeros may follow, as tapes leave them. */
+static bool only_zeros_follow(struct aq_source_file *file)
+{
+    int64_t taken = archive_filter_bytes(file->archive, -1);
+    uint64_t left = taken < 0 ? 0 : file->given_bytes - (uint64_t)taken;
+    size_t at = left > file->given_size ? 0 : file->given_size - (size_t)left;
+    const void *ignored;
+    do {
+        for (; at < file->given_size; at++)
+            if (file->given[at] != 0)
+                return false;
+        at = 0;
+    } while (give_input(file->archive, file, &ignored) > 0);
+    return true;
+}
+
+static enum aq_status end_stream(struct aq_source_file *file, struct aq_error *err)
+{
+    if (!input_failed(file) && !only_zeros_follow(file))
+        file->damage = "something else follows the compressed data";
+    return input_failed(file) ? archive_failure(file, err) : AQ_OK;
 }
 
 static enum aq_status begin_stream(struct aq_source_file *file, struct aq_error *err)
@@ -135,7 +219,7 @@ static enum aq_status begin_stream(struct aq_source_file *file, struct aq_error 
     if (file->archive == NULL)
         return aq_error_set(err, AQ_NO_MEMORY, "opening %s: out of memory",
                             aq_source_file_path(file));
-    archive_read_support_filter_gzip(file->archive);
+    AQ_TRY(begin_input(file, err));
     archive_read_support_filter_xz(file->archive);
     archive_read_support_filter_zstd(file->archive);
     archive_read_support_filter_bzip2(file->archive);
@@ -144,16 +228,20 @@ static enum aq_status begin_stream(struct aq_source_file *file, struct aq_error 
     archive_read_support_format_7zip(file->archive);
     archive_read_support_format_raw(file->archive);
     archive_read_support_format_empty(file->archive);
-    if (archive_read_open(file->archive, file, NULL, read_input, NULL) != ARCHIVE_OK)
+    if (archive_read_open(file->archive, file, NULL, give_input, NULL) != ARCHIVE_OK)
         return archive_failure(file, err);
     int result = archive_read_next_header(file->archive, &entry);
-    if (result < ARCHIVE_WARN || file->input_errno != 0)
+    if (result < ARCHIVE_WARN || input_failed(file))
         return archive_failure(file, err);
-    if (result == ARCHIVE_EOF) {
-        file->ended = true;
-        return AQ_OK;
-    }
-    return refuse_container(file, err);
+    if (result != ARCHIVE_EOF)
+        return refuse_container(file, err);
+    /* A tar archive without files, says libarchive, of zeros: lines may follow them all the same. */
+    if ((archive_format(file->archive) & ARCHIVE_FORMAT_BASE_MASK) != ARCHIVE_FORMAT_EMPTY)
+        return aq_error_set_at(err, AQ_UNSUPPORTED, aq_source_file_path(file), -1,
+                               "begins with zeros, or is an archive of no files: cut off what is "
+                               "no text and import the rest");
+    file->ended = true;
+    return end_stream(file, err);
 }
 
 static enum aq_status open_descriptor(struct aq_source_file *file, struct aq_error *err)
@@ -207,6 +295,7 @@ void aq_source_file_close(struct aq_source_file *file)
         return;
     if (file->archive != NULL)
         archive_read_free(file->archive);
+    aq_gunzip_destroy(file->gunzip);
     if (file->fd >= 0)
         close(file->fd);
     if (file->spool_fd >= 0)
@@ -264,8 +353,10 @@ static enum aq_status next_block(struct aq_source_file *file, struct aq_error *e
         int result = archive_read_data_block(file->archive, &block, &file->block_size, &offset);
         if (result == ARCHIVE_EOF || result < ARCHIVE_WARN)
             file->block_size = 0;
-        if (result < ARCHIVE_WARN || (result == ARCHIVE_EOF && file->input_errno != 0))
+        if (result < ARCHIVE_WARN)
             return archive_failure(file, err);
+        if (result == ARCHIVE_EOF)
+            AQ_TRY(end_stream(file, err));
         file->ended = result == ARCHIVE_EOF;
         file->block = block;
     }
@@ -300,6 +391,7 @@ enum aq_status aq_source_file_rewind(struct aq_source_file *file, bool last, str
     file->block_size = 0;
     file->ended = false;
     file->decoded_bytes = 0;
+    file->damage = NULL;
     if (lseek(file->fd, 0, SEEK_SET) != 0)
         return aq_error_set_errno(err, errno, file->path, "reading an input file again");
     return begin_stream(file, err);

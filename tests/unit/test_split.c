@@ -323,6 +323,61 @@ Test(split, every_cut_of_a_compressed_file_is_noticed)
     free(good);
 }
 
+static enum aq_status read_to_end(const char *name)
+{
+    char out[65536];
+    size_t got = 1;
+    enum aq_status status = aq_source_file_open(scratch_file(name), AT_FDCWD, NULL, &file, &err);
+    if (status < 0)
+        return status;
+    while (status == AQ_OK && got > 0)
+        status = aq_source_file_read(file, out, sizeof out, &got, &err);
+    aq_source_file_close(file);
+    return status;
+}
+
+/* The bytes of a stored block are covered by the checksum at the end and by nothing else. */
+Test(split, changed_bytes_of_a_gzip_file_are_noticed)
+{
+    size_t size;
+    shell("seq 1 2000 > a && gzip -k a && cat a.gz a.gz > twice.gz");
+    unsigned char *packed = scratch_read(scratch_file("twice.gz"), &size);
+    cr_assert_eq(read_to_end("twice.gz"), AQ_OK, "%s", err.message);
+    size_t places[] = {size / 2 - 8, size / 2 - 1, size - 8, size - 1};
+    for (size_t i = 0; i < sizeof places / sizeof *places; i++) {
+        packed[places[i]] ^= 1;
+        scratch_write(scratch_file("wrong.gz"), packed, size);
+        cr_assert_eq(read_to_end("wrong.gz"), AQ_IO, "byte %zu", places[i]);
+        packed[places[i]] ^= 1;
+    }
+    free(packed);
+}
+
+/* Of a second stream whose beginning is damaged not a byte would be read, without a word. */
+Test(split, what_follows_a_compressed_stream_is_no_end)
+{
+    shell("seq 1 2000 > a && gzip -k a && bzip2 -k a && xz -k a && zstd -q a &&"
+          "for s in gz bz2 xz zst; do (cat a.$s; printf X; cat a.$s) > more.$s; done &&"
+          "for s in gz bz2 xz; do (cat a.$s; head -c 512 /dev/zero) > zeros.$s; done");
+    static const char *const more[] = {"more.gz", "more.bz2", "more.xz", "more.zst"};
+    static const char *const zeros[] = {"zeros.gz", "zeros.bz2", "zeros.xz"};
+    for (size_t i = 0; i < sizeof more / sizeof *more; i++)
+        cr_assert_eq(read_to_end(more[i]), AQ_IO, "%s", more[i]);
+    for (size_t i = 0; i < sizeof zeros / sizeof *zeros; i++)
+        cr_assert_eq(read_to_end(zeros[i]), AQ_OK, "%s: %s", zeros[i], err.message);
+}
+
+/* To libarchive they are a tar archive that ends at once. */
+Test(split, zeros_at_the_beginning_do_not_hide_what_follows)
+{
+    shell("(head -c 2048 /dev/zero; seq 1 9) > zeros && : > empty && gzip -k empty");
+    cr_assert_eq(read_to_end("zeros"), AQ_UNSUPPORTED);
+    cr_assert_eq(read_to_end("empty"), AQ_OK);
+    cr_assert_eq(read_to_end("empty.gz"), AQ_OK, "%s", err.message);
+    shell("(bzip2 -c empty; printf 'X'; bzip2 -c zeros) > lost.bz2");
+    cr_assert_eq(read_to_end("lost.bz2"), AQ_IO);
+}
+
 Test(split, names)
 {
     cr_assert(aq_slice_equal(aq_source_file_name("x/y/a.csv.gz"), aq_slice_of("a.csv")));
