@@ -11,7 +11,7 @@
 #include <string.h>
 #include <strings.h>
 
-#include "engine/ingest/json_text.h"
+#include "engine/json_text.h"
 #include "engine/number_text.h"
 
 #define SHOWN_BYTES_MAX 80

@@ -12,7 +12,7 @@
 #include <strings.h>
 
 #include "engine/ingest/decode.h"
-#include "engine/ingest/json_text.h"
+#include "engine/json_text.h"
 
 #define HEAD_BYTES ((size_t)64 << 10)
 #define QUOTE_OPEN SIZE_MAX

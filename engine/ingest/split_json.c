@@ -9,7 +9,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "engine/ingest/json_text.h"
+#include "engine/json_text.h"
 
 static bool is_space(uint8_t c)
 {

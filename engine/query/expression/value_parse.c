@@ -7,7 +7,7 @@
 #include <string.h>
 #include <strings.h>
 
-#include "engine/ingest/json_text.h"
+#include "engine/json_text.h"
 #include "engine/number_text.h"
 #include "engine/query/expression/function.h"
 

@@ -1,6 +1,6 @@
 /* A thin C face over simdjson (C++ stays in json_index.cc): where the tokens of a JSON text begin. */
-#ifndef AQ_ENGINE_INGEST_JSON_INDEX_H
-#define AQ_ENGINE_INGEST_JSON_INDEX_H
+#ifndef AQ_ENGINE_JSON_INDEX_H
+#define AQ_ENGINE_JSON_INDEX_H
 
 #include "format/bytes.h"
 

@@ -1,8 +1,8 @@
 /* JSON's grammar beneath the structure: strings, numbers, literals, whole values. */
-#ifndef AQ_ENGINE_INGEST_JSON_TEXT_H
-#define AQ_ENGINE_INGEST_JSON_TEXT_H
+#ifndef AQ_ENGINE_JSON_TEXT_H
+#define AQ_ENGINE_JSON_TEXT_H
 
-#include "engine/ingest/json_index.h"
+#include "engine/json_index.h"
 
 /** Objects and arrays inside each other; deeper is a reject. */
 #define AQ_JSON_DEPTH_MAX 512

@@ -4,7 +4,7 @@
  * may follow a value, containers by a loop with one bit of memory a level.
  * Failures: the first fault stops the walk with its reason and byte; a lone surrogate, which no UTF-8
  * text can hold, is a fault, too. */
-#include "engine/ingest/json_text.h"
+#include "engine/json_text.h"
 
 #include <string.h>
 

@@ -10,7 +10,7 @@
 #include <simdjson.h>
 
 extern "C" {
-#include "engine/ingest/json_index.h"
+#include "engine/json_index.h"
 }
 
 struct aq_json_index {
