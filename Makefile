@@ -53,7 +53,7 @@ FUZZ_BINARIES := $(FUZZ:fuzz/%.c=build/fuzz/bin/%)
 VENV := build/venv/bin
 
 .PHONY: all help demo test test-long unit unit-binaries check check-all bench fuzz fuzz-binaries \
-	install clean
+	install clean ALWAYS
 .SUFFIXES:
 .DELETE_ON_ERROR:
 .SECONDARY:
@@ -97,7 +97,7 @@ build/fuzz/bin/%: build/fuzz/fuzz/%.o build/fuzz/libaqstore.a
 	@mkdir -p $(@D)
 	$(CXX) $(LDFLAGS) $(LDFLAGS_fuzzer) -o $@ $^ $(PKG_LIBS)
 else
-build/fuzz/bin/%: fuzz/%.c
+build/fuzz/bin/%: ALWAYS
 	@$(MAKE) --no-print-directory MODE=fuzz $@
 endif
 
