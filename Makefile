@@ -132,8 +132,9 @@ fuzz-binaries: $(FUZZ_BINARIES)
 
 install: all ## install below DESTDIR and PREFIX
 	install -D -m 755 $B/aqstore $(DESTDIR)$(PREFIX)/bin/aqstore
-	install -d $(DESTDIR)$(PREFIX)/share/doc/aqstore
-	install -m 644 LICENSE README.md CHANGELOG.md docs/*.md $(DESTDIR)$(PREFIX)/share/doc/aqstore
+	install -d $(DESTDIR)$(PREFIX)/share/doc/aqstore/docs
+	install -m 644 LICENSE README.md CHANGELOG.md $(DESTDIR)$(PREFIX)/share/doc/aqstore
+	install -m 644 $(wildcard docs/*.md) $(DESTDIR)$(PREFIX)/share/doc/aqstore/docs
 
 clean: ## remove build/
 	rm -rf build
