@@ -1,0 +1,1 @@
+SELECT j -> 'a' ->> 0, to_char(ts, 'YYYY-MM-DD FMDay "x" HH12:MI AM OF') FROM (SELECT '{"a":[1,"b"]}'::json AS j, now() AS ts) AS x
