@@ -29,7 +29,22 @@ def pytest_configure(config):
     if config.option.basetemp is None and not config.option.collectonly:
         # Of this run alone: pytest's own numbered folders are cleared by other runs that end meanwhile.
         config.option.basetemp = tempfile.mkdtemp(prefix="aqstore-tests-")
-        config.add_cleanup(lambda: shutil.rmtree(config.option.basetemp, ignore_errors=True))
+        config.add_cleanup(lambda: remove_unless_failed(config.option.basetemp))
+
+
+FAILED = []  # names of tests; their folders are kept
+
+
+def pytest_runtest_logreport(report):
+    if report.failed:
+        FAILED.append(report.nodeid)
+
+
+def remove_unless_failed(folder):
+    if FAILED:
+        print(f"kept for a look: {folder}")
+    else:
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def pytest_report_header(config):
