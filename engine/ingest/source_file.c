@@ -250,7 +250,11 @@ static enum aq_status open_descriptor(struct aq_source_file *file, struct aq_err
     if (strcmp(file->path, "-") == 0)
         file->fd = fcntl(STDIN_FILENO, F_DUPFD_CLOEXEC, 3);
     else
-        file->fd = open(file->path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
+        do { /* of a pipe it waits for whoever writes */
+            file->fd = open(file->path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
+        } while (file->fd < 0 && errno == EINTR && (file->stop == NULL || !*file->stop));
+    if (file->fd < 0 && errno == EINTR)
+        return aq_error_set(err, AQ_INTERRUPTED, "stopped while waiting for %s", file->path);
     if (file->fd < 0 || fstat(file->fd, &status) != 0)
         return aq_error_set_errno(err, errno, file->path, "opening an input file");
     if (S_ISDIR(status.st_mode))
