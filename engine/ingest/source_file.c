@@ -244,15 +244,23 @@ static enum aq_status begin_stream(struct aq_source_file *file, struct aq_error 
     return end_stream(file, err);
 }
 
+/* Of a pipe it waits until someone writes. */
+static int open_path(const struct aq_source_file *file)
+{
+    int fd;
+    do {
+        fd = open(file->path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
+    } while (fd < 0 && errno == EINTR && (file->stop == NULL || !*file->stop));
+    return fd;
+}
+
 static enum aq_status open_descriptor(struct aq_source_file *file, struct aq_error *err)
 {
     struct stat status;
     if (strcmp(file->path, "-") == 0)
         file->fd = fcntl(STDIN_FILENO, F_DUPFD_CLOEXEC, 3);
     else
-        do { /* of a pipe it waits for whoever writes */
-            file->fd = open(file->path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
-        } while (file->fd < 0 && errno == EINTR && (file->stop == NULL || !*file->stop));
+        file->fd = open_path(file);
     if (file->fd < 0 && errno == EINTR)
         return aq_error_set(err, AQ_INTERRUPTED, "stopped while waiting for %s", file->path);
     if (file->fd < 0 || fstat(file->fd, &status) != 0)

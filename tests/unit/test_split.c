@@ -1,4 +1,8 @@
 /* Files to messages: compression, lines, CSV records, JSON elements, and positions in all of them. */
+#include <signal.h>
+#include <sys/stat.h>
+#include <sys/time.h>
+
 #include "engine/ingest/decode.h"
 #include "engine/ingest/split.h"
 
@@ -376,6 +380,25 @@ Test(split, zeros_at_the_beginning_do_not_hide_what_follows)
     cr_assert_eq(read_to_end("empty.gz"), AQ_OK, "%s", err.message);
     shell("(bzip2 -c empty; printf 'X'; bzip2 -c zeros) > lost.bz2");
     cr_assert_eq(read_to_end("lost.bz2"), AQ_IO);
+}
+
+static volatile bool stopped;
+
+static void stop_now(int signal)
+{
+    (void)signal;
+    stopped = true;
+}
+
+Test(split, the_wait_for_a_pipe_ends_with_a_signal, .timeout = 10)
+{
+    struct sigaction action = {.sa_handler = stop_now};
+    struct itimerval often = {.it_interval.tv_usec = 20000, .it_value.tv_usec = 20000};
+    cr_assert_eq(mkfifo(scratch_file("pipe"), 0600), 0);
+    cr_assert_eq(sigaction(SIGALRM, &action, NULL), 0);
+    cr_assert_eq(setitimer(ITIMER_REAL, &often, NULL), 0);
+    cr_assert_eq(aq_source_file_open(scratch_file("pipe"), AT_FDCWD, &stopped, &file, &err),
+                 AQ_INTERRUPTED, "%s", err.message);
 }
 
 Test(split, names)
