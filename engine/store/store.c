@@ -3,7 +3,8 @@
  * Happy path: open the home, read and verify the catalog. A new store: make the folders, then commit the
  * edit that gives it its identity; of two processes that create one store, one wins and the other
  * opens what it made.
- * Failures: no store there -> AQ_NOT_FOUND; a folder with other things in it is not made a store. */
+ * Failures: no store there -> AQ_NOT_FOUND; a folder with other things in it, or with data that some lost
+ * catalog named, is not made a store. */
 #include "engine/store/store_internal.h"
 
 #include "engine/store/catalog_log.h"
@@ -163,12 +164,37 @@ static enum aq_status make_folders(struct aq_store *store, struct aq_error *err)
     return AQ_OK;
 }
 
+static int visible(const struct dirent *entry)
+{
+    return entry->d_name[0] != '.';
+}
+
+static bool has_files(const struct aq_store *store, const char *folder)
+{
+    struct dirent **entries = NULL;
+    int count = scandirat(store->home_fd, folder, &entries, visible, NULL);
+    for (int i = 0; i < count; i++)
+        free(entries[i]);
+    free(entries);
+    return count > 0;
+}
+
+struct identity {
+    const char *home;
+    bool has_data; /* looked for before the catalog is: who makes a store at once names it first */
+};
+
+/* With data and no catalog it was lost: in a store begun anew the data would be garbage. */
 static enum aq_status build_identity(void *context, const struct aq_catalog *catalog,
                                      struct aq_edit *edit, struct aq_error *err)
 {
-    (void)context;
+    const struct identity *identity = context;
     if (catalog->number > 0)
         return AQ_END;
+    if (identity->has_data)
+        return aq_error_set_at(err, AQ_CORRUPT, identity->home, -1,
+                               "has data files, but its catalog is gone; restore the folder "
+                               "\"catalog\" from a copy");
     struct aq_record record = {.kind = AQ_RECORD_STORE, .store = {.incarnation = 1}};
     if (getrandom(record.store.id.bytes, sizeof record.store.id.bytes, 0) !=
         (ssize_t)sizeof record.store.id.bytes)
@@ -179,7 +205,10 @@ static enum aq_status build_identity(void *context, const struct aq_catalog *cat
 static enum aq_status make_store(struct aq_store *store, struct aq_error *err)
 {
     AQ_TRY(make_folders(store, err));
-    enum aq_status status = aq_store_commit(store, build_identity, NULL, err);
+    struct identity identity = {.home = store->home,
+                                .has_data =
+                                    has_files(store, "segments") || has_files(store, "archives")};
+    enum aq_status status = aq_store_commit(store, build_identity, &identity, err);
     return status == AQ_END ? AQ_OK : status;
 }
 

@@ -60,6 +60,21 @@ Test(store, is_made_only_when_asked)
     open_home("full", false, AQ_NOT_FOUND);
 }
 
+/* A store begun anew in its place would have gc remove the data. */
+Test(store, data_without_a_catalog_is_not_begun_anew)
+{
+    scratch_make();
+    aq_store_close(open_home("home", true, AQ_OK));
+    scratch_write(scratch_file("home/archives/00000000000000000002.aqa"), "x", 1);
+    aq_store_close(open_home("home", true, AQ_OK));
+    cr_assert_eq(unlink(scratch_file("home/catalog/00000000000000000001")), 0);
+    cr_assert_eq(unlink(scratch_file("home/catalog/latest")), 0);
+    open_home("home", true, AQ_CORRUPT);
+    open_home("home", true, AQ_CORRUPT);
+    cr_assert_eq(unlink(scratch_file("home/archives/00000000000000000002.aqa")), 0);
+    aq_store_close(open_home("home", true, AQ_OK));
+}
+
 Test(store, identity_is_kept)
 {
     scratch_make();
