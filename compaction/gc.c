@@ -6,6 +6,9 @@
  * once and removed, or belongs to a compaction that died. The catalog's folder is made durable first:
  * an edit that a power cut could still undo must not cost its inputs.
  *
+ * A catalog that is older than the data, from a copy, would have gc remove all that it never heard of: it is
+ * told by its segments, and nothing is removed.
+ *
  * Only names of the kinds that aqstore makes are touched; anything else in the home is somebody's.
  * Failures stop the walk; what was removed needed no longer be there. */
 #include <dirent.h>
@@ -176,6 +179,22 @@ static bool is_named(const struct aq_catalog *catalog, const struct candidate *f
     return file != NULL && file->kind == found->kind;
 }
 
+/* A segment is named before its file is made: one that the head has yet to name means that the head is
+ * not the newest there was. */
+static enum aq_status check_head(const struct aq_catalog *catalog,
+                                 const struct candidates *candidates, struct aq_error *err)
+{
+    for (size_t i = 0; i < candidates->count; i++) {
+        const struct candidate *found = &candidates->list[i];
+        if (found->kind == AQ_FILE_SEGMENT && found->file_id >= catalog->next_file_id)
+            return aq_error_set_at(err, AQ_CORRUPT, found->name, -1,
+                                   "is newer than the catalog, which lacks its last edits; nothing "
+                                   "was removed: restore the folder \"catalog\" as it was last, or "
+                                   "move the file away");
+    }
+    return AQ_OK;
+}
+
 static enum aq_status run_locked(struct aq_store *store, const struct collector *collector,
                                  struct candidates *candidates, struct aq_error *err)
 {
@@ -185,7 +204,9 @@ static enum aq_status run_locked(struct aq_store *store, const struct collector 
     if (candidates->count > 1)
         qsort(candidates->list, candidates->count, sizeof *candidates->list, compare_names);
     AQ_TRY(aq_store_catalog(store, true, &catalog, err));
-    enum aq_status status = sync_folder(collector->home_fd, "catalog", err);
+    enum aq_status status = check_head(catalog, candidates, err);
+    if (status == AQ_OK)
+        status = sync_folder(collector->home_fd, "catalog", err);
     for (size_t i = 0; status == AQ_OK && i < candidates->count; i++) {
         if (!is_named(catalog, &candidates->list[i]))
             status = collect(collector, &candidates->list[i], err);

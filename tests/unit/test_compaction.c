@@ -759,6 +759,27 @@ Test(gc, waits_for_readers_and_leaves_what_is_not_ours)
     aq_store_close(air.store);
 }
 
+/* As when an old copy of the catalog was put in its place. */
+Test(gc, removes_nothing_that_an_older_catalog_has_not_heard_of)
+{
+    scratch_make();
+    struct air air = {0};
+    air_open(&air, "home");
+    write_segment(&air, 2, 10);
+    scratch_write(scratch_file("home/archives/compact-000003.tmp"), "xyz", 3);
+    scratch_write(scratch_file("home/segments/00000000000000000099.seg"), "rows", 4);
+    struct aq_gc_report report;
+    struct aq_error err = {0};
+    cr_assert_eq(aq_gc(air.store, false, NULL, NULL, &report, &err), AQ_CORRUPT);
+    cr_assert_str_eq(err.path, "segments/00000000000000000099.seg");
+    cr_assert_eq(report.file_count, 0);
+    cr_assert_eq(access(scratch_file("home/segments/00000000000000000099.seg"), F_OK), 0);
+    cr_assert_eq(unlink(scratch_file("home/segments/00000000000000000099.seg")), 0);
+    cr_assert_eq(aq_gc(air.store, false, NULL, NULL, &report, NULL), AQ_OK);
+    cr_assert_eq(report.file_count, 1);
+    aq_store_close(air.store);
+}
+
 /* Killed at random moments: the rows are all there each time, and in the end it gets done. */
 Test(compaction, killed_again_and_again)
 {
