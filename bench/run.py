@@ -66,12 +66,14 @@ def input_files(small, folder):
 
 
 def plain(value):
-    """A value of either engine in one form; floats to nine digits, as the order of a sum may differ."""
+    """A value of either engine in one form; floats to nine digits and 1e-9, as DuckDB rounds after every addition."""
     if isinstance(value, datetime.datetime):
         return judge.microseconds(value)
     if isinstance(value, str) and value[4:5] == "-" and value[13:14] == ":":
         return judge.instant(value)
-    return f"{value:.9g}" if isinstance(value, (int, float)) else value
+    if isinstance(value, (int, float)):
+        return f"{0 if abs(value) < 1e-9 else value:.9g}"
+    return value
 
 
 def result_hash(rows):
