@@ -4,6 +4,7 @@
 runs and statistics, and gives {name: values}. Whatever is not as documented raises Damaged.
 """
 
+import itertools
 import json
 import sys
 
@@ -131,7 +132,7 @@ class Archive:
         must(1 <= runs <= tile["rows"], f"{what}: {runs} runs")
         lengths = coded(directory.slice(), BIGINT, f"{what}: runs", runs)
         must(all(length and length > 0 for length in lengths) and sum(lengths) == tile["rows"], f"{what}: runs' rows")
-        begins = [sum(lengths[:run]) for run in range(runs)]
+        begins = list(itertools.accumulate(lengths, initial=0))[:-1]
         if self.schema.key is not None:
             self._check_keys(directory, tile, columns, begins, what)
         if self.schema.time is not None:
