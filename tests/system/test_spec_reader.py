@@ -99,5 +99,5 @@ def test_other_sets(data_set, unpacked, tmp_path, long):
     if not long:
         pytest.skip("only with --long")
     store = aq.Store(tmp_path / "store", data_set.config_file)
-    store.load(data_set.dataset, *unpacked(data_set))
+    store.load(data_set.dataset, *unpacked(data_set)[: data_set.part])  # millions of rows are too many for Python
     assert_reads_as_exported(store, data_set.dataset, tmp_path / "export")
