@@ -10,11 +10,11 @@ struct aq_catalog_file {
     uint64_t file_id;
     enum aq_file_kind kind;
     enum aq_file_state state;
-    uint64_t epoch;       /* segments: the writer's */
-    uint64_t frame_count; /* closed segments */
-    uint64_t size_bytes;  /* closed: bytes that count */
-    uint64_t file_bytes;  /* whole file as sealed; 0: closed by recovery, not sealed */
-    uint64_t checksum;    /* closed segments: header checksum of the last frame */
+    uint64_t epoch;                 /* segments: the writer's */
+    uint64_t frame_count;           /* closed segments */
+    uint64_t size_bytes;            /* closed: bytes that count */
+    uint64_t file_bytes;            /* whole file as sealed; 0: closed by recovery, not sealed */
+    uint64_t checksum;              /* closed segments: header checksum of the last frame */
     struct aq_content_hash content; /* archives */
     size_t entry_count;             /* archives: 1; open segments: 0 */
     struct aq_file_entry *entries;
