@@ -4,7 +4,7 @@ import copy
 import lzma
 import os
 import pathlib
-import tarfile
+import subprocess
 from dataclasses import dataclass
 
 import aq
@@ -58,8 +58,7 @@ def unpack(source, folder):
     folder.mkdir(parents=True, exist_ok=True)
     path = shared_folder() / source
     if ".tar" in source:
-        with tarfile.open(path) as tar:
-            tar.extractall(folder, filter="data")
+        subprocess.run(["tar", "-xf", path, "-C", folder], check=True)
     elif path.suffix == ".xz":
         (folder / path.stem).write_bytes(lzma.decompress(path.read_bytes()))
     else:
