@@ -29,7 +29,7 @@ static bool is_yaml_word(const char *text, size_t size)
 }
 
 /* Plain where YAML would read the same text back whatever its version, else in double quotes. */
-static void put_scalar(struct aq_bytes *out, const char *text, size_t size)
+static void put_quoted(struct aq_bytes *out, const char *text, size_t size, bool is_key)
 {
     static const char safe[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_./";
     bool plain = size > 0 && strcspn(text, "abcdefghijklmnopqrstuvwxyz") == 0;
@@ -47,7 +47,7 @@ static void put_scalar(struct aq_bytes *out, const char *text, size_t size)
             snprintf(escaped, sizeof escaped, "\\%c", c);
         else if (c < 0x20 || c == 0x7f)
             snprintf(escaped, sizeof escaped, "\\x%02X", c);
-        else if (c == '$' && i + 1 < size && text[i + 1] == '{')
+        else if (c == '$' && i + 1 < size && text[i + 1] == '{' && !is_key)
             snprintf(escaped, sizeof escaped, "$$");
         else
             snprintf(escaped, sizeof escaped, "%c", c);
@@ -58,12 +58,19 @@ static void put_scalar(struct aq_bytes *out, const char *text, size_t size)
 
 static void put_text(struct aq_bytes *out, const char *text)
 {
-    put_scalar(out, text, strlen(text));
+    put_quoted(out, text, strlen(text), false);
+}
+
+/* The environment is for values: a key's "${" stands for itself. */
+static void put_key(struct aq_bytes *out, const char *key)
+{
+    put_quoted(out, key, strlen(key), true);
+    put(out, ":");
 }
 
 static void put_slice(struct aq_bytes *out, struct aq_slice slice)
 {
-    put_scalar(out, (const char *)slice.data, slice.size);
+    put_quoted(out, (const char *)slice.data, slice.size, false);
 }
 
 static void put_slices(struct aq_bytes *out, const struct aq_slice *slices, size_t count)
@@ -107,8 +114,8 @@ static void put_column(struct aq_bytes *out, const struct aq_column *column,
                        const struct aq_column_config *config)
 {
     put(out, "      ");
-    put_text(out, column->name);
-    put(out, ": {type: ");
+    put_key(out, column->name);
+    put(out, " {type: ");
     put(out, aq_type_name(column->type));
     put_from(out, config);
     put(out, column->required ? ", required: true" : "");
@@ -135,7 +142,7 @@ static void put_column(struct aq_bytes *out, const struct aq_column *column,
     }
     for (size_t i = 0; i < config->map_count; i++) {
         put(out, i == 0 ? ", map: {" : ", ");
-        put_slice(out, config->map_from[i]);
+        put_quoted(out, (const char *)config->map_from[i].data, config->map_from[i].size, true);
         put(out, ": ");
         put_slice(out, config->map_to[i]);
     }
@@ -156,8 +163,8 @@ static void put_dataset(struct aq_bytes *out, const struct aq_dataset_config *da
 {
     const struct aq_schema *schema = &dataset->schema;
     put(out, "  ");
-    put_text(out, schema->dataset);
-    put(out, ":\n");
+    put_key(out, schema->dataset);
+    put(out, "\n");
     put_role(out, "    key: ", schema, schema->key_column);
     put_role(out, "    time: ", schema, schema->time_column);
     if (schema->slot != AQ_SLOT_NONE) {
@@ -191,13 +198,13 @@ static void put_masked(struct aq_bytes *out, const char *text)
         put_text(out, text);
         return;
     }
-    put(out, "\"");
-    aq_bytes_append(out, text, (size_t)(host + 3 - text));
-    put(out, MASK);
-    for (; *at != '\0'; at++)
-        if (*at != '"' && *at != '\\')
-            aq_bytes_u8(out, (uint8_t)*at);
-    put(out, "\"");
+    struct aq_bytes masked = {0};
+    aq_bytes_append(&masked, text, (size_t)(host + 3 - text));
+    put(&masked, MASK);
+    put(&masked, at);
+    put_quoted(out, (const char *)masked.data, masked.failed ? 0 : masked.size, false);
+    out->failed = out->failed || masked.failed;
+    aq_bytes_deinit(&masked);
 }
 
 static void put_node(struct aq_bytes *out, const struct aq_config_node *node)
@@ -213,8 +220,8 @@ static void put_node(struct aq_bytes *out, const struct aq_config_node *node)
     put(out, list ? "[" : "{");
     for (const struct aq_config_node *entry = node->first; entry != NULL; entry = entry->next) {
         if (!list) {
-            put_text(out, entry->key);
-            put(out, ": ");
+            put_key(out, entry->key);
+            put(out, " ");
         }
         put_node(out, entry);
         put(out, entry->next == NULL ? "" : ", ");
@@ -251,8 +258,8 @@ static void put_line(struct aq_bytes *out, const char *name, const char *text)
 static void put_source(struct aq_bytes *out, const struct aq_source_config *source)
 {
     put(out, "  ");
-    put_text(out, source->name);
-    put(out, ":\n");
+    put_key(out, source->name);
+    put(out, "\n");
     if (source->is_kafka) {
         put(out, "    kafka: ");
         put_node(out, source->kafka);
@@ -307,8 +314,8 @@ enum aq_status aq_config_show(const struct aq_config *config, struct aq_bytes *o
         put_source(out, &config->sources[i]);
     for (size_t i = 0; i < config->view_count; i++) {
         put(out, i == 0 ? "views:\n  " : "  ");
-        put_text(out, config->views[i].name);
-        put_line(out, ": ", config->views[i].sql);
+        put_key(out, config->views[i].name);
+        put_line(out, " ", config->views[i].sql);
     }
     put_settings(out, config);
     return aq_bytes_status(out);

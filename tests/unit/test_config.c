@@ -75,6 +75,7 @@ static const char air[] =
     "      ts: {type: timestamptz, from: [a.iso, '{a.s}{a.tz}'], zone: '+08:00'}\n"
     "      aqi: {type: integer, null_values: ['-'], default: 0, scale: 0.5}\n"
     "      extra: {type: json, from: '*'}\n"
+    "      '$${x': {type: text, map: {'$${a': '$${b'}}\n"
     "sources:\n"
     "  archive: {files: ['x/*.xz', /abs.csv], dataset: air, format: csv}\n"
     "  live:\n"
@@ -104,7 +105,7 @@ Test(config, datasets_become_schemas)
     cr_assert_not_null(dataset);
     cr_assert_null(aq_config_dataset(config, "water"));
     const struct aq_schema *schema = &dataset->schema;
-    cr_assert_eq(schema->column_count, 5);
+    cr_assert_eq(schema->column_count, 6);
     cr_assert_eq(schema->key_column, 0);
     cr_assert_eq(schema->time_column, 2);
     cr_assert_eq(schema->slot, AQ_SLOT_DAY);
@@ -379,7 +380,7 @@ Test(config, missing_file)
 Test(config, show_is_a_config_again_without_secrets)
 {
     const char more[] =
-        "tier: {to: s3://b/p, secret_key: hunter2, endpoint: 'https://u:hunter2@h/'}\n"
+        "tier: {to: s3://b/p, secret_key: hunter2, endpoint: \"https://u:hunter2@h/\\n\"}\n"
         "http: {listen: '127.0.0.1:1', token: hunter2}\n";
     char text[4096];
     snprintf(text, sizeof text, "%s%s", air, more);
