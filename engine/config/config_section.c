@@ -21,9 +21,8 @@ union scratch {
     uint64_t size;
 };
 
-/* What a secret's name may be; each may also be given as NAME_file. */
-static const char *const secret_words[] = {"password", "token", "access_key", "secret_key",
-                                           "session_token"};
+/* What the name of a secret holds, librdkafka's options included; each may also be given as NAME_file. */
+static const char *const secret_words[] = {"password", "token", "access_key", "secret", ".pem"};
 
 static const char *const security_words[] = {"plaintext", "ssl", "sasl_plaintext", "sasl_ssl",
                                              NULL};

@@ -79,7 +79,7 @@ static const char air[] =
     "sources:\n"
     "  archive: {files: ['x/*.xz', /abs.csv], dataset: air, format: csv}\n"
     "  live:\n"
-    "    kafka: {brokers: b, topics: [t], password: hunter2}\n"
+    "    kafka: {brokers: b, topics: [t], password: hunter2, options: {ssl.key.pem: hunter2}}\n"
     "    dataset: air\n"
     "views: {v: SELECT 1}\n"
     "ingest: {commit_size: 64KiB}\n";
