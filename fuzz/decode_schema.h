@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "engine/ingest/decode.h"
+#include "engine/ingest/decode/decode.h"
 #include "engine/json_index.h"
 #include "engine/json_text.h"
 

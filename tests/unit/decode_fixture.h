@@ -6,7 +6,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "engine/ingest/decode.h"
+#include "engine/ingest/decode/decode.h"
 
 struct decode_fixture {
     struct aq_config *config;

@@ -3,8 +3,8 @@
 #include <sys/stat.h>
 #include <sys/time.h>
 
-#include "engine/ingest/decode.h"
-#include "engine/ingest/split.h"
+#include "engine/ingest/decode/decode.h"
+#include "engine/ingest/file/split.h"
 
 #include "tests/unit/scratch.h"
 

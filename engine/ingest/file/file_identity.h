@@ -2,7 +2,7 @@
 #ifndef AQ_ENGINE_INGEST_FILE_IDENTITY_H
 #define AQ_ENGINE_INGEST_FILE_IDENTITY_H
 
-#include "engine/ingest/stream.h"
+#include "engine/ingest/file/stream.h"
 #include "engine/store/catalog.h"
 
 enum aq_file_standing {

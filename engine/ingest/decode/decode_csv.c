@@ -6,7 +6,7 @@
  * Failures: another number of fields than the header's, a quote that is not closed or is followed by
  * text, bytes that are not UTF-8: the record is a reject. A column that must have a value and is not in
  * the header is an error before the first row. Why an own parser: docs/decisions/csv-parser.md. */
-#include "engine/ingest/decode.h"
+#include "engine/ingest/decode/decode.h"
 
 #include <stdlib.h>
 #include <string.h>

@@ -5,7 +5,7 @@
  * A feed that is finished where the file ends is the file itself. Else the farthest feed that agrees and
  * may be continued is: an unfinished one under any name, a finished one under its own.
  * Failures: of reading. */
-#include "engine/ingest/file_identity.h"
+#include "engine/ingest/file/file_identity.h"
 
 #include <stdlib.h>
 

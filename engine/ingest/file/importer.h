@@ -3,11 +3,11 @@
 #ifndef AQ_ENGINE_INGEST_IMPORTER_H
 #define AQ_ENGINE_INGEST_IMPORTER_H
 
-#include "engine/ingest/decode.h"
-#include "engine/ingest/file_identity.h"
+#include "engine/ingest/decode/decode.h"
+#include "engine/ingest/file/file_identity.h"
 #include "engine/ingest/ingest.h"
 #include "engine/ingest/route.h"
-#include "engine/ingest/split.h"
+#include "engine/ingest/file/split.h"
 #include "engine/store/shard_writer.h"
 
 struct aq_importer {

@@ -5,12 +5,12 @@
  * of everything, named or not.
  * Failures: a fault anywhere makes the message a reject with the byte where it is. A repeated name is seen
  * when it comes again; then the walk is done once more, now knowing where the last ones are. */
-#include "engine/ingest/decode.h"
+#include "engine/ingest/decode/decode.h"
 
 #include <stdlib.h>
 #include <string.h>
 
-#include "engine/ingest/json_paths.h"
+#include "engine/ingest/decode/json_paths.h"
 #include "engine/json_text.h"
 
 struct aq_json_decoder {

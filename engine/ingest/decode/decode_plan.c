@@ -4,7 +4,7 @@
  * fields, one a distinct path, its zone and time format are looked up, its default is typed.
  * Failures: what the config checker could not see (a default that does not fit its type) is AQ_INVALID
  * with the column's place. */
-#include "engine/ingest/decode.h"
+#include "engine/ingest/decode/decode.h"
 
 #include <assert.h>
 #include <stdlib.h>

@@ -2,7 +2,7 @@
 #ifndef AQ_ENGINE_INGEST_JSON_PATHS_H
 #define AQ_ENGINE_INGEST_JSON_PATHS_H
 
-#include "engine/ingest/decode.h"
+#include "engine/ingest/decode/decode.h"
 
 #define AQ_TRIE_NONE UINT32_MAX
 

@@ -5,7 +5,7 @@
  * opening it again; of a pipe, what has been read is kept in an unnamed file until then.
  * Failures: archives with files in them are refused by name; a stream that breaks off or is damaged is an
  * error at the byte up to which it was read. */
-#include "engine/ingest/source_file.h"
+#include "engine/ingest/file/source_file.h"
 
 #include <archive.h>
 #include <archive_entry.h>
@@ -17,7 +17,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "engine/ingest/gunzip.h"
+#include "engine/ingest/file/gunzip.h"
 
 #define BLOCK_BYTES ((size_t)256 << 10)
 

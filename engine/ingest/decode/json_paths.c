@@ -3,7 +3,7 @@
  * Happy path: paths that begin alike share nodes; messages of one producer name their members in the
  * same order, so the member that followed last time is tried first, by one comparison.
  * Failures: memory only. */
-#include "engine/ingest/json_paths.h"
+#include "engine/ingest/decode/json_paths.h"
 
 #include <string.h>
 

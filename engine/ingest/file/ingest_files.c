@@ -11,7 +11,7 @@
 #include <string.h>
 #include <time.h>
 
-#include "engine/ingest/importer.h"
+#include "engine/ingest/file/importer.h"
 
 #define FRAMES_IN_FLIGHT 4
 #define NOTICE_BYTES_MAX 1024

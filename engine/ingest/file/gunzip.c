@@ -4,7 +4,7 @@
  * member, zeros, or the end. (libarchive's own filter passes over the checksum, and takes whatever
  * does not begin like a member for the end.)
  * Failures: of the input; damage, which is told after all bytes before it were given. */
-#include "engine/ingest/gunzip.h"
+#include "engine/ingest/file/gunzip.h"
 
 #include <stdlib.h>
 #include <zlib.h>

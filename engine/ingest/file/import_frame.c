@@ -6,7 +6,7 @@
 #include <string.h>
 #include <time.h>
 
-#include "engine/ingest/importer.h"
+#include "engine/ingest/file/importer.h"
 
 /* A frame must stay far below AQ_FRAME_BYTES_MAX, whatever the config says. */
 #define FRAME_BYTES_MAX ((size_t)256 << 20)

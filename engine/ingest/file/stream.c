@@ -5,7 +5,7 @@
  * that the hash of any record's end can be had.
  * Failures: of reading and memory. The window grows with what its user does not take; records.c bounds
  * that. */
-#include "engine/ingest/stream.h"
+#include "engine/ingest/file/stream.h"
 
 #include <stdlib.h>
 #include <string.h>

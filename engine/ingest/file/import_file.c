@@ -10,7 +10,7 @@
 #include <string.h>
 #include <time.h>
 
-#include "engine/ingest/importer.h"
+#include "engine/ingest/file/importer.h"
 
 #define MESSAGES_PER_LOOK 256 /* at the clock and the stop flag */
 

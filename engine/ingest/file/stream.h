@@ -2,7 +2,7 @@
 #ifndef AQ_ENGINE_INGEST_STREAM_H
 #define AQ_ENGINE_INGEST_STREAM_H
 
-#include "engine/ingest/source_file.h"
+#include "engine/ingest/file/source_file.h"
 #include "format/checksum.h"
 
 /** Caller-owned; fields are read-only outside of stream.c. */

@@ -5,13 +5,13 @@
  * Failures: a message longer than AQ_RECORD_BYTES_MAX is passed over in pieces and becomes a reject of its
  * first bytes; of a quote that is not closed before that limit or the end of the file only the first line
  * is given up, so that one stray quote does not swallow what follows. */
-#include "engine/ingest/split.h"
+#include "engine/ingest/file/split.h"
 
 #include <stdio.h>
 #include <string.h>
 #include <strings.h>
 
-#include "engine/ingest/decode.h"
+#include "engine/ingest/decode/decode.h"
 #include "engine/json_text.h"
 
 #define HEAD_BYTES ((size_t)64 << 10)

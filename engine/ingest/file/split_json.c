@@ -4,7 +4,7 @@
  * brackets outside of strings, so that a big array is never in memory whole; any other file is one
  * message. JSON is validated whole, so the file is read twice: once to check, once to take.
  * Failures: a fault anywhere makes the whole file one reject. */
-#include "engine/ingest/split.h"
+#include "engine/ingest/file/split.h"
 
 #include <stdio.h>
 #include <string.h>

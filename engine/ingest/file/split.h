@@ -3,7 +3,7 @@
 #define AQ_ENGINE_INGEST_SPLIT_H
 
 #include "engine/ingest/config.h"
-#include "engine/ingest/stream.h"
+#include "engine/ingest/file/stream.h"
 
 enum aq_message_kind {
     AQ_MESSAGE_NONE,   /* bytes that are no message: blank lines, an array's brackets */

@@ -4,7 +4,7 @@
  * and typed; when all columns have their values the row is appended to the vectors at once.
  * Failures: the first column that cannot be taken makes the whole message a reject, with the column, the
  * path and the value in the reason; only memory can run out here. */
-#include "engine/ingest/decode.h"
+#include "engine/ingest/decode/decode.h"
 
 #include <stdio.h>
 #include <string.h>

@@ -4,7 +4,7 @@
  * written.
  * Failures: what does not fit is AQ_REJECT with the value and the reason; nothing is rounded, cut or
  * guessed to make it fit (a real is the nearest float, a time's seventh decimal is rounded). */
-#include "engine/ingest/decode.h"
+#include "engine/ingest/decode/decode.h"
 
 #include <math.h>
 #include <stdio.h>
