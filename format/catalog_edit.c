@@ -273,6 +273,22 @@ static void put_record(struct aq_bytes *out, const struct aq_record *record)
                     record->counters.next_epoch);
         aq_bytes_varint(out, record->counters.next_dataset_id);
         break;
+    case AQ_RECORD_LOST:
+        put_varints(out, record->lost.feed_id, record->lost.from_ordinal,
+                    record->lost.next_ordinal);
+        break;
+    case AQ_RECORD_PLACE:
+        aq_bytes_varint(out, record->place.file_id);
+        aq_bytes_slice(out, record->place.object);
+        aq_bytes_append(out, record->place.hash.bytes, sizeof record->place.hash.bytes);
+        break;
+    case AQ_RECORD_EVICT:
+        aq_bytes_varint(out, record->evict.file_id);
+        break;
+    case AQ_RECORD_COMPLETE:
+        aq_bytes_varint(out, record->complete.dataset_id);
+        aq_bytes_varint_signed(out, record->complete.until_us);
+        break;
     }
 }
 
@@ -338,6 +354,23 @@ static enum aq_status get_record(struct aq_reader *reader, struct aq_arena *aren
         record->counters.next_feed_id = aq_reader_varint(reader);
         record->counters.next_epoch = aq_reader_varint(reader);
         record->counters.next_dataset_id = get_u32(reader);
+        break;
+    case AQ_RECORD_LOST:
+        record->lost.feed_id = aq_reader_varint(reader);
+        record->lost.from_ordinal = aq_reader_varint(reader);
+        record->lost.next_ordinal = aq_reader_varint(reader);
+        break;
+    case AQ_RECORD_PLACE:
+        record->place.file_id = aq_reader_varint(reader);
+        record->place.object = aq_reader_slice(reader);
+        get_bytes16(reader, record->place.hash.bytes);
+        break;
+    case AQ_RECORD_EVICT:
+        record->evict.file_id = aq_reader_varint(reader);
+        break;
+    case AQ_RECORD_COMPLETE:
+        record->complete.dataset_id = get_u32(reader);
+        record->complete.until_us = aq_reader_varint_signed(reader);
         break;
     }
     return AQ_OK;

@@ -23,7 +23,11 @@ enum aq_file_state { AQ_FILE_OPEN = 1, AQ_FILE_CLOSED = 2 }; /* an archive is al
     X(AQ_RECORD_CLAIM, 10, "claim")         /* who feeds a feed from which position on */          \
     X(AQ_RECORD_MASK, 11, "mask")           /* source ranges of a file that do not count */        \
     X(AQ_RECORD_TOMBSTONE, 12, "tombstone") /* (dataset, keys, slots) removed up to an edit */     \
-    X(AQ_RECORD_COUNTERS, 13, "counters")   /* next ids; checkpoints only */
+    X(AQ_RECORD_COUNTERS, 13, "counters")   /* next ids; checkpoints only */                       \
+    X(AQ_RECORD_LOST, 14, "lost")           /* positions of a feed that its source had dropped */  \
+    X(AQ_RECORD_PLACE, 15, "place")         /* a closed file is in the bucket, too */              \
+    X(AQ_RECORD_EVICT, 16, "evict")         /* a placed file is no longer at home */               \
+    X(AQ_RECORD_COMPLETE, 17, "complete")   /* how far a mirrored catalog goes; mirrors only */
 
 enum aq_record_kind {
 #define AQ_RECORD_ENUM(name, tag, text) name = (tag),
@@ -121,6 +125,23 @@ struct aq_record {
             int64_t until_us;
             uint64_t before_edit;
         } tombstone;
+        struct {
+            uint64_t feed_id;
+            uint64_t from_ordinal; /* never stored: from it ... */
+            uint64_t next_ordinal; /* ... to before this one */
+        } lost;
+        struct {
+            uint64_t file_id;
+            struct aq_slice object; /* its name, relative to the bucket's prefix */
+            struct aq_hash128 hash; /* XXH3-128 of the file's bytes */
+        } place;
+        struct {
+            uint64_t file_id;
+        } evict;
+        struct {
+            uint32_t dataset_id;
+            int64_t until_us; /* rows with an earlier event time are all in the bucket */
+        } complete;
         struct {
             uint64_t next_file_id;
             uint64_t next_feed_id;

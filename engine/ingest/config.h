@@ -79,6 +79,23 @@ enum aq_source_format {
     AQ_FORMAT_RAW
 };
 
+/** `kafka:` of a source. */
+struct aq_kafka_config {
+    const char *brokers; /* joined by commas */
+    size_t topic_count;
+    const char **topics;  /* names, or ^patterns */
+    const char *group;    /* aqstore */
+    const char *password; /* of password or password_file; NULL: none */
+    /* All settings as librdkafka properties, in order: security, mechanism, username, ca_file and what
+     * `options:` passes on; without brokers, group and password. */
+    size_t property_count;
+    struct aq_kafka_property {
+        const char *name;
+        const char *value;
+        struct aq_config_mark mark;
+    } * properties;
+};
+
 struct aq_source_config {
     struct aq_config_mark mark;
     const char *name;
@@ -86,10 +103,34 @@ struct aq_source_config {
     enum aq_source_format format;
     size_t file_count; /* patterns, joined to the config's folder if relative; 0 for Kafka */
     const char **files;
-    bool is_kafka;                      /* decoded and checked; run by a later version */
-    const struct aq_config_node *kafka; /* its settings */
+    bool is_kafka;
+    const struct aq_config_node *kafka; /* its settings, as written */
+    struct aq_kafka_config client;      /* and as read */
     const char *start;                  /* earliest | latest | a time; Kafka only */
     const char *when;                   /* condition on messages; NULL: all; Kafka only */
+};
+
+/** `tier:`; secrets of *_file: have been read. */
+struct aq_tier_config {
+    const char *to;            /* s3://BUCKET/PREFIX */
+    const char *endpoint;      /* "" : AWS */
+    const char *region;        /* us-east-1 */
+    const char *storage_class; /* STANDARD */
+    const char *driver;        /* curl | libs3 */
+    const char *access_key;    /* NULL: found as AWS tools find it; so are the next two */
+    const char *secret_key;
+    const char *session_token;
+    int64_t after_us;     /* 30d */
+    int64_t keep_home_us; /* after */
+    int64_t protect_us;   /* 1h; 0: off */
+    uint64_t cache_bytes; /* 10GiB */
+};
+
+/** `http:`; none without it. */
+struct aq_http_config {
+    const char *host;  /* numeric */
+    uint16_t port;     /* 0: any free one */
+    const char *token; /* NULL: none, and then only on a loopback address */
 };
 
 struct aq_view_config {
@@ -111,10 +152,13 @@ struct aq_config {
     uint64_t segment_size_bytes;
     uint64_t ingest_memory_bytes;
     uint64_t target_size_bytes;
-    int64_t late_us;    /* a slot is closed for roll-up this long after its end */
-    int64_t history_us; /* replaced files are kept this long for readers of a bucket */
-    const struct aq_config_node *tier; /* NULL: no bucket */
+    int64_t late_us;        /* a slot is closed for roll-up this long after its end */
+    int64_t history_us;     /* replaced files are kept this long for readers of a bucket */
+    int64_t segment_age_us; /* a segment with rows is sealed after that long; 1h */
+    const struct aq_config_node *tier; /* as written; NULL: no bucket */
     const struct aq_config_node *http;
+    struct aq_tier_config tier_config; /* as read; counts only with `tier` */
+    struct aq_http_config http_config; /* only with `http` */
     struct aq_arena arena;
 };
 

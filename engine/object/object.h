@@ -1,4 +1,4 @@
-/* One object-store API; back ends: a directory (now), S3 and a fault-injecting one (later).
+/* One object-store API; back ends: a directory, S3 (engine/object/s3.h).
  * Names are relative, '/'-separated, of [A-Za-z0-9._=-], no part of them empty or beginning with a
  * dot; anything else is refused. @thread Any: a store has no state but its connection. */
 #ifndef AQ_ENGINE_OBJECT_OBJECT_H
@@ -26,6 +26,51 @@ enum aq_status aq_object_get(struct aq_object_store *store, const char *name, ui
 /** Exactly `size` bytes at `offset`. */
 enum aq_status aq_object_get_range(struct aq_object_store *store, const char *name, uint64_t offset,
                                    void *buffer, size_t size, struct aq_error *err) AQ_RESULT;
+/** Size of an object; AQ_NOT_FOUND. */
+enum aq_status aq_object_head(struct aq_object_store *store, const char *name, uint64_t *size_bytes,
+                              struct aq_error *err) AQ_RESULT;
+
+/** Bytes wanted of an object. */
+struct aq_object_range {
+    const char *name;
+    uint64_t offset;
+    size_t size;
+    void *buffer; /* the caller's */
+};
+/** Exactly these ranges, each by one request, as many in flight as the back end allows. Neighbours are
+ * not joined: the caller has coalesced them. After a failure no buffer may be believed. */
+enum aq_status aq_object_get_ranges(struct aq_object_store *store,
+                                    const struct aq_object_range *ranges, size_t range_count,
+                                    struct aq_error *err) AQ_RESULT;
+
+/** Told how many bytes of a transfer are done; a negative status ends it. */
+typedef enum aq_status (*aq_object_progress_fn)(void *context, uint64_t bytes_done);
+/**
+ * Create `name` from the first `size_bytes` of the file `fd`; AQ_EXISTS when it is there already. In
+ * parts above 64 MiB, each with a checksum, where the back end has them.
+ * @param progress  May be NULL.
+ */
+enum aq_status aq_object_put_file(struct aq_object_store *store, const char *name, int fd,
+                                  uint64_t size_bytes, aq_object_progress_fn progress,
+                                  void *context, struct aq_error *err) AQ_RESULT;
+/** Abort unfinished multipart uploads below `prefix` that began more than `age_us` ago. */
+enum aq_status aq_object_abort_uploads(struct aq_object_store *store, const char *prefix,
+                                       int64_t age_us, size_t *count,
+                                       struct aq_error *err) AQ_RESULT;
+
+/** Requests sent so far, retries included, and bytes received. A directory counts nothing. */
+struct aq_object_counters {
+    uint64_t get_count;
+    uint64_t head_count;
+    uint64_t list_count;
+    uint64_t put_count;
+    uint64_t delete_count;
+    uint64_t retry_count;
+    uint64_t bytes_received;
+    uint64_t bytes_sent;
+};
+struct aq_object_counters aq_object_count(const struct aq_object_store *store);
+
 /** AQ_OK also when it is not there. */
 enum aq_status aq_object_delete(struct aq_object_store *store, const char *name,
                                 struct aq_error *err) AQ_RESULT;

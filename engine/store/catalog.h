@@ -19,11 +19,16 @@ struct aq_catalog_file {
     size_t entry_count;             /* archives: 1; open segments: 0 */
     struct aq_file_entry *entries;
     struct aq_slice root; /* archives */
+    /* The tier: where else the bytes are, and whether they still are at home. */
+    struct aq_slice object; /* name in the bucket; empty: at home only */
+    struct aq_hash128 object_hash;
+    bool evicted; /* not at home any more */
 };
 
 struct aq_catalog_dataset {
     size_t version_count;
     struct aq_schema *versions; /* ascending; the last one is in force */
+    int64_t complete_until_us;  /* of a mirrored catalog; INT64_MAX: complete, and at home */
 };
 
 struct aq_catalog_view {
@@ -39,7 +44,14 @@ struct aq_catalog_feed {
     uint64_t claim_from_ordinal;
 };
 
-/** Rows of a feed in a file that do not count. Kept; snapshots refuse it so far. */
+/** Messages of a feed that its source had dropped before they were read. */
+struct aq_catalog_lost {
+    uint64_t feed_id;
+    uint64_t from_ordinal;
+    uint64_t next_ordinal;
+};
+
+/** Rows of a feed in a file that do not count: written by an owner that had lost its claim. */
 struct aq_catalog_mask {
     uint64_t file_id;
     uint64_t feed_id;
@@ -76,6 +88,8 @@ struct aq_catalog {
     struct aq_catalog_feed *feeds; /* by feed_id */
     size_t mask_count;
     struct aq_catalog_mask *masks;
+    size_t lost_count;
+    struct aq_catalog_lost *losses;
     size_t tombstone_count;
     struct aq_catalog_tombstone *tombstones;
     struct aq_arena arena;

@@ -50,7 +50,8 @@ static bool copy_feed(struct aq_arena *arena, struct aq_feed_identity *feed)
 static bool copy_file(struct aq_arena *arena, struct aq_catalog_file *file)
 {
     file->entries = aq_arena_copy(arena, file->entries, file->entry_count * sizeof *file->entries);
-    return file->entries != NULL && copy_slice(arena, &file->root);
+    return file->entries != NULL && copy_slice(arena, &file->root) &&
+           copy_slice(arena, &file->object);
 }
 
 static bool copy_tombstone(struct aq_arena *arena, struct aq_catalog_tombstone *tombstone)
@@ -87,7 +88,8 @@ static bool own_arrays(struct aq_catalog *catalog)
     ((catalog->array =    \
           aq_arena_copy(arena, catalog->array, catalog->count * sizeof *catalog->array)) != NULL)
     if (!OWN(datasets, dataset_count) || !OWN(views, view_count) || !OWN(files, file_count) ||
-        !OWN(feeds, feed_count) || !OWN(masks, mask_count) || !OWN(tombstones, tombstone_count))
+        !OWN(feeds, feed_count) || !OWN(masks, mask_count) || !OWN(losses, lost_count) ||
+        !OWN(tombstones, tombstone_count))
         return false;
 #undef OWN
     bool owned = true;
@@ -189,6 +191,7 @@ static enum aq_status apply_dataset(struct aq_catalog_state *state, const struct
         dataset = APPEND(state, datasets, dataset_count, dataset_capacity);
         if (dataset == NULL)
             return AQ_NO_MEMORY;
+        dataset->complete_until_us = INT64_MAX;
         catalog->next_dataset_id = schema->dataset_id + 1;
     } else if (schema->version <= dataset->versions[dataset->version_count - 1].version ||
                strcmp(schema->dataset, dataset->versions[0].dataset) != 0) {
@@ -374,6 +377,61 @@ static enum aq_status apply_mask(struct aq_catalog_state *state, const struct aq
     return AQ_OK;
 }
 
+/* Told again with the same beginning, the longer range stands. */
+static enum aq_status apply_lost(struct aq_catalog_state *state, const struct aq_record *record,
+                                 struct aq_error *err)
+{
+    struct aq_catalog *catalog = state->catalog;
+    uint64_t from = record->lost.from_ordinal;
+    if (find_feed(catalog, record->lost.feed_id) == NULL || record->lost.next_ordinal <= from)
+        return contradiction(err, "a loss of no feed or of nothing, feed", record->lost.feed_id);
+    size_t at = 0;
+    while (at < catalog->lost_count && (catalog->losses[at].feed_id != record->lost.feed_id ||
+                                        catalog->losses[at].from_ordinal != from))
+        at++;
+    if (at == catalog->lost_count && APPEND(state, losses, lost_count, lost_capacity) == NULL)
+        return AQ_NO_MEMORY;
+    struct aq_catalog_lost *lost = &catalog->losses[at];
+    uint64_t next = record->lost.next_ordinal;
+    *lost = (struct aq_catalog_lost){.feed_id = record->lost.feed_id,
+                                     .from_ordinal = from,
+                                     .next_ordinal =
+                                         next > lost->next_ordinal ? next : lost->next_ordinal};
+    return AQ_OK;
+}
+
+static enum aq_status apply_place(struct aq_catalog_state *state, const struct aq_record *record,
+                                  struct aq_error *err)
+{
+    struct aq_catalog_file *file = find_file(state->catalog, record->place.file_id);
+    if (file == NULL || file->state == AQ_FILE_OPEN || record->place.object.size == 0)
+        return contradiction(err, "it places what is not there or open, file",
+                             record->place.file_id);
+    file->object = record->place.object;
+    file->object_hash = record->place.hash;
+    return copy_slice(&state->catalog->arena, &file->object) ? AQ_OK : AQ_NO_MEMORY;
+}
+
+static enum aq_status apply_evict(struct aq_catalog_state *state, const struct aq_record *record,
+                                  struct aq_error *err)
+{
+    struct aq_catalog_file *file = find_file(state->catalog, record->evict.file_id);
+    if (file == NULL || file->object.size == 0)
+        return contradiction(err, "it evicts what is nowhere else, file", record->evict.file_id);
+    file->evicted = true;
+    return AQ_OK;
+}
+
+static enum aq_status apply_complete(struct aq_catalog_state *state, const struct aq_record *record,
+                                     struct aq_error *err)
+{
+    struct aq_catalog_dataset *dataset = find_dataset(state->catalog, record->complete.dataset_id);
+    if (dataset == NULL)
+        return contradiction(err, "how far no dataset goes, id", record->complete.dataset_id);
+    dataset->complete_until_us = record->complete.until_us;
+    return AQ_OK;
+}
+
 static enum aq_status apply_tombstone(struct aq_catalog_state *state,
                                       const struct aq_record *record, struct aq_error *err)
 {
@@ -439,6 +497,14 @@ static enum aq_status apply_record(struct aq_catalog_state *state, const struct 
         return apply_tombstone(state, record, err);
     case AQ_RECORD_COUNTERS:
         return apply_counters(state, record, err);
+    case AQ_RECORD_LOST:
+        return apply_lost(state, record, err);
+    case AQ_RECORD_PLACE:
+        return apply_place(state, record, err);
+    case AQ_RECORD_EVICT:
+        return apply_evict(state, record, err);
+    case AQ_RECORD_COMPLETE:
+        return apply_complete(state, record, err);
     }
     return aq_error_set(err, AQ_UNSUPPORTED, "record kind %d is unknown", (int)record->kind);
 }

@@ -12,6 +12,7 @@ struct aq_catalog_state {
     size_t file_capacity;
     size_t feed_capacity;
     size_t mask_capacity;
+    size_t lost_capacity;
     size_t tombstone_capacity;
 };
 

@@ -61,6 +61,8 @@ static bool own(struct aq_arena *arena, struct aq_record *record)
                own_slice(arena, &record->feed.cluster);
     case AQ_RECORD_TOMBSTONE:
         return own_tombstone(arena, record);
+    case AQ_RECORD_PLACE:
+        return own_slice(arena, &record->place.object);
     default:
         return true;
     }
@@ -90,6 +92,14 @@ static enum aq_status describe_datasets(const struct aq_catalog *catalog, struct
         for (size_t v = 0; v < dataset->version_count; v++)
             AQ_TRY(aq_edit_add(edit, &(struct aq_record){.kind = AQ_RECORD_DATASET,
                                                          .dataset = dataset->versions[v]}));
+    }
+    for (size_t i = 0; i < catalog->dataset_count; i++) {
+        const struct aq_catalog_dataset *dataset = &catalog->datasets[i];
+        struct aq_record complete = {.kind = AQ_RECORD_COMPLETE,
+                                     .complete = {.dataset_id = dataset->versions[0].dataset_id,
+                                                  .until_us = dataset->complete_until_us}};
+        if (dataset->complete_until_us != INT64_MAX)
+            AQ_TRY(aq_edit_add(edit, &complete));
     }
     for (size_t i = 0; i < catalog->view_count; i++)
         AQ_TRY(aq_edit_add(edit, &(struct aq_record){.kind = AQ_RECORD_VIEW,
@@ -127,12 +137,27 @@ static enum aq_status describe_archive(const struct aq_catalog_file *file, struc
     return aq_edit_add(edit, &archive);
 }
 
+static enum aq_status describe_place(const struct aq_catalog_file *file, struct aq_edit *edit)
+{
+    if (file->object.size == 0)
+        return AQ_OK;
+    AQ_TRY(aq_edit_add(edit, &(struct aq_record){.kind = AQ_RECORD_PLACE,
+                                                 .place = {.file_id = file->file_id,
+                                                           .object = file->object,
+                                                           .hash = file->object_hash}}));
+    if (!file->evicted)
+        return AQ_OK;
+    return aq_edit_add(
+        edit, &(struct aq_record){.kind = AQ_RECORD_EVICT, .evict = {.file_id = file->file_id}});
+}
+
 static enum aq_status describe_files(const struct aq_catalog *catalog, struct aq_edit *edit)
 {
     for (size_t i = 0; i < catalog->file_count; i++) {
         const struct aq_catalog_file *file = &catalog->files[i];
         AQ_TRY(file->kind == AQ_FILE_SEGMENT ? describe_segment(file, edit)
                                              : describe_archive(file, edit));
+        AQ_TRY(describe_place(file, edit));
     }
     return AQ_OK;
 }
@@ -165,6 +190,14 @@ static enum aq_status describe_removals(const struct aq_catalog *catalog, struct
                                                   .mask = {.file_id = mask->file_id,
                                                            .feed_id = mask->feed_id,
                                                            .from_ordinal = mask->from_ordinal}}));
+    }
+    for (size_t i = 0; i < catalog->lost_count; i++) {
+        const struct aq_catalog_lost *lost = &catalog->losses[i];
+        AQ_TRY(
+            aq_edit_add(edit, &(struct aq_record){.kind = AQ_RECORD_LOST,
+                                                  .lost = {.feed_id = lost->feed_id,
+                                                           .from_ordinal = lost->from_ordinal,
+                                                           .next_ordinal = lost->next_ordinal}}));
     }
     for (size_t i = 0; i < catalog->tombstone_count; i++) {
         const struct aq_catalog_tombstone *tombstone = &catalog->tombstones[i];

@@ -60,6 +60,26 @@ enum aq_status aq_unit_read(struct aq_snapshot *snapshot, const struct aq_unit *
                             const uint32_t *column_ids, struct aq_batch *batch,
                             struct aq_error *err) AQ_RESULT;
 
+/**
+ * Fetch what reading `column_ids` of these units will need, in few requests: ranges of one file no further
+ * than 1 MiB apart are joined up to 16 MiB, several in flight. Only files that are not at home
+ * cost anything. Units of such files have no statistics, and a size_bytes of 0, before their
+ * directory has been fetched. Nobody may be reading the units meanwhile.
+ * @param column_ids  NULL: the directories only.
+ */
+enum aq_status aq_snapshot_prefetch(struct aq_snapshot *snapshot,
+                                    const struct aq_unit *const *units, size_t unit_count,
+                                    const uint32_t *column_ids, size_t column_count,
+                                    struct aq_error *err) AQ_RESULT;
+
+/** Requests to the bucket for this snapshot, and blocks that the cache had. Zero without a bucket. */
+struct aq_remote_counters {
+    uint64_t get_count;
+    uint64_t bytes_received;
+    uint64_t cache_hit_bytes;
+};
+struct aq_remote_counters aq_snapshot_remote(const struct aq_snapshot *snapshot);
+
 /** Bytes read from files so far. */
 uint64_t aq_snapshot_bytes_read(const struct aq_snapshot *snapshot);
 

@@ -6,9 +6,15 @@
 #include "engine/store/catalog.h"
 
 struct aq_store;
+struct aq_object_store;
 
 struct aq_store_options {
-    const char *home;
+    const char *home; /* NULL: read the bucket's newest mirror, read_only */
+    /* Files that are not at home are read from it; borrowed until close. NULL: such a file is an error. */
+    struct aq_object_store *bucket;
+    const char *cache_path; /* folder of the block cache; NULL: HOME/cache, or none */
+    uint64_t cache_bytes;   /* 0: 10 GiB */
+    bool allow_incomplete; /* of a mirror: do not refuse what lies beyond its "complete to" point */
     bool create;    /* make the home and its first edit when there is none; else AQ_NOT_FOUND */
     bool read_only; /* refuse commits */
     enum aq_io_kind io;

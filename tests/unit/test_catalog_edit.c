@@ -57,6 +57,10 @@ static size_t all_records(struct aq_record *records)
         {.kind = AQ_RECORD_MASK, .mask = {4, 6, 500}},
         {.kind = AQ_RECORD_TOMBSTONE, .tombstone = {1, 2, keys, INT64_MIN, INT64_MAX, 41}},
         {.kind = AQ_RECORD_COUNTERS, .counters = {7, 8, 13, 3}},
+        {.kind = AQ_RECORD_LOST, .lost = {6, 1000, 1010}},
+        {.kind = AQ_RECORD_PLACE, .place = {4, aq_slice_of("data/ab-01.aqa"), {{3, 1, 4}}}},
+        {.kind = AQ_RECORD_EVICT, .evict = {4}},
+        {.kind = AQ_RECORD_COMPLETE, .complete = {1, -12345}},
     };
     memcpy(records, all, sizeof all);
     return sizeof all / sizeof all[0];
@@ -206,8 +210,8 @@ Test(catalog_edit, newer_versions_are_named_as_such)
     cr_assert_eq(decode_patched(&bytes, 12, 0x80, NULL), AQ_OK, "a compatible feature");
     cr_assert_eq(decode_patched(&bytes, 16, 1, NULL), AQ_UNSUPPORTED);
     cr_assert_eq(decode_patched(&bytes, 64, 2, NULL), AQ_UNSUPPORTED, "an unknown flag");
-    cr_assert_eq(decode_patched(&bytes, 80, 14, &err), AQ_UNSUPPORTED, "an unknown record");
-    cr_assert_not_null(strstr(err.message, "kind 14"));
+    cr_assert_eq(decode_patched(&bytes, 80, 99, &err), AQ_UNSUPPORTED, "an unknown record");
+    cr_assert_not_null(strstr(err.message, "kind 99"));
     cr_assert_eq(decode_patched(&bytes, 81, 2, NULL), AQ_CORRUPT, "a record past the end");
     cr_assert_eq(decode_patched(&bytes, 68, 200, NULL), AQ_CORRUPT, "more records than bytes");
     aq_bytes_deinit(&bytes);

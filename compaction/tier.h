@@ -1,0 +1,72 @@
+/* The tier: copies of closed files in a bucket, a mirror of the catalog beside them, and what may leave the
+ * home. Objects and their order: docs/tier-format.md. */
+#ifndef AQ_COMPACTION_TIER_H
+#define AQ_COMPACTION_TIER_H
+
+#include "compaction/compact.h"
+#include "engine/object/object.h"
+
+struct aq_tier_progress {
+    const char *phase; /* "upload", "read back", "mirror", "evict" */
+    uint64_t files_done;
+    uint64_t files_total;
+    uint64_t bytes_done;
+    uint64_t bytes_total;
+};
+
+struct aq_tier_options {
+    struct aq_object_store *bucket;
+    bool
+        conditional; /* the bucket honours If-None-Match (aq_s3_probe); else only one home may use it,
+                             and no mirror is written */
+    bool protect;    /* copy every closed file, whatever its age, and mirror the catalog */
+    bool protect_only;    /* evict nothing */
+    int64_t now_us;       /* wall clock */
+    int64_t after_us;     /* archives whose newest row is older are uploaded */
+    int64_t keep_home_us; /* and, older than this, evicted; never less than after_us */
+    bool dry_run;
+    /** Says what is done with a file and why, `--dry-run` and `--verbose`. May be NULL. */
+    void (*explain)(void *context, const char *file, const char *what, uint64_t size_bytes);
+    void (*progress)(void *context, const struct aq_tier_progress *progress); /* may be NULL */
+    void *context;
+    const volatile bool *stop;
+};
+
+struct aq_tier_report {
+    uint64_t uploaded_count;
+    uint64_t uploaded_bytes;
+    uint64_t evicted_count;
+    uint64_t evicted_bytes;
+    uint64_t mirrored_number; /* edit that the mirror stands at; 0: none written */
+    double seconds;
+};
+
+/**
+ * One run under the lock "tier" (AQ_CONFLICT when held), in this order: upload, read back and compare, commit
+ * `place`, mirror the catalog, commit `evict`. Stopped anywhere, a repeated call goes on; what was
+ * uploaded in vain is an orphan for gc. AQ_CONFLICT when a newer incarnation of the store owns the bucket.
+ */
+enum aq_status aq_tier(struct aq_store *store, const struct aq_tier_options *options,
+                       struct aq_tier_report *report, struct aq_error *err) AQ_RESULT;
+
+/** Remove objects below data/ that neither the head nor the mirror names and that are older than `age_us`,
+ * mirrors of older incarnations, and stale multipart uploads. */
+enum aq_status aq_tier_gc(struct aq_store *store, struct aq_object_store *bucket, int64_t age_us,
+                          bool dry_run,
+                          void (*visit)(void *context, const char *name, uint64_t size_bytes),
+                          void *context, struct aq_gc_report *report,
+                          struct aq_error *err) AQ_RESULT;
+
+struct aq_restore_report {
+    uint64_t incarnation;
+    uint64_t file_count; /* in the bucket, named by the restored catalog */
+    uint64_t bytes;
+    int64_t mirrored_us; /* when the mirror was written */
+};
+/** Make a new home at `home` (which must not hold a store) from the bucket's newest mirror, as the next
+ * incarnation of the store, made in the bucket by a conditional put: the former home's next run of
+ * aq_tier stops. Files stay in the bucket; reads fetch them. */
+enum aq_status aq_tier_restore(struct aq_object_store *bucket, const char *home,
+                               struct aq_restore_report *report, struct aq_error *err) AQ_RESULT;
+
+#endif

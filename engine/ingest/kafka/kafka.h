@@ -1,0 +1,42 @@
+/* Kafka sources: a consumer group's messages -> decode -> frames -> durable segments. */
+#ifndef AQ_ENGINE_INGEST_KAFKA_KAFKA_H
+#define AQ_ENGINE_INGEST_KAFKA_KAFKA_H
+
+#include "engine/ingest/monitor.h"
+#include "engine/store/store.h"
+
+struct aq_kafka_run_options {
+    const struct aq_config *config;
+    const struct aq_source_config *const
+        *sources; /* all of one consumer: see aq_kafka_same_group */
+    size_t source_count;
+    bool once;                  /* end when every partition has reached the end it had at start */
+    const volatile bool *stop;  /* set by a signal: drain, then AQ_OK */
+    struct aq_monitor *monitor; /* may be NULL */
+    void (*notice)(void *context, const char *message); /* may be NULL; from the caller's thread */
+    void *context;
+};
+
+/** Whether two Kafka sources share a consumer: same brokers, group and client settings. */
+bool aq_kafka_same_group(const struct aq_source_config *a, const struct aq_source_config *b);
+
+/**
+ * Run the sources of one consumer until told to stop: declares their datasets, recovers the store, joins the
+ * group, claims what it is assigned, and seals at the end. A broker that is down, or a full disk, is
+ * waited for; a source that needs somebody is stopped alone, the others go on.
+ * @return AQ_OK after a drain or with `once` at the end; AQ_TEMPORARY with `once` when the broker cannot be
+ * reached; else what failed, when nothing can go on. @thread Blocks; a thread of its own.
+ */
+enum aq_status aq_kafka_run(struct aq_store *store, const struct aq_kafka_run_options *options,
+                            struct aq_error *err) AQ_RESULT;
+
+/** The cluster's id, for `sources accept` and for lags; `id` has room for 128 bytes. */
+enum aq_status aq_kafka_cluster_id(const struct aq_source_config *source, char *id,
+                                   struct aq_error *err) AQ_RESULT;
+/** First and next offset of a topic's partitions, visited in order. */
+enum aq_status aq_kafka_topic_ends(const struct aq_source_config *source, const char *topic,
+                                   void (*visit)(void *context, int32_t partition, uint64_t low,
+                                                 uint64_t high),
+                                   void *context, struct aq_error *err) AQ_RESULT;
+
+#endif
