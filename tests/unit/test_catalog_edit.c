@@ -98,7 +98,7 @@ static enum aq_status decode(struct aq_slice bytes, struct aq_error *err)
 
 Test(catalog_edit, every_record_comes_back)
 {
-    struct aq_record records[16];
+    struct aq_record records[24];
     size_t count = all_records(records);
     struct aq_bytes bytes = {0};
     uint64_t checksum;
@@ -159,7 +159,7 @@ Test(catalog_edit, checkpoints_and_empty_edits)
 
 Test(catalog_edit, every_flip_is_found)
 {
-    struct aq_record records[16];
+    struct aq_record records[24];
     struct aq_bytes bytes = encode(&header, records, all_records(records));
     for (size_t bit = 0; bit < bytes.size * 8; bit++) {
         bytes.data[bit / 8] ^= (uint8_t)(1 << bit % 8);
@@ -173,7 +173,7 @@ Test(catalog_edit, every_flip_is_found)
 
 Test(catalog_edit, every_truncation_and_extension_is_found)
 {
-    struct aq_record records[16];
+    struct aq_record records[24];
     struct aq_bytes bytes = encode(&header, records, all_records(records));
     for (size_t size = 0; size < bytes.size; size++) {
         /* Memory of just that size, so that the sanitizer sees any read beyond it. */
@@ -220,7 +220,7 @@ Test(catalog_edit, newer_versions_are_named_as_such)
 /* Whatever one byte becomes, with a right checksum: an answer, never a crash. */
 Test(catalog_edit, forged_bytes_do_no_harm)
 {
-    struct aq_record records[16];
+    struct aq_record records[24];
     struct aq_bytes bytes = encode(&header, records, all_records(records));
     unsigned refused = 0;
     for (size_t offset = 80; offset < bytes.size - 8; offset++) {
