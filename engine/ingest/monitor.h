@@ -61,7 +61,7 @@ struct aq_monitor_totals {
     uint64_t segment_bytes_written;
     uint64_t segments_sealed;
     uint64_t open_segment_bytes;
-    int64_t open_segment_since_us; /* wall clock; 0: none open */
+    int64_t open_segment_since_us; /* wall clock, of the oldest; 0: none open */
     uint64_t queue_bytes;          /* messages decoded, not durable yet */
     uint64_t queue_messages;
 };
@@ -87,8 +87,10 @@ void aq_monitor_set_partition(struct aq_monitor *monitor,
 void aq_monitor_drop_partition(struct aq_monitor *monitor, size_t source, const char *topic,
                                int32_t partition);
 void aq_monitor_commit(struct aq_monitor *monitor, int64_t latency_us);
-/** Set the gauges and add the counters `segment_bytes_written` and `segments_sealed` of `now`. */
-void aq_monitor_set_writer(struct aq_monitor *monitor, const struct aq_monitor_totals *now);
+/** Set one writer's gauges, and add the counters `segment_bytes_written` and `segments_sealed` of `now`.
+ * `source` names the writer: the first source that writes through it. Watchers see the writers' sum. */
+void aq_monitor_set_writer(struct aq_monitor *monitor, size_t source,
+                           const struct aq_monitor_totals *now);
 
 /* For watchers. */
 
