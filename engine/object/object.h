@@ -8,7 +8,8 @@
 
 struct aq_object_store;
 
-/** Directory back end rooted at `path`; `create` makes it. */
+/** Directory back end rooted at `path`. `create` makes it, and lets puts make the folders of their names;
+ * a folder that is not there is then an empty one, as in a bucket. */
 enum aq_status aq_object_open_dir(const char *path, bool create, struct aq_object_store **store,
                                   struct aq_error *err) AQ_RESULT;
 void aq_object_close(struct aq_object_store *store);
@@ -74,7 +75,8 @@ struct aq_object_counters aq_object_count(const struct aq_object_store *store);
 /** AQ_OK also when it is not there. */
 enum aq_status aq_object_delete(struct aq_object_store *store, const char *name,
                                 struct aq_error *err) AQ_RESULT;
-/** Calls visit for each object below `prefix` in name order. A negative status from it stops. */
+/** Calls visit, in name order, for each object whose name begins with `prefix` and that lies in the same
+ * folder as it: "data/" lists data/a, not data/b/c. A negative status from it stops. */
 typedef enum aq_status (*aq_object_visit_fn)(void *context, const char *name, uint64_t size_bytes);
 enum aq_status aq_object_list(struct aq_object_store *store, const char *prefix,
                               aq_object_visit_fn visit, void *context,

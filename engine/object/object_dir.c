@@ -25,10 +25,18 @@
 #define PATH_BYTES_MAX 512
 #define TEMPORARY_PREFIX ".tmp-"
 #define PUT_TRIES 5
+#define COPY_BYTES (1u << 20)
 
 struct dir_store {
     struct aq_object_store base;
     int fd;
+    bool makes_folders;
+};
+
+/* What is put: `file` if it is not NULL, else `data`. */
+struct content {
+    struct aq_slice data;
+    const struct aq_object_file *file;
 };
 
 static void dir_close(struct aq_object_store *store)
@@ -51,8 +59,67 @@ static enum aq_status write_all(int fd, struct aq_slice data, const char *path,
             return aq_error_set_errno(err, count < 0 ? errno : EIO, path, "cannot write");
         done += (size_t)count;
     }
+    return AQ_OK;
+}
+
+static enum aq_status copy_file(int fd, const struct aq_object_file *file, const char *path,
+                                struct aq_error *err)
+{
+    enum aq_status status = AQ_OK;
+    uint8_t *buffer = malloc(COPY_BYTES);
+    if (buffer == NULL)
+        return aq_error_set(err, AQ_NO_MEMORY, "out of memory");
+    for (uint64_t done = 0; status == AQ_OK && done < file->size_bytes;) {
+        size_t size =
+            file->size_bytes - done < COPY_BYTES ? (size_t)(file->size_bytes - done) : COPY_BYTES;
+        status = aq_io_pread_exact(file->fd, "the file to put", done, buffer, size, err);
+        if (status == AQ_OK)
+            status = write_all(fd, aq_slice_make(buffer, size), path, err);
+        done += size;
+        if (status == AQ_OK && file->progress != NULL)
+            status = file->progress(file->context, done);
+    }
+    free(buffer);
+    return status;
+}
+
+static enum aq_status write_content(int fd, const struct content *content, const char *path,
+                                    struct aq_error *err)
+{
+    if (content->file != NULL)
+        AQ_TRY(copy_file(fd, content->file, path, err));
+    else
+        AQ_TRY(write_all(fd, content->data, path, err));
     if (fsync(fd) != 0)
         return aq_error_set_errno(err, errno, path, "cannot make durable");
+    return AQ_OK;
+}
+
+/* The folders that `name` lies in, each durable before the next. */
+static enum aq_status make_folders(const struct dir_store *dir, const char *name, const char *path,
+                                   struct aq_error *err)
+{
+    char folder[PATH_BYTES_MAX];
+    for (const char *slash = strchr(name, '/'); slash != NULL; slash = strchr(slash + 1, '/')) {
+        snprintf(folder, sizeof folder, "%.*s", (int)(slash - name), name);
+        if (mkdirat(dir->fd, folder, 0755) != 0 && errno != EEXIST)
+            return aq_error_set_errno(err, errno, path, "cannot make its folder");
+        AQ_TRY(aq_io_sync_parent(dir->fd, folder, path, err));
+    }
+    return AQ_OK;
+}
+
+static enum aq_status open_temporary(const struct dir_store *dir, const char *temporary,
+                                     const char *path, int *fd, struct aq_error *err)
+{
+    int flags = O_WRONLY | O_CREAT | O_EXCL;
+    *fd = aq_io_openat_beneath(dir->fd, temporary, flags, 0644);
+    if (*fd < 0 && errno == ENOENT && dir->makes_folders) {
+        AQ_TRY(make_folders(dir, temporary, path, err));
+        *fd = aq_io_openat_beneath(dir->fd, temporary, flags, 0644);
+    }
+    if (*fd < 0)
+        return aq_error_set_errno(err, errno, path, "cannot create");
     return AQ_OK;
 }
 
@@ -83,16 +150,16 @@ static int publish(const struct dir_store *dir, const char *temporary, const cha
 }
 
 /* Once; `swept` when the temporary file was taken for a dead process's before it was locked. */
-static enum aq_status try_put(struct dir_store *dir, const char *name, struct aq_slice data,
-                              bool if_absent, const char *path, bool *swept, struct aq_error *err)
+static enum aq_status try_put(struct dir_store *dir, const char *name,
+                              const struct content *content, bool if_absent, const char *path,
+                              bool *swept, struct aq_error *err)
 {
     char temporary[PATH_BYTES_MAX];
+    int fd = -1;
     AQ_TRY(temporary_name(name, temporary, sizeof temporary, err));
-    int fd = aq_io_openat_beneath(dir->fd, temporary, O_WRONLY | O_CREAT | O_EXCL, 0644);
-    if (fd < 0)
-        return aq_error_set_errno(err, errno, path, "cannot create");
+    AQ_TRY(open_temporary(dir, temporary, path, &fd, err));
     flock(fd, LOCK_EX | LOCK_NB); /* tells dir_sweep that its writer lives */
-    enum aq_status status = write_all(fd, data, path, err);
+    enum aq_status status = write_content(fd, content, path, err);
     if (status == AQ_OK) {
         int os_errno = publish(dir, temporary, name, if_absent);
         *swept = os_errno == ENOENT;
@@ -105,19 +172,33 @@ static enum aq_status try_put(struct dir_store *dir, const char *name, struct aq
     return status;
 }
 
-static enum aq_status dir_put(struct aq_object_store *store, const char *name, struct aq_slice data,
-                              bool if_absent, struct aq_error *err)
+static enum aq_status put_content(struct dir_store *dir, const char *name,
+                                  const struct content *content, bool if_absent,
+                                  struct aq_error *err)
 {
-    struct dir_store *dir = (struct dir_store *)store;
-    struct aq_object_path path = aq_object_path(store, name);
+    struct aq_object_path path = aq_object_path(&dir->base, name);
     enum aq_status status = AQ_OK;
     bool swept = true;
     for (int tries = 0; swept && tries < PUT_TRIES; tries++) {
         swept = false;
-        status = try_put(dir, name, data, if_absent, path.text, &swept, err);
+        status = try_put(dir, name, content, if_absent, path.text, &swept, err);
     }
     AQ_TRY(status);
     return aq_io_sync_parent(dir->fd, name, path.text, err);
+}
+
+static enum aq_status dir_put(struct aq_object_store *store, const char *name, struct aq_slice data,
+                              bool if_absent, struct aq_error *err)
+{
+    struct content content = {.data = data};
+    return put_content((struct dir_store *)store, name, &content, if_absent, err);
+}
+
+static enum aq_status dir_put_file(struct aq_object_store *store, const char *name,
+                                   const struct aq_object_file *file, struct aq_error *err)
+{
+    struct content content = {.file = file};
+    return put_content((struct dir_store *)store, name, &content, true, err);
 }
 
 static enum aq_status open_object(struct dir_store *dir, const char *name, const char *path,
@@ -176,6 +257,16 @@ static enum aq_status dir_get_range(struct aq_object_store *store, const char *n
     return status;
 }
 
+static enum aq_status dir_head(struct aq_object_store *store, const char *name,
+                               uint64_t *size_bytes, struct aq_error *err)
+{
+    struct aq_object_path path = aq_object_path(store, name);
+    int fd = -1;
+    AQ_TRY(open_object((struct dir_store *)store, name, path.text, &fd, size_bytes, err));
+    close(fd);
+    return AQ_OK;
+}
+
 static enum aq_status dir_delete(struct aq_object_store *store, const char *name,
                                  struct aq_error *err)
 {
@@ -225,6 +316,8 @@ static enum aq_status dir_list(struct aq_object_store *store, const char *prefix
     struct dirent **entries = NULL;
     int count =
         scandirat(dir->fd, folder[0] == '\0' ? "." : folder, &entries, visible, compare_names);
+    if (count < 0 && errno == ENOENT && dir->makes_folders)
+        return AQ_OK;
     if (count < 0)
         return aq_error_set_errno(err, errno, path.text, "cannot list");
     enum aq_status status = AQ_OK;
@@ -266,12 +359,6 @@ static void dir_sweep(struct aq_object_store *store, const char *prefix)
     free(entries);
 }
 
-static bool dir_exists(struct aq_object_store *store, const char *name)
-{
-    struct stat info;
-    return fstatat(((struct dir_store *)store)->fd, name, &info, AT_SYMLINK_NOFOLLOW) == 0;
-}
-
 static enum aq_status dir_settle(struct aq_object_store *store, const char *name,
                                  struct aq_error *err)
 {
@@ -285,9 +372,10 @@ static const struct aq_object_backend dir_backend = {
     .put = dir_put,
     .get = dir_get,
     .get_range = dir_get_range,
+    .head = dir_head,
+    .put_file = dir_put_file,
     .delete = dir_delete,
     .list = dir_list,
-    .exists = dir_exists,
     .settle = dir_settle,
     .sweep = dir_sweep,
 };
@@ -308,7 +396,8 @@ enum aq_status aq_object_open_dir(const char *path, bool create, struct aq_objec
         close(fd);
         return aq_error_set(err, AQ_NO_MEMORY, "out of memory");
     }
-    *dir = (struct dir_store){.base = {.backend = &dir_backend, .root = copy}, .fd = fd};
+    *dir = (struct dir_store){
+        .base = {.backend = &dir_backend, .root = copy}, .fd = fd, .makes_folders = create};
     *store = &dir->base;
     return AQ_OK;
 }

@@ -27,6 +27,31 @@ static void assert_content(struct aq_object_store *store, const char *name, cons
     aq_bytes_deinit(&bytes);
 }
 
+struct listing {
+    char text[256];
+};
+
+static enum aq_status append_name(void *context, const char *name, uint64_t size_bytes)
+{
+    struct listing *listing = context;
+    size_t used = strlen(listing->text);
+    snprintf(listing->text + used, sizeof listing->text - used, "%s:%d ", name, (int)size_bytes);
+    return AQ_OK;
+}
+
+static enum aq_status keep_done(void *context, uint64_t bytes_done)
+{
+    *(uint64_t *)context = bytes_done;
+    return AQ_OK;
+}
+
+static enum aq_status refuse(void *context, uint64_t bytes_done)
+{
+    (void)context;
+    (void)bytes_done;
+    return AQ_INTERRUPTED;
+}
+
 Test(object, put_get_replace_delete)
 {
     struct aq_object_store *store = open_store();
@@ -50,6 +75,41 @@ Test(object, put_get_replace_delete)
     aq_object_close(store);
 }
 
+Test(object, head_ranges_and_files)
+{
+    struct aq_object_store *store = open_store();
+    uint64_t size = 0;
+    cr_assert_eq(aq_object_head(store, "data/a/1", &size, NULL), AQ_NOT_FOUND);
+    cr_assert_not(aq_object_exists(store, "data/a/1"));
+    struct listing none = {0};
+    cr_assert_eq(aq_object_list(store, "data/", append_name, &none, NULL), AQ_OK);
+    cr_assert_str_eq(none.text, "");
+    scratch_write(scratch_file("source"), "0123456789", 10);
+    int fd = open(scratch_file("source"), O_RDONLY);
+    uint64_t done = 0;
+    cr_assert_eq(aq_object_put_file(store, "data/a/1", fd, 9, keep_done, &done, NULL), AQ_OK);
+    cr_assert_eq(done, 9);
+    cr_assert_eq(aq_object_put_file(store, "data/a/1", fd, 9, NULL, NULL, NULL), AQ_EXISTS);
+    cr_assert_eq(aq_object_put_file(store, "data/a/2", fd, 11, NULL, NULL, NULL), AQ_CORRUPT);
+    cr_assert_eq(aq_object_put_file(store, "data/a/2", fd, 9, refuse, NULL, NULL), AQ_INTERRUPTED);
+    cr_assert_eq(aq_object_head(store, "data/a/2", &size, NULL), AQ_NOT_FOUND);
+    close(fd);
+    assert_content(store, "data/a/1", "012345678");
+    cr_assert_eq(aq_object_head(store, "data/a/1", &size, NULL), AQ_OK);
+    cr_assert_eq(size, 9);
+    char two[2], three[3];
+    struct aq_object_range ranges[] = {{"data/a/1", 7, 2, two}, {"data/a/1", 0, 3, three}};
+    cr_assert_eq(aq_object_get_ranges(store, ranges, 2, NULL), AQ_OK);
+    cr_assert(memcmp(two, "78", 2) == 0 && memcmp(three, "012", 3) == 0);
+    ranges[0].offset = 8;
+    cr_assert_eq(aq_object_get_ranges(store, ranges, 2, NULL), AQ_CORRUPT);
+    size_t aborted = 1;
+    cr_assert_eq(aq_object_abort_uploads(store, "data/", 0, &aborted, NULL), AQ_OK);
+    cr_assert_eq(aborted, 0);
+    cr_assert_eq(aq_object_count(store).get_count, 0);
+    aq_object_close(store);
+}
+
 Test(object, size_is_bounded)
 {
     struct aq_object_store *store = open_store();
@@ -70,18 +130,6 @@ Test(object, bad_names_are_refused)
     for (size_t i = 0; i < sizeof names / sizeof names[0]; i++)
         cr_assert_eq(put_text(store, names[i], "x"), AQ_INVALID, "%s", names[i]);
     aq_object_close(store);
-}
-
-struct listing {
-    char text[256];
-};
-
-static enum aq_status append_name(void *context, const char *name, uint64_t size_bytes)
-{
-    struct listing *listing = context;
-    size_t used = strlen(listing->text);
-    snprintf(listing->text + used, sizeof listing->text - used, "%s:%d ", name, (int)size_bytes);
-    return AQ_OK;
 }
 
 Test(object, list_is_sorted_and_hides_temporary_files)
