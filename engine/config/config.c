@@ -61,6 +61,8 @@ static const struct aq_config_field ingest_fields[] = {
      64 * MIB, NULL},
     {"segment_size", aq_config_read_size, offsetof(struct aq_config, segment_size_bytes), MIB,
      4096 * MIB, NULL},
+    {"segment_age", aq_config_read_span, offsetof(struct aq_config, segment_age_us),
+     (uint64_t)AQ_US_PER_SECOND, 0, NULL},
     {"memory", aq_config_read_size, offsetof(struct aq_config, ingest_memory_bytes), 16 * MIB, 0,
      NULL},
 };
@@ -87,42 +89,6 @@ static enum aq_status parse_datasets(struct aq_config_reader *reader,
     return AQ_OK;
 }
 
-/* The first entry of a text or list of texts that stands in the other one too, or NULL. */
-static const struct aq_config_node *shared_text(const struct aq_config_node *one,
-                                                const struct aq_config_node *other)
-{
-    const struct aq_config_node *a = one->kind == AQ_NODE_LIST ? one->first : one;
-    for (; a != NULL; a = one == a ? NULL : a->next) {
-        const struct aq_config_node *b = other->kind == AQ_NODE_LIST ? other->first : other;
-        for (; b != NULL; b = other == b ? NULL : b->next)
-            if (strcmp(a->text, b->text) == 0)
-                return a;
-    }
-    return NULL;
-}
-
-/* One topic may feed several datasets, but one dataset only once: its messages would count twice. */
-static enum aq_status check_topics(struct aq_config_reader *reader, const struct aq_config *config)
-{
-    const struct aq_source_config *last = &config->sources[config->source_count - 1];
-    for (const struct aq_source_config *other = config->sources; other < last; other++) {
-        if (!last->is_kafka || !other->is_kafka || strcmp(last->dataset, other->dataset) != 0 ||
-            shared_text(aq_config_node_find(last->kafka, "brokers"),
-                        aq_config_node_find(other->kafka, "brokers")) == NULL)
-            continue;
-        const struct aq_config_node *topic =
-            shared_text(aq_config_node_find(last->kafka, "topics"),
-                        aq_config_node_find(other->kafka, "topics"));
-        if (topic != NULL)
-            return aq_config_fail(
-                reader, topic->mark,
-                "topics: source \"%s\" brings \"%s\" into dataset \"%s\" already; "
-                "remove one",
-                other->name, topic->text, last->dataset);
-    }
-    return AQ_OK;
-}
-
 static enum aq_status parse_sources(struct aq_config_reader *reader,
                                     const struct aq_config_node *node, struct aq_config *config)
 {
@@ -136,7 +102,7 @@ static enum aq_status parse_sources(struct aq_config_reader *reader,
         AQ_TRY(
             aq_config_source_parse(reader, entry, config, &config->sources[config->source_count]));
         config->source_count++;
-        AQ_TRY(check_topics(reader, config));
+        AQ_TRY(aq_config_source_compare(reader, config));
     }
     return AQ_OK;
 }
@@ -175,9 +141,9 @@ static enum aq_status parse_settings(struct aq_config_reader *reader, const stru
                                      sizeof compaction_fields / sizeof compaction_fields[0],
                                      config));
     if (nodes->tier != NULL)
-        AQ_TRY(aq_config_check_tier(reader, nodes->tier));
+        AQ_TRY(aq_config_tier_parse(reader, nodes->tier, &config->tier_config));
     if (nodes->http != NULL)
-        AQ_TRY(aq_config_check_http(reader, nodes->http));
+        AQ_TRY(aq_config_http_parse(reader, nodes->http, &config->http_config));
     config->tier = nodes->tier;
     config->http = nodes->http;
     if (nodes->ingest == NULL || config->commit_size_bytes <= config->segment_size_bytes)
@@ -195,6 +161,7 @@ static void set_defaults(struct aq_config *config)
     config->segment_size_bytes = 64 * MIB;
     config->ingest_memory_bytes = 256 * MIB;
     config->target_size_bytes = 128 * MIB;
+    config->segment_age_us = AQ_US_PER_HOUR;
     config->late_us = 6 * AQ_US_PER_HOUR;
 }
 

@@ -1,119 +1,120 @@
 /*
- * The sections that are not yet run: `kafka:` of a source, `tier:`, `http:`. Happy path: every key is
- * known and its value has the right form. Failures: as in config_read.c; a secret given twice; a
- * `*_file:` that cannot be read. The values stay in the tree, from which `config show` prints them.
+ * What the sections with secrets share: texts that may be empty, names of files, secrets in files.
+ *
+ * Happy path: `password: TEXT`, or `password_file: PATH`, which is read now (64 KiB at most; the line
+ * end at its end is cut). Failures: a file that cannot be read, is empty, too long or holds a NUL; a
+ * secret given both ways. No message shows a secret.
  */
+#include "engine/config/config_section.h"
+
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
-#include "engine/config/config_node.h"
-#include "engine/config/config_source.h"
+#include "engine/config/config_read.h"
 
-/* Where checked values go: the tree keeps them. */
-union scratch {
-    const struct aq_config_node *node;
-    const char *text;
-    struct aq_config_texts texts;
-    int word;
-    int64_t span_us;
-    uint64_t size;
-};
+/* What the name of a secret holds, librdkafka's options included. */
+static const char *const secret_words[] = {"password",   "passphrase", "token",
+                                           "access_key", "secret",     ".pem"};
 
-/* What the name of a secret holds, librdkafka's options included; each may also be given as NAME_file. */
-static const char *const secret_words[] = {"password", "token", "access_key", "secret", ".pem"};
-
-static const char *const security_words[] = {"plaintext", "ssl", "sasl_plaintext", "sasl_ssl",
-                                             NULL};
-static const char *const mechanism_words[] = {"PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512", NULL};
+static bool is_file_key(const char *key)
+{
+    size_t size = strlen(key);
+    return size > 5 && strcmp(key + size - 5, "_file") == 0;
+}
 
 bool aq_config_is_secret(const char *key)
 {
     for (size_t i = 0; i < sizeof secret_words / sizeof secret_words[0]; i++)
         if (strstr(key, secret_words[i]) != NULL)
-            return strlen(key) < 5 || strcmp(key + strlen(key) - 5, "_file") != 0;
+            return !is_file_key(key);
     return false;
 }
 
-/* A text that may be empty: "${S3_ENDPOINT:}". */
-static enum aq_status read_optional_text(struct aq_config_reader *reader,
-                                         const struct aq_config_node *node,
-                                         const struct aq_config_field *field, void *to)
+enum aq_status aq_config_read_optional_text(struct aq_config_reader *reader,
+                                            const struct aq_config_node *node,
+                                            const struct aq_config_field *field, void *to)
 {
     if (node->kind == AQ_NODE_SCALAR && node->text[0] == '\0')
         return AQ_OK;
     return aq_config_read_text(reader, node, field, to);
 }
 
-static enum aq_status read_file_name(struct aq_config_reader *reader,
-                                     const struct aq_config_node *node,
-                                     const struct aq_config_field *field, void *to)
+enum aq_status aq_config_read_file_name(struct aq_config_reader *reader,
+                                        const struct aq_config_node *node,
+                                        const struct aq_config_field *field, void *to)
 {
     const char *path = NULL;
-    AQ_TRY(aq_config_read_text(reader, node, field, to));
+    AQ_TRY(aq_config_read_text(reader, node, field, &path));
     AQ_TRY(aq_config_locate(reader, node->text, &path));
-    if (access(path, R_OK) == 0)
-        return AQ_OK;
-    return aq_config_fail(reader, node->mark, "%s: cannot read %s: %s", field->name, path,
-                          strerror(errno));
-}
-
-static enum aq_status read_options(struct aq_config_reader *reader,
-                                   const struct aq_config_node *node,
-                                   const struct aq_config_field *field, void *to)
-{
-    (void)to;
-    AQ_TRY(aq_config_expect_mapping(reader, node, field->name));
-    for (const struct aq_config_node *entry = node->first; entry != NULL; entry = entry->next)
-        if (entry->kind != AQ_NODE_SCALAR)
-            return aq_config_fail(reader, entry->mark, "%s: \"%s\" must be a single value",
-                                  field->name, entry->key);
+    if (access(path, R_OK) != 0)
+        return aq_config_fail(reader, node->mark, "%s: cannot read %s: %s", field->name, path,
+                              strerror(errno));
+    *(const char **)to = path;
     return AQ_OK;
 }
 
-static const struct aq_config_field kafka_fields[] = {
-    {.name = "brokers", .read = aq_config_read_texts},
-    {.name = "topics", .read = aq_config_read_texts},
-    {.name = "group", .read = aq_config_read_text},
-    {.name = "security", .read = aq_config_read_word, .words = security_words},
-    {.name = "mechanism", .read = aq_config_read_word, .words = mechanism_words},
-    {.name = "username", .read = read_optional_text},
-    {.name = "password", .read = read_optional_text},
-    {.name = "password_file", .read = read_file_name},
-    {.name = "ca_file", .read = read_file_name},
-    {.name = "options", .read = read_options},
-};
-
-static const struct aq_config_field tier_fields[] = {
-    {.name = "to", .read = aq_config_read_text},
-    {.name = "endpoint", .read = read_optional_text},
-    {.name = "region", .read = aq_config_read_text},
-    {.name = "after", .read = aq_config_read_span},
-    {.name = "keep_home", .read = aq_config_read_span},
-    {.name = "protect", .read = aq_config_read_span},
-    {.name = "cache", .read = aq_config_read_size},
-    {.name = "storage_class", .read = aq_config_read_text},
-    {.name = "access_key", .read = read_optional_text},
-    {.name = "access_key_file", .read = read_file_name},
-    {.name = "secret_key", .read = read_optional_text},
-    {.name = "secret_key_file", .read = read_file_name},
-    {.name = "session_token", .read = read_optional_text},
-    {.name = "session_token_file", .read = read_file_name},
-};
-
-static const struct aq_config_field http_fields[] = {
-    {.name = "listen", .read = aq_config_read_text},
-    {.name = "token", .read = read_optional_text},
-    {.name = "token_file", .read = read_file_name},
-};
-
-static enum aq_status check_section(struct aq_config_reader *reader,
-                                    const struct aq_config_node *node, const char *what,
-                                    const struct aq_config_field *fields, size_t field_count)
+/* One byte more than the bound is asked for, so that a longer file is refused and not cut. */
+static int read_whole(const char *path, char *text, size_t room, size_t *size)
 {
-    union scratch scratch;
-    AQ_TRY(aq_config_read_fields(reader, node, what, fields, field_count, &scratch));
+    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
+    if (fd < 0)
+        return errno;
+    int fault = 0;
+    for (*size = 0; *size < room;) {
+        ssize_t got = read(fd, text + *size, room - *size);
+        if (got < 0 && errno == EINTR)
+            continue;
+        if (got < 0)
+            fault = errno;
+        if (got <= 0)
+            break;
+        *size += (size_t)got;
+    }
+    close(fd);
+    return fault;
+}
+
+enum aq_status aq_config_read_secret_file(struct aq_config_reader *reader,
+                                          const struct aq_config_node *node,
+                                          const struct aq_config_field *field, void *to)
+{
+    const char *path = NULL;
+    size_t size = 0;
+    AQ_TRY(aq_config_read_file_name(reader, node, field, &path));
+    char *text = aq_config_alloc(reader, 1, AQ_CONFIG_SECRET_BYTES_MAX + 1);
+    if (text == NULL)
+        return AQ_NO_MEMORY;
+    int fault = read_whole(path, text, AQ_CONFIG_SECRET_BYTES_MAX + 1, &size);
+    if (fault != 0)
+        return aq_config_fail(reader, node->mark, "%s: cannot read %s: %s", field->name, path,
+                              strerror(fault));
+    if (size > AQ_CONFIG_SECRET_BYTES_MAX)
+        return aq_config_fail(reader, node->mark,
+                              "%s: %s is longer than %zu bytes; is it a secret?", field->name, path,
+                              AQ_CONFIG_SECRET_BYTES_MAX);
+    if (memchr(text, '\0', size) != NULL)
+        return aq_config_fail(reader, node->mark, "%s: %s holds a NUL; a secret is one text",
+                              field->name, path);
+    if (size > 0 && text[size - 1] == '\n')
+        size--;
+    if (size > 0 && text[size - 1] == '\r')
+        size--;
+    text[size] = '\0';
+    if (size == 0)
+        return aq_config_fail(reader, node->mark, "%s: %s is empty", field->name, path);
+    *(const char **)to = text;
+    return AQ_OK;
+}
+
+enum aq_status aq_config_read_section(struct aq_config_reader *reader,
+                                      const struct aq_config_node *node, const char *what,
+                                      const struct aq_config_field *fields, size_t field_count,
+                                      void *target)
+{
+    AQ_TRY(aq_config_expect_mapping(reader, node, what));
     for (const struct aq_config_node *entry = node->first; entry != NULL; entry = entry->next) {
         char twin[64];
         snprintf(twin, sizeof twin, "%s_file", entry->key);
@@ -121,42 +122,13 @@ static enum aq_status check_section(struct aq_config_reader *reader,
             return aq_config_fail(reader, entry->key_mark, "both %s and %s are given; keep one",
                                   entry->key, twin);
     }
-    return AQ_OK;
+    return aq_config_read_fields(reader, node, what, fields, field_count, target);
 }
 
-static enum aq_status require(struct aq_config_reader *reader, const struct aq_config_node *node,
-                              const char *what, const char *key)
+enum aq_status aq_config_require(struct aq_config_reader *reader, const struct aq_config_node *node,
+                                 const char *what, const char *key)
 {
     if (aq_config_node_find(node, key) != NULL)
         return AQ_OK;
     return aq_config_fail(reader, node->mark, "%s: %s: is missing", what, key);
-}
-
-enum aq_status aq_config_check_kafka(struct aq_config_reader *reader,
-                                     const struct aq_config_node *node)
-{
-    AQ_TRY(check_section(reader, node, "kafka", kafka_fields,
-                         sizeof kafka_fields / sizeof kafka_fields[0]));
-    AQ_TRY(require(reader, node, "kafka", "brokers"));
-    return require(reader, node, "kafka", "topics");
-}
-
-enum aq_status aq_config_check_tier(struct aq_config_reader *reader,
-                                    const struct aq_config_node *node)
-{
-    AQ_TRY(check_section(reader, node, "tier", tier_fields,
-                         sizeof tier_fields / sizeof tier_fields[0]));
-    AQ_TRY(require(reader, node, "tier", "to"));
-    const struct aq_config_node *to = aq_config_node_find(node, "to");
-    if (strncmp(to->text, "s3://", 5) == 0 && to->text[5] != '\0' && to->text[5] != '/')
-        return AQ_OK;
-    return aq_config_fail(reader, to->mark, "to: expected s3://BUCKET/PREFIX, found \"%s\"",
-                          to->text);
-}
-
-enum aq_status aq_config_check_http(struct aq_config_reader *reader,
-                                    const struct aq_config_node *node)
-{
-    return check_section(reader, node, "http", http_fields,
-                         sizeof http_fields / sizeof http_fields[0]);
 }

@@ -7,8 +7,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "engine/config/config_node.h"
-#include "engine/config/config_source.h"
+#include "engine/config/config_section.h"
 
 #define MASK "***"
 
@@ -207,26 +206,116 @@ static void put_masked(struct aq_bytes *out, const char *text)
     aq_bytes_deinit(&masked);
 }
 
-static void put_node(struct aq_bytes *out, const struct aq_config_node *node)
+/* As aq_config_locate does, so that the output is right in the working directory. */
+static void put_path(struct aq_bytes *out, const struct aq_config *config, const char *path)
 {
-    bool list = node->kind == AQ_NODE_LIST;
-    if (node->kind == AQ_NODE_SCALAR) {
-        if (node->key != NULL && aq_config_is_secret(node->key) && node->text[0] != '\0')
-            put(out, "\"" MASK "\"");
-        else
-            put_masked(out, node->text);
-        return;
+    const char *slash = strrchr(config->path, '/');
+    struct aq_bytes located = {0};
+    if (path[0] != '/' && slash != NULL) {
+        aq_bytes_append(&located, config->path, (size_t)(slash + 1 - config->path));
+        path += strncmp(path, "./", 2) == 0 ? 2 : 0;
     }
-    put(out, list ? "[" : "{");
+    put(&located, path);
+    put_quoted(out, (const char *)located.data, located.failed ? 0 : located.size, false);
+    out->failed = out->failed || located.failed;
+    aq_bytes_deinit(&located);
+}
+
+static void put_scalar(struct aq_bytes *out, const struct aq_config *config,
+                       const struct aq_config_node *node)
+{
+    size_t size = node->key == NULL ? 0 : strlen(node->key);
+    if (size > 0 && aq_config_is_secret(node->key) && node->text[0] != '\0')
+        put(out, "\"" MASK "\"");
+    else if (size > 5 && strcmp(node->key + size - 5, "_file") == 0)
+        put_path(out, config, node->text);
+    else
+        put_masked(out, node->text);
+}
+
+/* Of a mapping or list: what stands between its brackets. */
+static void put_entries(struct aq_bytes *out, const struct aq_config *config,
+                        const struct aq_config_node *node)
+{
     for (const struct aq_config_node *entry = node->first; entry != NULL; entry = entry->next) {
-        if (!list) {
+        bool list = entry->kind == AQ_NODE_LIST;
+        if (node->kind == AQ_NODE_MAPPING) {
             put_key(out, entry->key);
             put(out, " ");
         }
-        put_node(out, entry);
+        if (entry->kind == AQ_NODE_SCALAR) {
+            put_scalar(out, config, entry);
+        } else {
+            put(out, list ? "[" : "{");
+            put_entries(out, config, entry);
+            put(out, list ? "]" : "}");
+        }
         put(out, entry->next == NULL ? "" : ", ");
     }
-    put(out, list ? "]" : "}");
+}
+
+/* A default of a section, where the key is absent. */
+static void put_default(struct aq_bytes *out, const struct aq_config_node *section, const char *key,
+                        const char *text)
+{
+    if (aq_config_node_find(section, key) != NULL)
+        return;
+    put(out, section->first == NULL ? "" : ", ");
+    put_key(out, key);
+    put(out, " ");
+    put_text(out, text);
+}
+
+static void put_default_span(struct aq_bytes *out, const struct aq_config_node *section,
+                             const char *key, int64_t span_us)
+{
+    struct aq_bytes text = {0};
+    aq_config_print_span(span_us, &text);
+    aq_bytes_u8(&text, 0);
+    put_default(out, section, key, text.failed ? "" : (const char *)text.data);
+    out->failed = out->failed || text.failed;
+    aq_bytes_deinit(&text);
+}
+
+static void put_kafka(struct aq_bytes *out, const struct aq_config *config,
+                      const struct aq_source_config *source)
+{
+    put(out, "    kafka: {");
+    put_entries(out, config, source->kafka);
+    put_default(out, source->kafka, "group", source->client.group);
+    put(out, "}\n");
+}
+
+static void put_tier(struct aq_bytes *out, const struct aq_config *config)
+{
+    const struct aq_tier_config *tier = &config->tier_config;
+    struct aq_bytes cache = {0};
+    put(out, "tier: {");
+    put_entries(out, config, config->tier);
+    put_default(out, config->tier, "region", tier->region);
+    put_default(out, config->tier, "storage_class", tier->storage_class);
+    put_default(out, config->tier, "driver", tier->driver);
+    put_default_span(out, config->tier, "after", tier->after_us);
+    put_default_span(out, config->tier, "keep_home", tier->keep_home_us);
+    put_default_span(out, config->tier, "protect", tier->protect_us);
+    aq_config_print_size(tier->cache_bytes, &cache);
+    aq_bytes_u8(&cache, 0);
+    put_default(out, config->tier, "cache", cache.failed ? "" : (const char *)cache.data);
+    out->failed = out->failed || cache.failed;
+    aq_bytes_deinit(&cache);
+    put(out, "}\n");
+}
+
+static void put_http(struct aq_bytes *out, const struct aq_config *config)
+{
+    char listen[80];
+    bool six = strchr(config->http_config.host, ':') != NULL;
+    snprintf(listen, sizeof listen, "%s%s%s:%u", six ? "[" : "", config->http_config.host,
+             six ? "]" : "", config->http_config.port);
+    put(out, "http: {");
+    put_entries(out, config, config->http);
+    put_default(out, config->http, "listen", listen);
+    put(out, "}\n");
 }
 
 static const char *format_name(enum aq_source_format format)
@@ -255,16 +344,14 @@ static void put_line(struct aq_bytes *out, const char *name, const char *text)
     put(out, "\n");
 }
 
-static void put_source(struct aq_bytes *out, const struct aq_source_config *source)
+static void put_source(struct aq_bytes *out, const struct aq_config *config,
+                       const struct aq_source_config *source)
 {
     put(out, "  ");
     put_key(out, source->name);
     put(out, "\n");
-    if (source->is_kafka) {
-        put(out, "    kafka: ");
-        put_node(out, source->kafka);
-        put(out, "\n");
-    }
+    if (source->is_kafka)
+        put_kafka(out, config, source);
     for (size_t i = 0; i < source->file_count; i++)
         put_line(out, i == 0 ? "    files:\n      - " : "      - ", source->files[i]);
     put_line(out, "    start: ", source->start);
@@ -281,6 +368,8 @@ static void put_settings(struct aq_bytes *out, const struct aq_config *config)
     aq_config_print_size(config->commit_size_bytes, out);
     put(out, ", segment_size: ");
     aq_config_print_size(config->segment_size_bytes, out);
+    put(out, ", segment_age: ");
+    aq_config_print_span(config->segment_age_us, out);
     put(out, ", memory: ");
     aq_config_print_size(config->ingest_memory_bytes, out);
     put(out, "}\ncompaction: {target_size: ");
@@ -288,16 +377,10 @@ static void put_settings(struct aq_bytes *out, const struct aq_config *config)
     put(out, ", late: ");
     aq_config_print_span(config->late_us, out);
     put(out, "}\n");
-    if (config->tier != NULL) {
-        put(out, "tier: ");
-        put_node(out, config->tier);
-        put(out, "\n");
-    }
-    if (config->http != NULL) {
-        put(out, "http: ");
-        put_node(out, config->http);
-        put(out, "\n");
-    }
+    if (config->tier != NULL)
+        put_tier(out, config);
+    if (config->http != NULL)
+        put_http(out, config);
 }
 
 enum aq_status aq_config_show(const struct aq_config *config, struct aq_bytes *out)
@@ -311,7 +394,7 @@ enum aq_status aq_config_show(const struct aq_config *config, struct aq_bytes *o
         put_dataset(out, &config->datasets[i]);
     put(out, config->source_count > 0 ? "sources:\n" : "");
     for (size_t i = 0; i < config->source_count; i++)
-        put_source(out, &config->sources[i]);
+        put_source(out, config, &config->sources[i]);
     for (size_t i = 0; i < config->view_count; i++) {
         put(out, i == 0 ? "views:\n  " : "  ");
         put_key(out, config->views[i].name);

@@ -111,7 +111,7 @@ static enum aq_status parse_kafka(struct aq_config_reader *reader,
                                   const struct aq_config_node *node,
                                   const struct source_nodes *nodes, struct aq_source_config *source)
 {
-    AQ_TRY(aq_config_check_kafka(reader, nodes->kafka));
+    AQ_TRY(aq_config_kafka_parse(reader, nodes->kafka, &source->client));
     if (source->format == AQ_FORMAT_NDJSON)
         return aq_config_fail(reader, aq_config_node_find(node, "format")->mark,
                               "format: ndjson is for files; a Kafka message is json, csv or raw");

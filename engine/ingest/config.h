@@ -87,7 +87,8 @@ struct aq_kafka_config {
     const char *group;    /* aqstore */
     const char *password; /* of password or password_file; NULL: none */
     /* All settings as librdkafka properties, in order: security, mechanism, username, ca_file and what
-     * `options:` passes on; without brokers, group and password. */
+     * `options:` passes on; without brokers, group and password. Values of `options:` may be secrets:
+     * messages name the property alone. */
     size_t property_count;
     struct aq_kafka_property {
         const char *name;
