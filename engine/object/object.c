@@ -5,8 +5,6 @@
 #include <stdio.h>
 #include <string.h>
 
-#define NAME_BYTES_MAX 200
-
 static bool char_allowed(char c)
 {
     return isalnum((unsigned char)c) || (c != '\0' && strchr("._=-", c) != NULL);
@@ -15,7 +13,7 @@ static bool char_allowed(char c)
 static bool name_valid(const char *name)
 {
     size_t length = strlen(name);
-    if (length == 0 || length > NAME_BYTES_MAX)
+    if (length == 0 || length > AQ_OBJECT_NAME_MAX)
         return false;
     for (size_t i = 0; i < length; i++) {
         bool first = i == 0 || name[i - 1] == '/';
@@ -36,8 +34,8 @@ static enum aq_status check_name(const char *name, struct aq_error *err)
 /* A prefix is what a name begins with. */
 static enum aq_status check_prefix(const char *prefix, struct aq_error *err)
 {
-    char name[NAME_BYTES_MAX + 2];
-    snprintf(name, sizeof name, "%.*sx", NAME_BYTES_MAX, prefix);
+    char name[AQ_OBJECT_NAME_MAX + 2];
+    snprintf(name, sizeof name, "%.*sx", AQ_OBJECT_NAME_MAX, prefix);
     return check_name(name, err);
 }
 

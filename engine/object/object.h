@@ -8,10 +8,18 @@
 
 struct aq_object_store;
 
+/** A name has at most so many bytes. */
+#define AQ_OBJECT_NAME_MAX 200
+
 /** Directory back end rooted at `path`. `create` makes it, and lets puts make the folders of their names;
  * a folder that is not there is then an empty one, as in a bucket. */
 enum aq_status aq_object_open_dir(const char *path, bool create, struct aq_object_store **store,
                                   struct aq_error *err) AQ_RESULT;
+/** The objects of `bucket` whose names begin with `prefix` (which ends with a '/'), without it. Borrows
+ * `bucket`. */
+enum aq_status aq_object_open_prefix(struct aq_object_store *bucket, const char *prefix,
+                                     struct aq_object_store **store,
+                                     struct aq_error *err) AQ_RESULT;
 void aq_object_close(struct aq_object_store *store);
 
 /** Create `name` with `data`, durable when AQ_OK; AQ_EXISTS when it is there already (atomic:
