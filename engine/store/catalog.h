@@ -72,6 +72,7 @@ struct aq_catalog_tombstone {
 struct aq_catalog {
     uint64_t number;   /* of the newest edit applied */
     uint64_t checksum; /* of that edit */
+    int64_t time_us;   /* wall clock of its committer; of a mirror: when it was written */
     struct aq_store_id store_id;
     uint64_t incarnation;
     uint64_t next_file_id;

@@ -27,9 +27,9 @@ enum aq_status aq_catalog_load(struct aq_object_store *objects, const struct aq_
 enum aq_status aq_catalog_follow(struct aq_object_store *objects, struct aq_catalog_state *state,
                                  size_t *count, struct aq_error *err) AQ_RESULT;
 
-/** Put a checkpoint of `catalog`. */
+/** Put a checkpoint of `catalog`; one that is there already stays, unless `replace`. */
 enum aq_status aq_catalog_put_checkpoint(struct aq_object_store *objects,
-                                         const struct aq_catalog *catalog,
+                                         const struct aq_catalog *catalog, bool replace,
                                          struct aq_error *err) AQ_RESULT;
 /** Whether `bytes` are an intact hint (the object AQ_CATALOG_LATEST_NAME), and what it says. */
 bool aq_catalog_parse_latest(struct aq_slice bytes, uint64_t *number, uint64_t *checkpoint);

@@ -222,21 +222,25 @@ enum aq_status aq_catalog_load(struct aq_object_store *objects, const struct aq_
 }
 
 enum aq_status aq_catalog_put_checkpoint(struct aq_object_store *objects,
-                                         const struct aq_catalog *catalog, struct aq_error *err)
+                                         const struct aq_catalog *catalog, bool replace,
+                                         struct aq_error *err)
 {
     struct aq_edit edit = {0};
     struct aq_bytes bytes = {0};
     uint64_t checksum;
     /* It stands in for the edit of its number: edits behind it name that edit's checksum. */
-    struct aq_edit_header header = {
-        .number = catalog->number, .previous_checksum = catalog->checksum, .checkpoint = true};
+    struct aq_edit_header header = {.number = catalog->number,
+                                    .previous_checksum = catalog->checksum,
+                                    .time_us = catalog->time_us,
+                                    .checkpoint = true};
     char name[AQ_CATALOG_NAME_BYTES];
     checkpoint_name(catalog->number, name, sizeof name);
     enum aq_status status = aq_catalog_describe(catalog, &edit);
     if (status == AQ_OK)
         status = aq_edit_encode(&header, edit.records, edit.record_count, &bytes, &checksum, err);
     if (status == AQ_OK)
-        status = aq_object_put_if_absent(objects, name, aq_bytes_view(&bytes), err);
+        status = replace ? aq_object_put(objects, name, aq_bytes_view(&bytes), err)
+                         : aq_object_put_if_absent(objects, name, aq_bytes_view(&bytes), err);
     aq_bytes_deinit(&bytes);
     aq_edit_deinit(&edit);
     return status == AQ_EXISTS ? AQ_OK : status;

@@ -542,6 +542,7 @@ enum aq_status aq_catalog_state_apply(struct aq_catalog_state *state,
     if (state->catalog->incarnation == 0)
         return aq_error_set(err, AQ_CORRUPT, "the first edit names no store");
     state->catalog->number = header->number;
+    state->catalog->time_us = header->time_us;
     state->catalog->checksum = header->checkpoint ? header->previous_checksum : checksum;
     return AQ_OK;
 }

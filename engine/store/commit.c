@@ -71,7 +71,7 @@ static void leave_hints(struct aq_store *store, const struct aq_catalog *catalog
 {
     struct aq_error ignored = {0};
     if (catalog->number - store->checkpoint >= AQ_CHECKPOINT_EDITS &&
-        aq_catalog_put_checkpoint(store->objects, catalog, &ignored) == AQ_OK)
+        aq_catalog_put_checkpoint(store->objects, catalog, false, &ignored) == AQ_OK)
         store->checkpoint = catalog->number;
     if (aq_catalog_put_latest(store->objects, catalog->number, store->checkpoint, &ignored) < 0)
         return; /* opening then reads a few edits more, or lists */

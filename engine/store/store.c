@@ -139,28 +139,33 @@ static int foreign(const struct dirent *entry)
     return 1;
 }
 
-static enum aq_status make_folders(struct aq_store *store, struct aq_error *err)
+static enum aq_status refuse_foreign(const char *home, struct aq_error *err)
 {
     struct dirent **entries = NULL;
-    int count = scandir(store->home, &entries, foreign, NULL);
+    int count = scandir(home, &entries, foreign, NULL);
     for (int i = 0; i < count; i++)
         free(entries[i]);
     free(entries);
     if (count > 0)
-        return aq_error_set_at(err, AQ_INVALID, store->home, -1,
+        return aq_error_set_at(err, AQ_INVALID, home, -1,
                                "holds other files and no store; name an empty or a new folder");
+    return AQ_OK;
+}
+
+enum aq_status aq_store_make_folders(const char *home, int home_fd, struct aq_error *err)
+{
     for (size_t i = 0; i < FOLDER_COUNT; i++) {
-        if (mkdirat(store->home_fd, folders[i], 0755) != 0 && errno != EEXIST)
-            return aq_error_set_errno(err, errno, store->home, "cannot make the folder \"%s\"",
+        if (mkdirat(home_fd, folders[i], 0755) != 0 && errno != EEXIST)
+            return aq_error_set_errno(err, errno, home, "cannot make the folder \"%s\"",
                                       folders[i]);
     }
     /* Made now, so that a full disk keeps nobody from reading. */
-    int lock = aq_io_openat_beneath(store->home_fd, "locks/gc", O_RDONLY | O_CREAT, 0644);
+    int lock = aq_io_openat_beneath(home_fd, "locks/gc", O_RDONLY | O_CREAT, 0644);
     if (lock < 0)
-        return aq_error_set_errno(err, errno, store->home, "cannot make the file \"locks/gc\"");
+        return aq_error_set_errno(err, errno, home, "cannot make the file \"locks/gc\"");
     close(lock);
-    if (fsync(store->home_fd) != 0)
-        return aq_error_set_errno(err, errno, store->home, "cannot make its folders durable");
+    if (fsync(home_fd) != 0)
+        return aq_error_set_errno(err, errno, home, "cannot make its folders durable");
     return AQ_OK;
 }
 
@@ -204,7 +209,8 @@ static enum aq_status build_identity(void *context, const struct aq_catalog *cat
 
 static enum aq_status make_store(struct aq_store *store, struct aq_error *err)
 {
-    AQ_TRY(make_folders(store, err));
+    AQ_TRY(refuse_foreign(store->home, err));
+    AQ_TRY(aq_store_make_folders(store->home, store->home_fd, err));
     struct identity identity = {.home = store->home,
                                 .has_data =
                                     has_files(store, "segments") || has_files(store, "archives")};
@@ -213,7 +219,7 @@ static enum aq_status make_store(struct aq_store *store, struct aq_error *err)
 }
 
 /* The home's own name is durable too, for a store that has just been made. */
-static enum aq_status make_home(const char *home, struct aq_error *err)
+enum aq_status aq_store_make_home(const char *home, struct aq_error *err)
 {
     if (mkdir(home, 0755) != 0)
         return errno == EEXIST ? AQ_OK : aq_error_set_errno(err, errno, home, "cannot create");
@@ -255,7 +261,7 @@ static enum aq_status open_home(struct aq_store *store, const struct aq_store_op
                                 struct aq_error *err)
 {
     if (options->create)
-        AQ_TRY(make_home(store->home, err));
+        AQ_TRY(aq_store_make_home(store->home, err));
     store->home_fd = open(store->home, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (store->home_fd < 0 && errno == ENOENT)
         return aq_error_set_at(err, AQ_NOT_FOUND, store->home, -1,

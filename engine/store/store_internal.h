@@ -40,6 +40,11 @@ void aq_store_replace(struct aq_store *store, const struct aq_catalog *catalog);
 /** Read the edits that are newer than the present catalog. Caller holds `advance`. */
 enum aq_status aq_store_refresh(struct aq_store *store, struct aq_error *err) AQ_RESULT;
 
+/** Make the folder of a home, its name durable, unless it is there. */
+enum aq_status aq_store_make_home(const char *home, struct aq_error *err) AQ_RESULT;
+/** Make the folders in it, durable, and its first lock. */
+enum aq_status aq_store_make_folders(const char *home, int home_fd, struct aq_error *err) AQ_RESULT;
+
 /** As aq_store_lock, waiting up to `timeout_ms` for who holds it. */
 enum aq_status aq_store_lock_wait(struct aq_store *store, const char *name, bool exclusive,
                                   unsigned timeout_ms, struct aq_store_lock **lock,
