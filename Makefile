@@ -53,7 +53,7 @@ FUZZ_BINARIES := $(FUZZ:fuzz/%.c=build/fuzz/bin/%)
 VENV := build/venv/bin
 
 .PHONY: all help demo test test-long unit unit-binaries check check-all bench fuzz fuzz-binaries \
-	install clean ALWAYS
+	kafka s3 install clean ALWAYS
 .SUFFIXES:
 .DELETE_ON_ERROR:
 .SECONDARY:
@@ -61,7 +61,7 @@ VENV := build/venv/bin
 all: $B/aqstore ## build build/release/aqstore (MODE=debug|asan|tsan for others)
 
 help: ## list targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 $B/aqstore: $(TOOL_OBJECTS) $B/libaqstore.a
 	$(CXX) $(LDFLAGS) -o $@ $^ $(PKG_LIBS)
@@ -129,6 +129,12 @@ fuzz: ## run each fuzz target for FUZZ_SECONDS
 	@.ci/fuzz $(FUZZ_SECONDS)
 
 fuzz-binaries: $(FUZZ_BINARIES)
+
+kafka: ## a Kafka broker to play with, on 127.0.0.1:9092; Ctrl-C stops it
+	@tests/services/kafka run
+
+s3: ## an S3 server to play with, on 127.0.0.1:9000; Ctrl-C stops it
+	@tests/services/s3proxy run
 
 install: all ## install below DESTDIR and PREFIX
 	install -D -m 755 $B/aqstore $(DESTDIR)$(PREFIX)/bin/aqstore

@@ -4,7 +4,6 @@ import os
 import pathlib
 import random
 import shutil
-import subprocess
 import tempfile
 
 import pytest
@@ -13,8 +12,7 @@ import aq
 import judge
 import sets
 
-SERVICE = aq.PROJECT / "tests/services/postgres"
-NOT_INSTALLED = 77  # of the service's exit codes
+pytest_plugins = ["services"]
 
 
 def pytest_addoption(parser):
@@ -115,24 +113,6 @@ def stores(tmp_path_factory):
         return done[data_set.name]
 
     return built
-
-
-@pytest.fixture(scope="session")
-def postgres(tmp_path_factory):
-    """postgres(name) -> a judge with a new database, in a server that lives as long as the session."""
-    state = tmp_path_factory.mktemp("postgres") / "service"
-    begun = subprocess.run([SERVICE, "start", state], capture_output=True, text=True, check=False)
-    if begun.returncode == NOT_INSTALLED:
-        pytest.skip(begun.stderr.strip())
-    assert begun.returncode == 0, f"tests/services/postgres start: {begun.stderr}"
-    conninfo = begun.stdout.strip()
-
-    def database(name):
-        judge.create_database(conninfo, name)
-        return judge.Postgres(f"{conninfo} dbname={name}")
-
-    yield database
-    subprocess.run([SERVICE, "stop", state], check=True)
 
 
 @pytest.fixture(scope="session")
