@@ -1,15 +1,10 @@
-/* Messages, signals, and finding config and store. */
+/* Signals, and finding config and store. */
 #include "tools/program.h"
 
-#include <errno.h>
 #include <signal.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
-
-#include "tools/output/json_print.h"
 
 volatile bool aq_stop;
 static volatile sig_atomic_t stop_signal;
@@ -33,77 +28,6 @@ void aq_stop_install(bool drains)
     sigaction(SIGTERM, &action, NULL);
     signal(SIGPIPE, SIG_IGN);
     signal(SIGXFSZ, SIG_IGN); /* a write beyond the limit fails with EFBIG instead */
-}
-
-/* ---- messages ---- */
-
-static void write_stderr(const struct aq_bytes *line)
-{
-    size_t written = 0;
-    while (aq_bytes_status(line) == AQ_OK && written < line->size) {
-        ssize_t count = write(STDERR_FILENO, line->data + written, line->size - written);
-        if (count < 0 && errno != EINTR)
-            return; /* nowhere left to complain */
-        written += count > 0 ? (size_t)count : 0;
-    }
-}
-
-static void say_json(enum aq_level level, const char *message, struct aq_bytes *line)
-{
-    static const char *const names[] = {"error", "notice", "detail"};
-    struct timespec now;
-    struct tm civil;
-    char text[64] = "";
-    clock_gettime(CLOCK_REALTIME, &now);
-    gmtime_r(&now.tv_sec, &civil);
-    strftime(text, sizeof(text), "%Y-%m-%dT%H:%M:%SZ", &civil);
-    aq_bytes_chars(line, "{\"time\":\"");
-    aq_bytes_chars(line, text);
-    aq_bytes_chars(line, "\",\"level\":\"");
-    aq_bytes_chars(line, names[level]);
-    aq_bytes_chars(line, "\",\"message\":");
-    aq_json_put_string(aq_slice_of(message), line);
-    aq_bytes_chars(line, "}\n");
-}
-
-static void say(const struct aq_program *program, enum aq_level level, const char *message)
-{
-    struct aq_bytes line = {0};
-    const char *form = program->options.log_format;
-    if (form != NULL && strcmp(form, "json") == 0) {
-        say_json(level, message, &line);
-    } else {
-        aq_bytes_chars(&line, "aqstore: ");
-        aq_bytes_chars(&line, message);
-        aq_bytes_chars(&line, "\n");
-    }
-    write_stderr(&line);
-    aq_bytes_deinit(&line);
-}
-
-void aq_program_say(const struct aq_program *program, enum aq_level level, const char *format, ...)
-{
-    if ((level >= AQ_LEVEL_NOTICE && program->options.quiet) ||
-        (level == AQ_LEVEL_DETAIL && !program->options.verbose))
-        return;
-    char message[2048];
-    va_list arguments;
-    va_start(arguments, format);
-    vsnprintf(message, sizeof(message), format, arguments);
-    va_end(arguments);
-    say(program, level, message);
-}
-
-int aq_program_fail(const struct aq_program *program, const struct aq_error *err)
-{
-    char text[AQ_ERROR_PATH_MAX + AQ_ERROR_MESSAGE_MAX + 64];
-    const char *command = aq_command_name(program->options.command);
-    aq_error_format(err, text, sizeof(text));
-    if (command[0] != '\0')
-        aq_program_say(program, AQ_LEVEL_ERROR, "%s: %s", command, text);
-    else
-        aq_program_say(program, AQ_LEVEL_ERROR, "%s", text);
-    return aq_status_exit_code(err->status);
 }
 
 /* ---- config and store ---- */

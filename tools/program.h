@@ -23,13 +23,25 @@ int aq_stop_signal(void);
  * `drains`: then the command ends by itself, soon. @thread The main thread, once. */
 void aq_stop_install(bool drains);
 
-/* Messages, on standard error, one line each: "aqstore: ..." or, with --log-format json, an object. */
+/* Messages, on standard error, one line each: "aqstore: ..." or, with --log-format json, an object with
+ * time, level, message and, where they apply, source, status, path and offset. @thread Any. */
 enum aq_level { AQ_LEVEL_ERROR, AQ_LEVEL_NOTICE, AQ_LEVEL_DETAIL };
 /** A notice is left out with --quiet, a detail without --verbose. */
 void aq_program_say(const struct aq_program *program, enum aq_level level, const char *format, ...)
     AQ_PRINTF(3, 4);
-/** "aqstore: what failed: file or position: why; what to do". @return The exit code. */
+/** About a source of the config; NULL: about none. */
+void aq_program_say_of(const struct aq_program *program, enum aq_level level, const char *source,
+                       const char *message);
+/** "COMMAND: what failed: file or position: why; what to do", of a source or (NULL) of none. */
+void aq_program_say_error(const struct aq_program *program, const char *source,
+                          const struct aq_error *err);
+/** The same, as the command's last word. @return The exit code. */
 int aq_program_fail(const struct aq_program *program, const struct aq_error *err);
+/** From now on a message that was said within the last minute is held back and counted; false: tell the
+ * counts, and say everything again. */
+void aq_program_hold_repeats(const struct aq_program *program, bool holds);
+/** Show a line that the next message or status line wipes away; NULL: wipe it. For terminals. */
+void aq_program_status_line(const char *line);
 
 /** The config: --config, else $AQSTORE_CONFIG, else ./aqstore.yaml. Loaded once. AQ_NOT_FOUND with
  * what to do when there is none. `config` is the program's. */

@@ -1,4 +1,4 @@
-/* The progress line: drawn over itself with a carriage return, never longer than the terminal. */
+/* The progress line: never longer than the terminal; messages wipe it. */
 #include "tools/output/progress.h"
 
 #include <stdio.h>
@@ -8,6 +8,7 @@
 
 #include "tools/output/human.h"
 #include "tools/output/utf8.h"
+#include "tools/program.h"
 
 #define BAR_COLUMNS 20
 #define INTERVAL_SECONDS 0.1
@@ -28,7 +29,7 @@ static void format_bar(double share, char *out, size_t out_size)
     snprintf(out, out_size, "  [%s] %3.0f%%", bar, share * 100);
 }
 
-static unsigned terminal_columns(void)
+unsigned aq_terminal_columns(void)
 {
     struct winsize size = {0};
     return ioctl(STDERR_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col > 0 ? size.ws_col : 80;
@@ -70,20 +71,15 @@ void aq_progress_update(struct aq_progress *progress, const char *what, uint64_t
         format_left(elapsed * (1 - share) / share, left, sizeof(left));
     int size = snprintf(text, sizeof(text), "%s%s  %s rows/s%s", name, bar,
                         aq_human_rate(elapsed > 0 ? (double)row_count / elapsed : 0, rate), left);
-    unsigned columns = terminal_columns();
+    unsigned columns = aq_terminal_columns();
     if (size >= (int)columns)
-        size = (int)columns - 1;
-    fprintf(stderr, "\r\033[K%.*s", size, text);
-    fflush(stderr);
-    progress->drawn = true;
+        text[columns - 1] = '\0';
+    aq_program_status_line(text);
     progress->drawn_at = now;
 }
 
-void aq_progress_clear(struct aq_progress *progress)
+void aq_progress_clear(const struct aq_progress *progress)
 {
-    if (!progress->drawn)
-        return;
-    fputs("\r\033[K", stderr);
-    fflush(stderr);
-    progress->drawn = false;
+    if (progress->shown)
+        aq_program_status_line(NULL);
 }

@@ -9,7 +9,6 @@
 /** Zero-initialise, then aq_progress_begin. */
 struct aq_progress {
     bool shown; /* a terminal is there, and nobody asked for quiet */
-    bool drawn; /* a line stands there */
     double begin;
     double drawn_at;
 };
@@ -18,7 +17,10 @@ void aq_progress_begin(struct aq_progress *progress, bool quiet);
 /** Draw, at most ten times a second. `total` 0: unknown, no bar. `row_count` gives the rate. */
 void aq_progress_update(struct aq_progress *progress, const char *what, uint64_t done,
                         uint64_t total, uint64_t row_count);
-/** Wipe the line: before any message, and at the end. */
-void aq_progress_clear(struct aq_progress *progress);
+/** Wipe the line: at the end. Messages wipe it by themselves. */
+void aq_progress_clear(const struct aq_progress *progress);
+
+/** Width of the terminal on standard error; 80 where there is none. */
+unsigned aq_terminal_columns(void);
 
 #endif
