@@ -2,7 +2,7 @@
 #ifndef AQ_ENGINE_INGEST_INGEST_H
 #define AQ_ENGINE_INGEST_INGEST_H
 
-#include "engine/ingest/config.h"
+#include "engine/ingest/monitor.h"
 #include "engine/store/store.h"
 
 /** Progress of one import, updated as it goes; bytes_total 0 when unknown (stdin). */
@@ -25,6 +25,7 @@ struct aq_ingest_options {
     void (*notice)(void *context, const char *message);                         /* may be NULL */
     void *context;
     const volatile bool *stop; /* set by a signal: stop at a frame, AQ_INTERRUPTED */
+    struct aq_monitor *monitor; /* hears of `source_name`; may be NULL */
 };
 
 struct aq_ingest_report {

@@ -15,6 +15,33 @@ const int64_t aq_monitor_bucket_us[AQ_MONITOR_BUCKETS - 1] = {
     250000, 1000000, 2500000, 5000000, 10000000, 30000000,
 };
 
+const char *aq_reject_class_name(enum aq_reject_class reject_class)
+{
+    static const char *const names[] = {
+#define CLASS_NAME(name, text) [name] = (text),
+        AQ_REJECT_CLASS_TABLE(CLASS_NAME)
+#undef CLASS_NAME
+    };
+    return names[reject_class];
+}
+
+const char *aq_source_state_name(enum aq_source_state state)
+{
+    static const char *const names[] = {
+        [AQ_SOURCE_STARTING] = "starting", [AQ_SOURCE_RUNNING] = "running",
+        [AQ_SOURCE_WAITING] = "waiting",   [AQ_SOURCE_STOPPED] = "stopped",
+        [AQ_SOURCE_DONE] = "done",
+    };
+    return names[state];
+}
+
+uint64_t aq_monitor_lag(const struct aq_monitor_partition *partition)
+{
+    return partition->end_ordinal > partition->next_ordinal
+               ? partition->end_ordinal - partition->next_ordinal
+               : 0;
+}
+
 struct aq_monitor {
     pthread_mutex_t lock;
     size_t source_count;

@@ -18,6 +18,8 @@ enum aq_reject_class {
 #undef AQ_REJECT_CLASS_ENUM
         AQ_REJECT_CLASS_COUNT
 };
+/** "syntax" */
+const char *aq_reject_class_name(enum aq_reject_class reject_class);
 
 enum aq_source_state {
     AQ_SOURCE_STARTING, /* not connected, or nothing assigned yet */
@@ -26,6 +28,8 @@ enum aq_source_state {
     AQ_SOURCE_STOPPED, /* needs somebody: `message` says what to do */
     AQ_SOURCE_DONE,    /* --once, or the end of its files */
 };
+/** "running" */
+const char *aq_source_state_name(enum aq_source_state state);
 
 struct aq_monitor_source {
     const char *name; /* of the config, which outlives the monitor */
@@ -49,6 +53,9 @@ struct aq_monitor_partition {
     uint64_t next_ordinal; /* durable */
     uint64_t end_ordinal;  /* log end as last heard of; lag is the difference */
 };
+
+/** Messages that are not durable yet. */
+uint64_t aq_monitor_lag(const struct aq_monitor_partition *partition);
 
 /* Upper bounds of the commit latency histogram, in microseconds; the last bucket has none. */
 #define AQ_MONITOR_BUCKETS 14

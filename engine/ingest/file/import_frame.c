@@ -99,6 +99,7 @@ enum aq_status aq_import_close_frame(struct aq_import *import, bool finished, st
     AQ_TRY(add_section(importer->row_router, &decoder->rows, sections, &section_count, err));
     AQ_TRY(add_section(importer->reject_router, &decoder->rejects, sections, &section_count, err));
     struct aq_source_range range = make_range(import, finished);
+    aq_import_watch_frame(import, &range);
     AQ_TRY(aq_shard_writer_append(importer->writer, &range, 1, sections, section_count, err));
     importer->report->input_bytes += range.next_offset - import->feed.position.next_offset;
     aq_decoder_clear(decoder);

@@ -10,6 +10,31 @@
 #include "engine/ingest/file/split.h"
 #include "engine/store/shard_writer.h"
 
+#define AQ_IMPORT_FRAMES_IN_FLIGHT 4
+
+/** A frame that was handed to the writer and is not known to be durable. */
+struct aq_import_flight {
+    int64_t begun_us; /* CLOCK_MONOTONIC */
+    uint64_t input_bytes;
+    uint64_t memory_bytes;
+    uint64_t message_count;
+    uint64_t reject_counts[AQ_REJECT_CLASS_COUNT];
+};
+
+/** What the monitor is told (import_watch.c). */
+struct aq_import_watch {
+    size_t source; /* of the monitor; SIZE_MAX: it does not know it */
+    size_t first;  /* of the flights, which are a ring */
+    size_t count;
+    struct aq_import_flight flights[AQ_IMPORT_FRAMES_IN_FLIGHT + 1];
+    uint64_t reject_counts[AQ_REJECT_CLASS_COUNT]; /* of the frame that is being filled */
+    uint64_t bytes_written;                        /* as told last */
+    uint64_t segment_count;
+    uint64_t sealed_count;
+    uint64_t segment_begin_bytes; /* bytes_written when the open segment was begun */
+    int64_t segment_since_us;     /* wall clock */
+};
+
 struct aq_importer {
     struct aq_store *store;
     const struct aq_ingest_options *options;
@@ -25,6 +50,7 @@ struct aq_importer {
     size_t feed_count;
     size_t feed_capacity;
     struct aq_arena arena; /* their names */
+    struct aq_import_watch watch;
 };
 
 /** The file that is being imported. */
@@ -57,6 +83,13 @@ bool aq_import_frame_is_due(const struct aq_import *import, bool look_at_clock);
 enum aq_status aq_importer_note_feed(struct aq_importer *importer,
                                      const struct aq_catalog_feed *feed,
                                      struct aq_error *err) AQ_RESULT;
+/** A frame goes to the writer, which may ack earlier ones while it takes it. */
+void aq_import_watch_frame(struct aq_import *import, const struct aq_source_range *range);
+/** The oldest frame that was not known to be durable is. */
+void aq_import_watch_ack(struct aq_importer *importer, const struct aq_source_range *range);
+/** The writer has sealed its segment, or failed. */
+void aq_import_watch_end(struct aq_importer *importer);
+
 void aq_importer_notice(const struct aq_importer *importer, const char *format, ...)
     AQ_PRINTF(2, 3);
 bool aq_importer_is_stopped(const struct aq_importer *importer);

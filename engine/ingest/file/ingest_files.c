@@ -13,7 +13,6 @@
 
 #include "engine/ingest/file/importer.h"
 
-#define FRAMES_IN_FLIGHT 4
 #define NOTICE_BYTES_MAX 1024
 
 void aq_importer_notice(const struct aq_importer *importer, const char *format, ...)
@@ -90,8 +89,10 @@ static enum aq_status read_feeds(struct aq_importer *importer, struct aq_error *
 
 static void count_acked(void *context, const struct aq_source_range *ranges, size_t range_count)
 {
-    struct aq_ingest_report *report = context;
+    struct aq_importer *importer = context;
+    struct aq_ingest_report *report = importer->report;
     for (size_t i = 0; i < range_count; i++) {
+        aq_import_watch_ack(importer, &ranges[i]);
         report->row_count += ranges[i].row_count;
         report->reject_count += ranges[i].reject_count;
         report->passed_count += ranges[i].passed_count;
@@ -131,9 +132,9 @@ static enum aq_status prepare(struct aq_importer *importer, struct aq_error *err
     AQ_TRY(read_feeds(importer, err));
     struct aq_shard_writer_options writer = {
         .segment_size_bytes = options->config->segment_size_bytes,
-        .depth = FRAMES_IN_FLIGHT,
+        .depth = AQ_IMPORT_FRAMES_IN_FLIGHT,
         .ack = count_acked,
-        .ack_context = importer->report,
+        .ack_context = importer,
     };
     return aq_shard_writer_create(importer->store, &writer, &importer->writer, err);
 }
@@ -160,6 +161,7 @@ static enum aq_status import_all(struct aq_importer *importer, struct aq_error *
         status = aq_import_file(importer, options->files[i], err);
     struct aq_error ignored;
     enum aq_status sealed = aq_shard_writer_seal(importer->writer, status < 0 ? &ignored : err);
+    aq_import_watch_end(importer);
     return status < 0 ? status : sealed;
 }
 
@@ -177,6 +179,7 @@ enum aq_status aq_ingest_files(struct aq_store *store, const struct aq_ingest_op
     struct aq_store_lock *lock;
     struct timespec begin;
     char name[AQ_NAME_BYTES_MAX + 16];
+    importer.watch.source = aq_monitor_find(options->monitor, options->source_name);
     *report = (struct aq_ingest_report){.io = aq_store_io_kind(store)};
     clock_gettime(CLOCK_MONOTONIC, &begin);
     AQ_TRY(check_options(options, err));
