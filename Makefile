@@ -18,7 +18,7 @@ FUZZ_SECONDS ?= 10
 
 PACKAGES := libzstd libxxhash liburing libarchive simdjson yaml-0.1 gmp libprotobuf-c zlib
 PKG_CFLAGS := $(shell pkg-config --cflags $(PACKAGES))
-PKG_LIBS := $(shell pkg-config --libs $(PACKAGES)) -lpg_query -lcctz -lm -lpthread
+PKG_LIBS := $(shell pkg-config --libs $(PACKAGES)) -lpg_query -lcctz -lmicrohttpd -lm -lpthread
 
 WARNINGS := -Wall -Wextra -Wpedantic -Werror
 C_WARNINGS := $(WARNINGS) -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wvla

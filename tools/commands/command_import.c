@@ -47,8 +47,13 @@ enum aq_status aq_command_import(struct aq_program *program, struct aq_error *er
         status = aq_paths_add(&paths, options->arguments[i], err);
     if (status >= 0)
         status = aq_load_views(program, err);
+    struct aq_load load = {.dataset = dataset,
+                           .source = "import",
+                           .format = format_of(options->format),
+                           .paths = &paths,
+                           .draws = true};
     if (status >= 0)
-        status = aq_load(program, dataset, "import", format_of(options->format), &paths, err);
+        status = aq_load(program, &load, err);
     aq_paths_deinit(&paths);
     return status;
 }

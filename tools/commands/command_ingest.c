@@ -1,12 +1,13 @@
-/* ingest: run the sources of the config, or those named. A file source is done at the end of its files,
- * so with file sources alone `--once` changes nothing. A signal stops at a frame: what is acked stays,
- * the next run goes on from there, and the exit code is 0. */
-#include <stdio.h>
+/* ingest: run the sources of the config, or those named, until a signal comes or all are at their end
+ * (tools/service/). A file source is done at the end of its files, so with file sources alone `--once`
+ * changes little. After a signal what was read is made durable, and the exit code is 0. */
+#include <stdlib.h>
 #include <string.h>
 
 #include "format/nearest.h"
 #include "tools/commands/commands.h"
 #include "tools/commands/load.h"
+#include "tools/service/service.h"
 
 static enum aq_status find_source(const struct aq_config *config, const char *name,
                                   const struct aq_source_config **source, struct aq_error *err)
@@ -28,38 +29,43 @@ static enum aq_status find_source(const struct aq_config *config, const char *na
     return aq_error_set_at(err, AQ_INVALID, config->path, -1, "has no source '%s'", name);
 }
 
-static enum aq_status run_source(struct aq_program *program, const struct aq_source_config *source,
-                                 struct aq_error *err)
+/* Indices into the config: those named, each once, or all. */
+static enum aq_status choose(const struct aq_program *program, size_t *chosen, size_t *count,
+                             struct aq_error *err)
 {
+    const struct aq_options *options = &program->options;
     const struct aq_config *config = program->config;
-    char position[AQ_ERROR_PATH_MAX];
-    snprintf(position, sizeof(position), "%s:%d", config->path, source->mark.line);
-    if (source->is_kafka)
-        return aq_error_set_at(err, AQ_UNSUPPORTED, position, -1,
-                               "source '%s' reads Kafka: not yet in this version", source->name);
-    struct aq_paths paths = {0};
+    bool *wanted = calloc(config->source_count, sizeof(*wanted));
     enum aq_status status = AQ_OK;
-    for (size_t i = 0; i < source->file_count && status >= 0; i++)
-        status = aq_paths_add(&paths, source->files[i], err);
-    if (status >= 0)
-        status = aq_load(program, aq_config_dataset(config, source->dataset), source->name,
-                         source->format, &paths, err);
-    aq_paths_deinit(&paths);
+    if (wanted == NULL)
+        return aq_error_set(err, AQ_NO_MEMORY, "out of memory");
+    for (size_t i = 0; i < options->argument_count && status == AQ_OK; i++) {
+        const struct aq_source_config *source = NULL;
+        status = find_source(config, options->arguments[i], &source, err);
+        if (status == AQ_OK)
+            wanted[source - config->sources] = true;
+    }
+    *count = 0;
+    for (size_t i = 0; i < config->source_count; i++)
+        if (options->argument_count == 0 || wanted[i])
+            chosen[(*count)++] = i;
+    free(wanted);
     return status;
 }
 
 static enum aq_status run_sources(struct aq_program *program, struct aq_error *err)
 {
-    const struct aq_options *options = &program->options;
-    const struct aq_config *config = program->config;
-    for (size_t i = 0; i < options->argument_count; i++) {
-        const struct aq_source_config *source = NULL;
-        AQ_TRY(find_source(config, options->arguments[i], &source, err));
-        AQ_TRY(run_source(program, source, err));
-    }
-    for (size_t i = 0; i < config->source_count && options->argument_count == 0; i++)
-        AQ_TRY(run_source(program, &config->sources[i], err));
-    return AQ_OK;
+    size_t count = 0;
+    size_t *chosen = calloc(program->config->source_count, sizeof(*chosen));
+    if (chosen == NULL)
+        return aq_error_set(err, AQ_NO_MEMORY, "out of memory");
+    enum aq_status status = choose(program, chosen, &count, err);
+    if (status == AQ_OK)
+        status = aq_load_views(program, err);
+    if (status == AQ_OK)
+        status = aq_service_run(program, chosen, count, err);
+    free(chosen);
+    return status;
 }
 
 enum aq_status aq_command_ingest(struct aq_program *program, struct aq_error *err)
@@ -69,13 +75,10 @@ enum aq_status aq_command_ingest(struct aq_program *program, struct aq_error *er
     if (config->source_count == 0)
         return aq_error_set_at(err, AQ_INVALID, config->path, -1,
                                "declares no sources; add one under sources:, or use import");
-    AQ_TRY(aq_load_views(program, err));
-    enum aq_status status = run_sources(program, err);
-    if (status == AQ_INTERRUPTED) {
+    AQ_TRY(run_sources(program, err));
+    if (aq_stop)
         aq_program_say(
             program, AQ_LEVEL_NOTICE,
             "ingest: stopped by a signal; what was read is durable, run it again to go on");
-        return AQ_OK;
-    }
-    return status;
+    return AQ_OK;
 }

@@ -65,23 +65,23 @@ enum aq_status aq_paths_add(struct aq_paths *paths, const char *pattern, struct 
 
 /* ---- reports ---- */
 
-struct load {
-    struct aq_program *program;
+struct run {
+    const struct aq_program *program;
+    const char *source; /* that notices are about; NULL: none */
     struct aq_progress progress;
 };
 
 static void on_progress(void *context, const struct aq_ingest_progress *progress)
 {
-    struct load *load = context;
-    aq_progress_update(&load->progress, progress->file, progress->bytes_done, progress->bytes_total,
+    struct run *run = context;
+    aq_progress_update(&run->progress, progress->file, progress->bytes_done, progress->bytes_total,
                        progress->row_count + progress->reject_count);
 }
 
 static void on_notice(void *context, const char *message)
 {
-    struct load *load = context;
-    aq_progress_clear(&load->progress);
-    aq_program_say(load->program, AQ_LEVEL_NOTICE, "%s", message);
+    struct run *run = context;
+    aq_program_say_of(run->program, AQ_LEVEL_NOTICE, run->source, message);
 }
 
 static void report_json(struct aq_program *program, const char *dataset, const char *source,
@@ -153,34 +153,34 @@ static void report_text(struct aq_program *program, const char *dataset,
         aq_out_printf(out, "  see the rejects: aqstore rejects show --dataset %s\n", dataset);
 }
 
-enum aq_status aq_load(struct aq_program *program, const struct aq_dataset_config *dataset,
-                       const char *source, enum aq_source_format format,
-                       const struct aq_paths *paths, struct aq_error *err)
+enum aq_status aq_load(struct aq_program *program, const struct aq_load *load, struct aq_error *err)
 {
     struct aq_store *store = NULL;
-    struct load load = {.program = program};
+    struct run run = {.program = program, .source = load->monitor != NULL ? load->source : NULL};
     struct aq_ingest_report report = {0};
     AQ_TRY(aq_program_store(program, AQ_ACCESS_CREATE, &store, err));
     struct aq_ingest_options options = {
         .config = program->config,
-        .dataset = dataset,
-        .source_name = source,
-        .format = format,
-        .files = paths->names,
-        .file_count = paths->count,
+        .dataset = load->dataset,
+        .source_name = load->source,
+        .format = load->format,
+        .files = load->paths->names,
+        .file_count = load->paths->count,
         .progress = on_progress,
         .notice = on_notice,
-        .context = &load,
+        .context = &run,
         .stop = &aq_stop,
+        .monitor = load->monitor,
     };
-    aq_progress_begin(&load.progress, program->options.quiet);
+    aq_progress_begin(&run.progress, program->options.quiet || !load->draws);
     enum aq_status status = aq_ingest_files(store, &options, &report, err);
-    aq_progress_clear(&load.progress);
+    aq_progress_clear(&run.progress);
     bool failed_at_once = status < 0 && report.row_count + report.reject_count == 0;
+    const char *dataset = load->dataset->schema.dataset;
     if (program->options.json)
-        report_json(program, dataset->schema.dataset, source, &report);
+        report_json(program, dataset, load->source, &report);
     else if (!failed_at_once)
-        report_text(program, dataset->schema.dataset, &report);
+        report_text(program, dataset, &report);
     return status;
 }
 

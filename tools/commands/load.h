@@ -17,10 +17,18 @@ void aq_paths_deinit(struct aq_paths *paths);
 enum aq_status aq_paths_add(struct aq_paths *paths, const char *pattern,
                             struct aq_error *err) AQ_RESULT;
 
-/** Load `paths` with a progress bar, add to `total`, and print what came in, also after a failure. */
-enum aq_status aq_load(struct aq_program *program, const struct aq_dataset_config *dataset,
-                       const char *source, enum aq_source_format format,
-                       const struct aq_paths *paths, struct aq_error *err) AQ_RESULT;
+/** What to load, and who hears of it. */
+struct aq_load {
+    const struct aq_dataset_config *dataset;
+    const char *source; /* "import" or the source's name */
+    enum aq_source_format format;
+    const struct aq_paths *paths;
+    struct aq_monitor *monitor; /* may be NULL */
+    bool draws;                 /* a progress bar, on a terminal */
+};
+/** Load, and print what came in, also after a failure. @thread One at a time. */
+enum aq_status aq_load(struct aq_program *program, const struct aq_load *load,
+                       struct aq_error *err) AQ_RESULT;
 
 /** Record the config's views in the store. */
 enum aq_status aq_load_views(struct aq_program *program, struct aq_error *err) AQ_RESULT;

@@ -1,0 +1,71 @@
+/* A running service, shared by service.c (the loop), runner.c (threads of sources), maintain.c and
+ * endpoints.c. */
+#ifndef AQ_TOOLS_SERVICE_SERVICE_INTERNAL_H
+#define AQ_TOOLS_SERVICE_SERVICE_INTERNAL_H
+
+#include <pthread.h>
+#include <signal.h>
+#include <stdatomic.h>
+
+#include "tools/program.h"
+#include "tools/service/http_server.h"
+#include "tools/service/metrics.h"
+
+struct aq_service;
+
+/** A thread of the service. */
+struct aq_runner {
+    struct aq_service *service;
+    const char *what; /* "files", "kafka", "maintenance" */
+    void (*run)(struct aq_runner *runner);
+    size_t source_count;
+    const struct aq_source_config **sources; /* it runs; of the config */
+    pthread_t thread;
+    bool started;
+    /* Written by the thread before `ended`. */
+    enum aq_status status; /* the worst of its sources' */
+    struct aq_error err;   /* that came with it */
+    bool failed_draining;  /* something failed after a signal had come */
+    atomic_bool ended;
+};
+
+struct aq_service {
+    struct aq_program *program;
+    const struct aq_config *config;
+    struct aq_store *store;
+    struct aq_monitor *monitor;
+    struct aq_http_server *http;
+    size_t runner_count;
+    struct aq_runner *runners; /* of sources; the last one may be the maintenance loop */
+    bool single; /* it runs one source: its failure is the command's, and said once, at the end */
+    bool has_kafka;
+    bool maintains;     /* the last runner is the maintenance loop */
+    int wake_fd;        /* eventfd: a runner has ended */
+    volatile bool quit; /* the maintenance loop shall end */
+    atomic_bool draining;
+    atomic_llong turned_ms; /* when the main loop turned last; CLOCK_MONOTONIC */
+    pthread_mutex_t lock;
+    pthread_cond_t quitting;            /* of `quit` */
+    struct aq_maintain_counts maintain; /* under `lock` */
+};
+
+int64_t aq_service_now_ms(void); /* CLOCK_MONOTONIC */
+int64_t aq_service_now_us(void); /* wall clock */
+
+/** Make the runners of `sources`: one a consumer, one for all files, in the order of the config. */
+enum aq_status aq_runners_create(struct aq_service *service, const size_t *sources,
+                                 size_t source_count, struct aq_error *err) AQ_RESULT;
+void aq_runners_destroy(struct aq_service *service);
+enum aq_status aq_runners_start(struct aq_service *service, struct aq_error *err) AQ_RESULT;
+/** What decides the exit code when several sources fail: the highest. */
+int aq_runner_rank(enum aq_status status);
+/** End a read that a runner may be blocked in: again and again while draining. */
+void aq_runners_interrupt(struct aq_service *service);
+
+/** The maintenance loop's thread. */
+void aq_maintain_run(struct aq_runner *runner);
+
+/** Answers /healthz, /readyz and /metrics; `context` is the service. */
+void aq_endpoints_respond(void *context, const char *path, struct aq_http_response *response);
+
+#endif
