@@ -26,8 +26,8 @@ static void decode(struct decode_fuzz *fuzz, struct aq_csv_decoder **csv,
     if (message->kind == AQ_MESSAGE_HEADER)
         must(aq_csv_decoder_create(fuzz->decoder, message->bytes, csv, &notice, NULL) == AQ_OK);
     else if (message->kind == AQ_MESSAGE_BROKEN)
-        must(aq_decoder_reject(fuzz->decoder, ordinal, message->bytes, "%s", message->reason) ==
-             AQ_OK);
+        must(aq_decoder_reject(fuzz->decoder, message->reject_class, ordinal, message->bytes, "%s",
+                               message->reason) == AQ_OK);
     else if (*csv != NULL)
         must(aq_csv_decode(*csv, ordinal, message->bytes) == AQ_OK);
     else

@@ -154,3 +154,19 @@ Test(decode_csv, a_column_that_must_have_a_value_is_missing)
     CELL("ts", "2025-02-14 13:00:00+00");
     teardown();
 }
+
+Test(decode_csv, one_name_serves_every_path_of_that_text)
+{
+    setup("    columns:\n"
+          "      one: {type: double, from: PM2.5}\n"
+          "      other: {type: text, from: '[\"PM2.5\"]'}\n"
+          "      from_source: {type: text, from: source}\n"
+          "      named_source: {type: text, from: '[\"source\"]'}\n",
+          "PM2.5,source");
+    ROW("4.50,x");
+    CELL("one", "4.5");
+    CELL("other", "4.50");
+    CELL("from_source", "test");
+    CELL("named_source", "x");
+    teardown();
+}

@@ -527,3 +527,16 @@ Test(decode_json, rejects_keep_the_bytes)
     cr_assert(aq_slice_equal(rejects->columns[AQ_REJECT_SOURCE].slices[0], aq_slice_of("test")));
     teardown();
 }
+
+Test(decode_json, a_member_with_a_point_is_another_path)
+{
+    setup("    columns:\n"
+          "      nested: {type: text, from: a.b}\n"
+          "      flat: {type: text, from: '[\"a.b\"]'}\n"
+          "      both: {type: text, from: '{source}:{a.b}:{[\"a.b\"]}'}\n");
+    ROW("{\"a\":{\"b\":\"n\"},\"a.b\":\"f\"}");
+    CELL("nested", "n");
+    CELL("flat", "f");
+    CELL("both", "test:n:f");
+    teardown();
+}

@@ -7,10 +7,13 @@
 #define AQ_ENGINE_INGEST_DECODE_H
 
 #include "engine/civil_time.h"
-#include "engine/ingest/config.h"
+#include "engine/ingest/monitor.h"
+#include "format/checksum.h"
 
 /** The longest message that is decoded; a longer one is a reject of its first bytes. */
 #define AQ_RECORD_BYTES_MAX ((size_t)16 << 20)
+/** So many of its bytes. */
+#define AQ_REJECT_HEAD_BYTES ((size_t)64 << 10)
 
 enum aq_field_kind {
     AQ_FIELD_ABSENT,
@@ -19,12 +22,15 @@ enum aq_field_kind {
     AQ_FIELD_NUMBER, /* grammar checked */
     AQ_FIELD_BOOLEAN,
     AQ_FIELD_NESTED, /* object or array */
+    AQ_FIELD_BYTES,  /* text that may not be UTF-8 */
+    AQ_FIELD_TIME,   /* time_us counts; no text */
 };
 
 /** What a message holds at a path. */
 struct aq_field {
     enum aq_field_kind kind;
-    bool owned;           /* text lies in the rows' arena, not in the message */
+    bool owned; /* text lies in the rows' arena, not in the message */
+    int64_t time_us;
     struct aq_slice text; /* without quotes and escapes; for all but TEXT as written */
     struct aq_slice json; /* JSON text as written; CSV: empty */
 };
@@ -41,7 +47,7 @@ struct aq_value {
 /** Where a column's value may come from. */
 struct aq_column_origin {
     enum aq_path_kind kind;
-    size_t field; /* VALUE: index into fields */
+    size_t field; /* index into fields; of all but TEMPLATE and REST */
     size_t part_count;
     struct aq_origin_part *parts; /* TEMPLATE */
     struct aq_slice path;         /* as written, for reasons */
@@ -68,12 +74,21 @@ struct aq_column_plan {
     struct aq_json_index *json_index; /* the decoder's */
 };
 
+struct aq_kafka_message;
+
 struct aq_decoder {
     const struct aq_schema *schema;
+    const struct aq_dataset_config *config;
     struct aq_column_plan *plans; /* schema->column_count */
     size_t field_count;
-    const struct aq_path **paths; /* of the fields; kind VALUE */
+    size_t field_capacity;
+    const struct aq_path **paths; /* of the fields */
     struct aq_field *fields;      /* of the present message */
+    size_t special_count;
+    size_t *specials; /* fields whose paths do not lead into the message's value */
+    bool has_kafka;   /* messages come from Kafka ... */
+    const struct aq_kafka_message *message; /* ... and this is the present one */
+    char numbers[2][24];                    /* its partition and offset, as texts */
     bool wants_rest;
     struct aq_field rest;
     struct aq_batch rows;    /* declared + system columns, as decoded */
@@ -82,8 +97,9 @@ struct aq_decoder {
     uint64_t feed_id;
     int64_t stamp_us;
     uint64_t unknown_field_count;
-    struct aq_value *values; /* of the present row */
-    struct aq_bytes scratch; /* joined texts */
+    enum aq_reject_class reject_class; /* of the newest reject */
+    struct aq_value *values;           /* of the present row */
+    struct aq_bytes scratch;           /* joined texts */
     struct aq_json_index *json_index;
     struct aq_arena arena; /* plans */
 };
@@ -106,15 +122,22 @@ void aq_decoder_clear(struct aq_decoder *decoder);
 /** Bytes that the rows and rejects so far hold, roughly. */
 size_t aq_decoder_size_bytes(const struct aq_decoder *decoder);
 
-/** All fields absent: before each message. */
+/** The field of a path that names one value, made if there is none; `path` must outlive the decoder. */
+enum aq_status aq_decoder_add_path(struct aq_decoder *decoder, const struct aq_path *path,
+                                   size_t *field) AQ_RESULT;
+/** Before each message: all fields absent but those that do not lead into its value. */
 void aq_decoder_begin(struct aq_decoder *decoder);
 /** One row, or one reject of `message`, from the fields. Fails with AQ_NO_MEMORY only. */
 enum aq_status aq_decoder_settle(struct aq_decoder *decoder, uint64_t ordinal,
                                  struct aq_slice message) AQ_RESULT;
 /** One reject of `message`; the reason is cut at 1,024 bytes. */
-enum aq_status aq_decoder_reject(struct aq_decoder *decoder, uint64_t ordinal,
-                                 struct aq_slice message, const char *format, ...) AQ_RESULT
-    AQ_PRINTF(4, 5);
+enum aq_status aq_decoder_reject(struct aq_decoder *decoder, enum aq_reject_class reject_class,
+                                 uint64_t ordinal, struct aq_slice message, const char *format,
+                                 ...) AQ_RESULT AQ_PRINTF(5, 6);
+
+/** Why a message of `size` bytes with this hash is too long; `reason` has room for 192 bytes. */
+void aq_long_message_reason(uint64_t size, const struct aq_hash128 *hash, char *reason,
+                            size_t reason_size);
 
 /** Type a field that is neither absent nor null. AQ_REJECT with what is wrong in `reason`. */
 #define AQ_REASON_BYTES_MAX 1024
@@ -146,5 +169,8 @@ enum aq_status aq_csv_decoder_create(struct aq_decoder *decoder, struct aq_slice
 void aq_csv_decoder_destroy(struct aq_csv_decoder *csv);
 enum aq_status aq_csv_decode(struct aq_csv_decoder *csv, uint64_t ordinal,
                              struct aq_slice record) AQ_RESULT;
+/** The same for a record that is not all of the message that a reject keeps. */
+enum aq_status aq_csv_decode_of(struct aq_csv_decoder *csv, uint64_t ordinal,
+                                struct aq_slice record, struct aq_slice message) AQ_RESULT;
 
 #endif

@@ -26,7 +26,8 @@ struct aq_csv_decoder {
     struct aq_decoder *decoder;
     size_t column_count;
     struct aq_slice *names;
-    size_t *fields; /* of the decoder; SIZE_MAX: no path names this column */
+    size_t *fields;     /* of the decoder; SIZE_MAX: no path names this column */
+    size_t *next_field; /* one a field: another whose path names the same column, or SIZE_MAX */
     size_t unnamed_count;
     struct aq_bytes rest;
     struct aq_arena arena;
@@ -141,9 +142,13 @@ static enum aq_status take_column(struct aq_csv_decoder *csv, size_t column,
                                   const struct cell *cell)
 {
     struct aq_decoder *decoder = csv->decoder;
-    if (csv->fields[column] != SIZE_MAX)
-        return take_cell(csv, cell, &decoder->fields[csv->fields[column]]);
-    return decoder->wants_rest ? add_to_rest(csv, column, cell) : AQ_OK;
+    size_t field = csv->fields[column];
+    if (field == SIZE_MAX)
+        return decoder->wants_rest ? add_to_rest(csv, column, cell) : AQ_OK;
+    AQ_TRY(take_cell(csv, cell, &decoder->fields[field]));
+    for (size_t next = csv->next_field[field]; next != SIZE_MAX; next = csv->next_field[next])
+        decoder->fields[next] = decoder->fields[field];
+    return AQ_OK;
 }
 
 static enum aq_status finish_rest(struct aq_csv_decoder *csv)
@@ -169,7 +174,8 @@ static size_t count_cells(struct aq_slice record)
     return count;
 }
 
-enum aq_status aq_csv_decode(struct aq_csv_decoder *csv, uint64_t ordinal, struct aq_slice record)
+enum aq_status aq_csv_decode_of(struct aq_csv_decoder *csv, uint64_t ordinal,
+                                struct aq_slice record, struct aq_slice message)
 {
     struct aq_decoder *decoder = csv->decoder;
     const uint8_t *at = record.data;
@@ -177,24 +183,31 @@ enum aq_status aq_csv_decode(struct aq_csv_decoder *csv, uint64_t ordinal, struc
     size_t column = 0;
     bool more = true;
     if (!aq_utf8_valid(record))
-        return aq_decoder_reject(decoder, ordinal, record, "not UTF-8");
+        return aq_decoder_reject(decoder, AQ_REJECT_SYNTAX, ordinal, message, "not UTF-8");
     aq_decoder_begin(decoder);
     aq_bytes_clear(&csv->rest);
     for (; more && column < csv->column_count; column++) {
         struct cell cell;
         const char *reason = split_cell(&at, end, &cell);
         if (reason != NULL)
-            return aq_decoder_reject(decoder, ordinal, record, "field %zu: %s", column + 1, reason);
+            return aq_decoder_reject(decoder, AQ_REJECT_SYNTAX, ordinal, message, "field %zu: %s",
+                                     column + 1, reason);
         AQ_TRY(take_column(csv, column, &cell));
         more = at < end;
         at += more;
     }
     if (more || column < csv->column_count)
-        return aq_decoder_reject(decoder, ordinal, record, "%zu fields, the header has %zu",
-                                 count_cells(record), csv->column_count);
+        return aq_decoder_reject(decoder, AQ_REJECT_SYNTAX, ordinal, record,
+                                 "%zu fields, the header has %zu", count_cells(record),
+                                 csv->column_count);
     decoder->unknown_field_count += csv->unnamed_count;
     AQ_TRY(finish_rest(csv));
-    return aq_decoder_settle(decoder, ordinal, record);
+    return aq_decoder_settle(decoder, ordinal, message);
+}
+
+enum aq_status aq_csv_decode(struct aq_csv_decoder *csv, uint64_t ordinal, struct aq_slice record)
+{
+    return aq_csv_decode_of(csv, ordinal, record, record);
 }
 
 static enum aq_status split_header(struct aq_csv_decoder *csv, struct aq_slice header,
@@ -255,27 +268,32 @@ static const char *list_names(struct aq_csv_decoder *csv)
 /* A path names a column by its text as written, or as ["name"] where that would not parse as a path. */
 static bool names_column(const struct aq_path *path, struct aq_slice name)
 {
-    return aq_slice_equal(path->text, name) ||
-           (path->step_count == 1 && path->steps[0].member.data != NULL &&
-            aq_slice_equal(path->steps[0].member, name));
+    return path->kind == AQ_PATH_VALUE &&
+           (aq_slice_equal(path->text, name) ||
+            (path->step_count == 1 && path->steps[0].member.data != NULL &&
+             aq_slice_equal(path->steps[0].member, name)));
 }
 
 static enum aq_status map_columns(struct aq_csv_decoder *csv, struct aq_error *err)
 {
     struct aq_decoder *decoder = csv->decoder;
+    csv->next_field = aq_arena_alloc(&csv->arena, decoder->field_count * sizeof *csv->next_field);
+    if (csv->next_field == NULL)
+        return aq_error_set(err, AQ_NO_MEMORY, "reading a CSV header: out of memory");
     for (size_t column = 0; column < csv->column_count; column++) {
         csv->fields[column] = SIZE_MAX;
         for (size_t field = 0; field < decoder->field_count; field++) {
             if (!names_column(decoder->paths[field], csv->names[column]))
                 continue;
             for (size_t before = 0; before < column; before++) {
-                if (csv->fields[before] == field)
+                if (aq_slice_equal(csv->names[before], csv->names[column]))
                     return aq_error_set(err, AQ_INVALID,
                                         "the header has two columns named '%.*s', so the path is "
                                         "ambiguous: rename one of them",
                                         (int)csv->names[column].size,
                                         (const char *)csv->names[column].data);
             }
+            csv->next_field[field] = csv->fields[column];
             csv->fields[column] = field;
         }
         csv->unnamed_count += csv->fields[column] == SIZE_MAX;
@@ -283,10 +301,14 @@ static enum aq_status map_columns(struct aq_csv_decoder *csv, struct aq_error *e
     return AQ_OK;
 }
 
-static bool in_header(const struct aq_csv_decoder *csv, size_t field)
+/* Whether records have the field: in a column, or beside the record. */
+static bool is_there(const struct aq_csv_decoder *csv, size_t field)
 {
+    enum aq_path_kind kind = csv->decoder->paths[field]->kind;
+    if (kind != AQ_PATH_VALUE)
+        return kind == AQ_PATH_ARRIVAL || kind == AQ_PATH_SOURCE || csv->decoder->has_kafka;
     for (size_t i = 0; i < csv->column_count; i++) {
-        if (csv->fields[i] == field)
+        if (names_column(csv->decoder->paths[field], csv->names[i]))
             return true;
     }
     return false;
@@ -294,22 +316,13 @@ static bool in_header(const struct aq_csv_decoder *csv, size_t field)
 
 static bool can_be_found(const struct aq_csv_decoder *csv, const struct aq_column_origin *origin)
 {
-    switch (origin->kind) {
-    case AQ_PATH_VALUE:
-        return in_header(csv, origin->field);
-    case AQ_PATH_TEMPLATE:
-        for (size_t i = 0; i < origin->part_count; i++) {
-            if (origin->parts[i].field != SIZE_MAX && !in_header(csv, origin->parts[i].field))
-                return false;
-        }
-        return true;
-    case AQ_PATH_REST:
-    case AQ_PATH_ARRIVAL:
-    case AQ_PATH_SOURCE:
-        return true;
-    default:
-        return false;
+    if (origin->kind != AQ_PATH_TEMPLATE)
+        return origin->kind == AQ_PATH_REST || is_there(csv, origin->field);
+    for (size_t i = 0; i < origin->part_count; i++) {
+        if (origin->parts[i].field != SIZE_MAX && !is_there(csv, origin->parts[i].field))
+            return false;
     }
+    return true;
 }
 
 static bool is_missing(const struct aq_csv_decoder *csv, const struct aq_column_plan *plan)

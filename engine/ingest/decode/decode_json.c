@@ -322,14 +322,15 @@ enum aq_status aq_json_decode(struct aq_json_decoder *json, uint64_t ordinal,
     enum aq_status status =
         aq_json_index_build(json->index, message, &cursor->offsets, &cursor->token_count, &reason);
     if (status == AQ_REJECT)
-        return aq_decoder_reject(json->decoder, ordinal, message, "not JSON: %s", reason);
+        return aq_decoder_reject(json->decoder, AQ_REJECT_SYNTAX, ordinal, message, "not JSON: %s",
+                                 reason);
     AQ_TRY(status);
     bool done = walk(json);
     if (json->no_memory || aq_bytes_status(&json->rest) < 0)
         return AQ_NO_MEMORY;
     if (!done)
-        return aq_decoder_reject(json->decoder, ordinal, message, "not JSON: byte %zu: %s",
-                                 cursor->reason_at, cursor->reason);
+        return aq_decoder_reject(json->decoder, AQ_REJECT_SYNTAX, ordinal, message,
+                                 "not JSON: byte %zu: %s", cursor->reason_at, cursor->reason);
     json->decoder->unknown_field_count += json->unknown_count;
     return aq_decoder_settle(json->decoder, ordinal, message);
 }

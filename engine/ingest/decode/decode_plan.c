@@ -14,33 +14,7 @@
 struct planner {
     struct aq_decoder *decoder;
     const struct aq_dataset_config *config;
-    size_t field_capacity;
 };
-
-static enum aq_status add_field(struct planner *planner, const struct aq_path *path, size_t *field)
-{
-    struct aq_decoder *decoder = planner->decoder;
-    for (size_t i = 0; i < decoder->field_count; i++) {
-        if (aq_slice_equal(decoder->paths[i]->text, path->text)) {
-            *field = i;
-            return AQ_OK;
-        }
-    }
-    if (decoder->field_count == planner->field_capacity) {
-        size_t capacity = planner->field_capacity == 0 ? 16 : 2 * planner->field_capacity;
-        const struct aq_path **paths =
-            aq_arena_alloc(&decoder->arena, capacity * sizeof *decoder->paths);
-        if (paths == NULL)
-            return AQ_NO_MEMORY;
-        for (size_t i = 0; i < decoder->field_count; i++)
-            paths[i] = decoder->paths[i];
-        decoder->paths = paths;
-        planner->field_capacity = capacity;
-    }
-    *field = decoder->field_count;
-    decoder->paths[decoder->field_count++] = path;
-    return AQ_OK;
-}
 
 static enum aq_status plan_template(struct planner *planner, const struct aq_path *path,
                                     struct aq_column_origin *origin)
@@ -54,7 +28,7 @@ static enum aq_status plan_template(struct planner *planner, const struct aq_pat
         struct aq_origin_part *part = &origin->parts[i];
         *part = (struct aq_origin_part){.text = path->parts[i].text, .field = SIZE_MAX};
         if (path->parts[i].path != NULL)
-            AQ_TRY(add_field(planner, path->parts[i].path, &part->field));
+            AQ_TRY(aq_decoder_add_path(planner->decoder, path->parts[i].path, &part->field));
     }
     return AQ_OK;
 }
@@ -63,20 +37,15 @@ static enum aq_status plan_origin(struct planner *planner, enum aq_type type,
                                   const struct aq_path *path, struct aq_column_origin *origin)
 {
     *origin = (struct aq_column_origin){.kind = path->kind, .path = path->text};
-    switch (path->kind) {
-    case AQ_PATH_VALUE:
-        return add_field(planner, path, &origin->field);
-    case AQ_PATH_TEMPLATE:
+    /* the config's reader sees to it */
+    assert(type == AQ_TYPE_TIMESTAMPTZ ||
+           (path->kind != AQ_PATH_ARRIVAL && path->kind != AQ_PATH_KAFKA_TIMESTAMP));
+    if (path->kind == AQ_PATH_TEMPLATE)
         return plan_template(planner, path, origin);
-    case AQ_PATH_REST:
-        planner->decoder->wants_rest = true;
-        return AQ_OK;
-    case AQ_PATH_ARRIVAL: /* the config's reader sees to it */
-        assert(type == AQ_TYPE_TIMESTAMPTZ);
-        return AQ_OK;
-    default:
-        return AQ_OK;
-    }
+    if (path->kind != AQ_PATH_REST)
+        return aq_decoder_add_path(planner->decoder, path, &origin->field);
+    planner->decoder->wants_rest = true;
+    return AQ_OK;
 }
 
 /* A column without `from` is found under its own name. */
@@ -200,10 +169,6 @@ static enum aq_status plan_all(struct planner *planner, const struct aq_schema *
         return AQ_NO_MEMORY;
     for (size_t i = 0; i < column_count; i++)
         AQ_TRY(plan_column(planner, i, err));
-    decoder->fields =
-        aq_arena_alloc(&decoder->arena, decoder->field_count * sizeof *decoder->fields);
-    if (decoder->fields == NULL)
-        return AQ_NO_MEMORY;
     AQ_TRY(aq_schema_batch_init(decoder->schema, true, &decoder->rows));
     return aq_schema_batch_init(rejects, true, &decoder->rejects);
 }
@@ -217,6 +182,7 @@ enum aq_status aq_decoder_create(const struct aq_dataset_config *config,
     if (made == NULL)
         return aq_error_set(err, AQ_NO_MEMORY, "making a decoder: out of memory");
     made->schema = schema;
+    made->config = config;
     made->source = aq_slice_of(source);
     struct planner planner = {.decoder = made, .config = config};
     enum aq_status status = plan_all(&planner, rejects, err);

@@ -4,10 +4,11 @@
  * and typed; when all columns have their values the row is appended to the vectors at once.
  * Failures: the first column that cannot be taken makes the whole message a reject, with the column, the
  * path and the value in the reason; only memory can run out here. */
-#include "engine/ingest/decode/decode.h"
-
+#include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
+
+#include "engine/ingest/decode/message.h"
 
 void aq_decoder_set_feed(struct aq_decoder *decoder, uint64_t feed_id, int64_t stamp_us)
 {
@@ -28,16 +29,12 @@ size_t aq_decoder_size_bytes(const struct aq_decoder *decoder)
            decoder->rows.arena.used_bytes + decoder->rejects.arena.used_bytes;
 }
 
-void aq_decoder_begin(struct aq_decoder *decoder)
-{
-    memset(decoder->fields, 0, decoder->field_count * sizeof *decoder->fields);
-    decoder->rest.kind = AQ_FIELD_ABSENT;
-}
-
 static bool has_value(const struct aq_column_plan *plan, const struct aq_field *field)
 {
     if (field->kind == AQ_FIELD_ABSENT || field->kind == AQ_FIELD_NULL)
         return false;
+    if (field->kind == AQ_FIELD_TIME)
+        return true;
     for (size_t i = 0; i < plan->config->null_value_count; i++) {
         if (aq_slice_equal(field->text, plan->config->null_values[i]))
             return false;
@@ -45,28 +42,42 @@ static bool has_value(const struct aq_column_plan *plan, const struct aq_field *
     return true;
 }
 
+static void append_time(struct aq_bytes *text, int64_t time_us)
+{
+    char formatted[64];
+    size_t size = aq_time_format(time_us, aq_zone_utc(), formatted, sizeof formatted);
+    aq_bytes_append(text, formatted, size);
+}
+
 /* Texts and fields in a row; a part without a value leaves the whole without one. */
 static void join(struct aq_decoder *decoder, const struct aq_column_plan *plan,
                  const struct aq_column_origin *origin, struct aq_field *joined)
 {
-    aq_bytes_clear(&decoder->scratch);
+    struct aq_bytes *text = &decoder->scratch;
+    enum aq_field_kind kind = AQ_FIELD_TEXT;
+    aq_bytes_clear(text);
     joined->kind = AQ_FIELD_ABSENT;
     for (size_t i = 0; i < origin->part_count; i++) {
         const struct aq_origin_part *part = &origin->parts[i];
-        struct aq_slice text = part->text;
-        if (part->field != SIZE_MAX) {
-            if (!has_value(plan, &decoder->fields[part->field]))
-                return;
-            text = decoder->fields[part->field].text;
+        if (part->field == SIZE_MAX) {
+            aq_bytes_append(text, part->text.data, part->text.size);
+            continue;
         }
-        aq_bytes_append(&decoder->scratch, text.data, text.size);
+        const struct aq_field *field = &decoder->fields[part->field];
+        if (!has_value(plan, field))
+            return;
+        if (field->kind == AQ_FIELD_TIME)
+            append_time(text, field->time_us);
+        else
+            aq_bytes_append(text, field->text.data, field->text.size);
+        if (field->kind == AQ_FIELD_BYTES)
+            kind = AQ_FIELD_BYTES;
     }
-    joined->kind = AQ_FIELD_TEXT;
-    joined->text = aq_bytes_view(&decoder->scratch);
+    joined->kind = kind;
+    joined->text = aq_bytes_view(text);
 }
 
-/* The field of the first origin that has a value, or NULL. `made` is storage for those that no message
- * holds as they are. */
+/* The field of the first origin that has a value, or NULL. `made` is storage for what is joined. */
 static const struct aq_field *choose(struct aq_decoder *decoder, const struct aq_column_plan *plan,
                                      struct aq_field *made, const struct aq_column_origin **origin)
 {
@@ -74,25 +85,12 @@ static const struct aq_field *choose(struct aq_decoder *decoder, const struct aq
         const struct aq_field *field = made;
         *origin = &plan->origins[i];
         *made = (struct aq_field){.kind = AQ_FIELD_ABSENT};
-        switch ((*origin)->kind) {
-        case AQ_PATH_VALUE:
-            field = &decoder->fields[(*origin)->field];
-            break;
-        case AQ_PATH_REST:
-            field = &decoder->rest;
-            break;
-        case AQ_PATH_TEMPLATE:
+        if ((*origin)->kind == AQ_PATH_TEMPLATE)
             join(decoder, plan, *origin, made);
-            break;
-        case AQ_PATH_SOURCE:
-            *made = (struct aq_field){.kind = AQ_FIELD_TEXT, .text = decoder->source};
-            break;
-        case AQ_PATH_ARRIVAL:
-            made->kind = AQ_FIELD_TEXT;
-            break;
-        default: /* what only Kafka has */
-            break;
-        }
+        else if ((*origin)->kind == AQ_PATH_REST)
+            field = &decoder->rest;
+        else
+            field = &decoder->fields[(*origin)->field];
         if (has_value(plan, field))
             return field;
     }
@@ -110,6 +108,7 @@ static enum aq_status describe(const struct aq_column_plan *plan,
     return AQ_REJECT;
 }
 
+/* On AQ_REJECT the decoder's reject_class and `reason` say why. */
 static enum aq_status fill_value(struct aq_decoder *decoder, const struct aq_column_plan *plan,
                                  struct aq_value *value, char *reason)
 {
@@ -125,12 +124,10 @@ static enum aq_status fill_value(struct aq_decoder *decoder, const struct aq_col
         if (!value->is_null || !plan->not_null)
             return AQ_OK;
         snprintf(reason, AQ_REASON_BYTES_MAX, "absent or null, but the column needs a value");
+        decoder->reject_class = AQ_REJECT_REQUIRED;
         return describe(plan, &plan->origins[0], reason);
     }
-    if (origin->kind == AQ_PATH_ARRIVAL) {
-        *value = (struct aq_value){.integer = decoder->stamp_us};
-        return AQ_OK;
-    }
+    decoder->reject_class = AQ_REJECT_TYPE;
     enum aq_status status = aq_value_convert(plan, field, &decoder->rows.arena, value, reason);
     return status == AQ_REJECT ? describe(plan, origin, reason) : status;
 }
@@ -169,13 +166,24 @@ enum aq_status aq_decoder_settle(struct aq_decoder *decoder, uint64_t ordinal,
         enum aq_status status =
             fill_value(decoder, &decoder->plans[i], &decoder->values[i], reason);
         if (status == AQ_REJECT)
-            return aq_decoder_reject(decoder, ordinal, message, "%s", reason);
+            return aq_decoder_reject(decoder, decoder->reject_class, ordinal, message, "%s",
+                                     reason);
         AQ_TRY(status);
     }
     AQ_TRY(aq_bytes_status(&decoder->scratch));
     for (size_t i = 0; i < column_count; i++)
         AQ_TRY(append_value(&decoder->rows.columns[i], &decoder->values[i]));
     return append_system(decoder, &decoder->rows, ordinal);
+}
+
+void aq_long_message_reason(uint64_t size, const struct aq_hash128 *hash, char *reason,
+                            size_t reason_size)
+{
+    snprintf(reason, reason_size,
+             "longer than %zu MiB: %" PRIu64 " bytes with the XXH3-128 %016" PRIx64 "%016" PRIx64
+             ", of which the first %zu KiB are kept",
+             AQ_RECORD_BYTES_MAX >> 20, size, __builtin_bswap64(aq_load_u64(hash->bytes)),
+             __builtin_bswap64(aq_load_u64(hash->bytes + 8)), AQ_REJECT_HEAD_BYTES >> 10);
 }
 
 static enum aq_status append_copy(struct aq_batch *batch, size_t column, struct aq_slice bytes)
@@ -197,8 +205,8 @@ static size_t whole_characters(const char *text, size_t size)
     return size > 0 && (uint8_t)text[size - 1] >= 0xc0 ? size - 1 : size;
 }
 
-enum aq_status aq_decoder_reject(struct aq_decoder *decoder, uint64_t ordinal,
-                                 struct aq_slice message, const char *format, ...)
+enum aq_status aq_decoder_reject(struct aq_decoder *decoder, enum aq_reject_class reject_class,
+                                 uint64_t ordinal, struct aq_slice message, const char *format, ...)
 {
     char reason[AQ_REASON_BYTES_MAX];
     va_list arguments;
@@ -209,7 +217,10 @@ enum aq_status aq_decoder_reject(struct aq_decoder *decoder, uint64_t ordinal,
     struct aq_batch *rejects = &decoder->rejects;
     struct aq_vector *columns = rejects->columns;
     AQ_TRY(append_copy(rejects, AQ_REJECT_SOURCE, decoder->source));
-    AQ_TRY(aq_vector_append_null(&columns[AQ_REJECT_PARTITION]));
+    decoder->reject_class = reject_class;
+    AQ_TRY(decoder->message == NULL
+               ? aq_vector_append_null(&columns[AQ_REJECT_PARTITION])
+               : aq_vector_append_int(&columns[AQ_REJECT_PARTITION], decoder->message->partition));
     AQ_TRY(aq_vector_append_int(&columns[AQ_REJECT_OFFSET], (int64_t)ordinal));
     AQ_TRY(aq_vector_append_int(&columns[AQ_REJECT_ARRIVAL], decoder->stamp_us));
     AQ_TRY(append_copy(rejects, AQ_REJECT_REASON, aq_slice_make(reason, size)));

@@ -213,6 +213,10 @@ static bool parse_epoch(struct aq_slice text, int64_t unit_us, int64_t *time_us)
 static enum aq_status parse_instant(const struct aq_column_plan *plan, const struct aq_field *field,
                                     int64_t *time_us, char *reason)
 {
+    if (field->kind == AQ_FIELD_TIME) {
+        *time_us = field->time_us;
+        return AQ_OK;
+    }
     switch (plan->time_form) {
     case AQ_TIME_EPOCH:
         if (!is_numeric(field) || !parse_epoch(field->text, plan->epoch_us, time_us))
@@ -254,6 +258,22 @@ static enum aq_status convert_time(const struct aq_column_plan *plan, const stru
     return AQ_OK;
 }
 
+/* A key, header or raw value: a bytea takes it as it is, everything else as text. */
+static enum aq_status convert_bytes(const struct aq_column_plan *plan, const struct aq_field *field,
+                                    struct aq_arena *arena, struct aq_value *value, char *reason)
+{
+    if (plan->column->type == AQ_TYPE_BYTEA)
+        return keep(field->text, field->owned, arena, value);
+    if (!aq_utf8_valid(field->text)) {
+        snprintf(reason, AQ_REASON_BYTES_MAX, "its %zu bytes are not UTF-8: declare bytea",
+                 field->text.size);
+        return AQ_REJECT;
+    }
+    struct aq_field text = *field;
+    text.kind = AQ_FIELD_TEXT;
+    return aq_value_convert(plan, &text, arena, value, reason);
+}
+
 /* The text that stands for `field` after `map`. */
 static const struct aq_field *mapped(const struct aq_column_config *config,
                                      const struct aq_field *field, struct aq_field *storage)
@@ -271,9 +291,11 @@ enum aq_status aq_value_convert(const struct aq_column_plan *plan, const struct 
                                 struct aq_arena *arena, struct aq_value *value, char *reason)
 {
     struct aq_field storage;
-    if (plan->config->map_count > 0)
+    if (plan->config->map_count > 0 && field->kind != AQ_FIELD_TIME)
         field = mapped(plan->config, field, &storage);
     value->is_null = false;
+    if (field->kind == AQ_FIELD_BYTES)
+        return convert_bytes(plan, field, arena, value, reason);
     switch (plan->column->type) {
     case AQ_TYPE_BOOLEAN:
         return convert_boolean(field, value, reason);

@@ -110,7 +110,8 @@ enum aq_status aq_trie_build(struct aq_decoder *decoder, struct aq_trie *trie)
     trie->node_count = 1;
     init_node(&trie->nodes[0], NULL);
     for (size_t i = 0; i < decoder->field_count; i++)
-        add_path(trie, decoder->paths[i], (uint32_t)i);
+        if (decoder->paths[i]->kind == AQ_PATH_VALUE)
+            add_path(trie, decoder->paths[i], (uint32_t)i);
     for (uint32_t i = 0; i < trie->node_count; i++)
         AQ_TRY(build_table(decoder, trie, i));
     return AQ_OK;

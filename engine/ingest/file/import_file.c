@@ -91,8 +91,8 @@ static enum aq_status take_message(struct aq_import *import, const struct aq_mes
     if (message->kind == AQ_MESSAGE_NONE)
         return AQ_OK;
     if (message->kind == AQ_MESSAGE_BROKEN)
-        status = aq_decoder_reject(importer->decoder, import->ordinal, message->bytes, "%s",
-                                   message->reason);
+        status = aq_decoder_reject(importer->decoder, message->reject_class, import->ordinal,
+                                   message->bytes, "%s", message->reason);
     else if (import->format == AQ_FORMAT_CSV)
         status = aq_csv_decode(import->csv, import->ordinal, message->bytes);
     else

@@ -14,7 +14,6 @@
 #include "engine/ingest/decode/decode.h"
 #include "engine/json_text.h"
 
-#define HEAD_BYTES ((size_t)64 << 10)
 #define QUOTE_OPEN SIZE_MAX
 
 void aq_splitter_init(struct aq_splitter *splitter, struct aq_stream *stream,
@@ -39,7 +38,7 @@ static enum aq_status pass_long(struct aq_splitter *splitter, aq_scan_fn scan, s
     if (hasher == NULL)
         return aq_error_set(err, AQ_NO_MEMORY, "passing over a long message: out of memory");
     aq_bytes_clear(&splitter->head);
-    aq_bytes_append(&splitter->head, stream->data + stream->begin, HEAD_BYTES);
+    aq_bytes_append(&splitter->head, stream->data + stream->begin, AQ_REJECT_HEAD_BYTES);
     for (;;) {
         aq_hasher_update(hasher, stream->data + stream->begin, size);
         aq_stream_take(stream, size);
@@ -55,15 +54,11 @@ static enum aq_status pass_long(struct aq_splitter *splitter, aq_scan_fn scan, s
     }
     struct aq_hash128 hash = aq_hasher_digest(hasher);
     aq_hasher_destroy(hasher);
-    snprintf(splitter->reason, sizeof splitter->reason,
-             "longer than %zu MiB: %llu bytes with the XXH3-128 %016llx%016llx, of which the first "
-             "%zu KiB are kept",
-             AQ_RECORD_BYTES_MAX >> 20, (unsigned long long)total,
-             (unsigned long long)__builtin_bswap64(aq_load_u64(hash.bytes)),
-             (unsigned long long)__builtin_bswap64(aq_load_u64(hash.bytes + 8)), HEAD_BYTES >> 10);
+    aq_long_message_reason(total, &hash, splitter->reason, sizeof splitter->reason);
     *message = (struct aq_message){.kind = AQ_MESSAGE_BROKEN,
                                    .bytes = aq_bytes_view(&splitter->head),
-                                   .reason = splitter->reason};
+                                   .reason = splitter->reason,
+                                   .reject_class = AQ_REJECT_SIZE};
     return status < 0 ? status : aq_bytes_status(&splitter->head);
 }
 

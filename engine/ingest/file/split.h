@@ -2,8 +2,8 @@
 #ifndef AQ_ENGINE_INGEST_SPLIT_H
 #define AQ_ENGINE_INGEST_SPLIT_H
 
-#include "engine/ingest/config.h"
 #include "engine/ingest/file/stream.h"
+#include "engine/ingest/monitor.h"
 
 enum aq_message_kind {
     AQ_MESSAGE_NONE,   /* bytes that are no message: blank lines, an array's brackets */
@@ -16,6 +16,7 @@ struct aq_message {
     enum aq_message_kind kind;
     struct aq_slice bytes; /* without its line end or comma; borrowed until the next call */
     const char *reason;
+    enum aq_reject_class reject_class;
 };
 
 /** Caller-owned; private to split.c and split_json.c. */
