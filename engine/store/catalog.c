@@ -66,6 +66,67 @@ const struct aq_catalog_feed *aq_catalog_feed(const struct aq_catalog *catalog, 
     return found ? &catalog->feeds[low] : NULL;
 }
 
+/* Index of the first mask at or behind (file, feed). */
+static size_t find_mask(const struct aq_catalog *catalog, uint64_t file_id, uint64_t feed_id)
+{
+    size_t low = 0;
+    size_t high = catalog->mask_count;
+    while (low < high) {
+        size_t middle = low + (high - low) / 2;
+        const struct aq_catalog_mask *mask = &catalog->masks[middle];
+        if (mask->file_id < file_id || (mask->file_id == file_id && mask->feed_id < feed_id))
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return low;
+}
+
+const struct aq_catalog_mask *aq_catalog_mask(const struct aq_catalog *catalog, uint64_t file_id,
+                                              uint64_t feed_id)
+{
+    size_t at = find_mask(catalog, file_id, feed_id);
+    bool found = at < catalog->mask_count && catalog->masks[at].file_id == file_id &&
+                 catalog->masks[at].feed_id == feed_id;
+    return found ? &catalog->masks[at] : NULL;
+}
+
+bool aq_catalog_is_masked(const struct aq_catalog *catalog, uint64_t file_id, uint64_t feed_id,
+                          uint64_t ordinal)
+{
+    const struct aq_catalog_mask *mask = aq_catalog_mask(catalog, file_id, feed_id);
+    return mask != NULL && ordinal >= mask->from_ordinal;
+}
+
+bool aq_catalog_masks_file(const struct aq_catalog *catalog, uint64_t file_id)
+{
+    size_t at = find_mask(catalog, file_id, 0);
+    return at < catalog->mask_count && catalog->masks[at].file_id == file_id;
+}
+
+uint32_t aq_catalog_masked_rows(const struct aq_catalog *catalog, uint64_t file_id,
+                                const struct aq_frame_header *frame,
+                                const struct aq_section_entry *section)
+{
+    const struct aq_schema *schema = aq_catalog_schema_by_id(catalog, section->dataset_id, 0);
+    uint64_t rows = 0;
+    for (size_t i = 0; schema != NULL && i < frame->range_count; i++) {
+        const struct aq_source_range *range = &frame->ranges[i];
+        const struct aq_catalog_feed *feed = aq_catalog_feed(catalog, range->feed_id);
+        if (feed == NULL ||
+            !aq_catalog_is_masked(catalog, file_id, range->feed_id, range->first_ordinal))
+            continue;
+        uint64_t count = 0;
+        if (feed->identity.dataset_id == section->dataset_id)
+            count = range->row_count;
+        else if (feed->identity.dataset_id == schema->rejects_of)
+            count = range->reject_count;
+        /* Stored counts are not to be trusted to add up. */
+        rows = count > section->row_count - rows ? section->row_count : rows + count;
+    }
+    return (uint32_t)rows;
+}
+
 const struct aq_catalog_view *aq_catalog_view(const struct aq_catalog *catalog, const char *name)
 {
     for (size_t i = 0; i < catalog->view_count; i++) {

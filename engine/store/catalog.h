@@ -88,7 +88,7 @@ struct aq_catalog {
     size_t feed_count;
     struct aq_catalog_feed *feeds; /* by feed_id */
     size_t mask_count;
-    struct aq_catalog_mask *masks;
+    struct aq_catalog_mask *masks; /* by file and feed; one a pair */
     size_t lost_count;
     struct aq_catalog_lost *losses;
     size_t tombstone_count;
@@ -103,6 +103,19 @@ const struct aq_schema *aq_catalog_schema_by_id(const struct aq_catalog *catalog
                                                 uint32_t dataset_id, uint32_t version);
 const struct aq_catalog_file *aq_catalog_file(const struct aq_catalog *catalog, uint64_t file_id);
 const struct aq_catalog_feed *aq_catalog_feed(const struct aq_catalog *catalog, uint64_t feed_id);
+/** The mask on a feed's rows in a file; NULL: all of them count. */
+const struct aq_catalog_mask *aq_catalog_mask(const struct aq_catalog *catalog, uint64_t file_id,
+                                              uint64_t feed_id);
+/** Whether a message in a file is masked. */
+bool aq_catalog_is_masked(const struct aq_catalog *catalog, uint64_t file_id, uint64_t feed_id,
+                          uint64_t ordinal);
+/** Whether there is a mask on the file, whatever it hides. */
+bool aq_catalog_masks_file(const struct aq_catalog *catalog, uint64_t file_id);
+/** How many rows of a section of the file do not count, by the ranges of its frame; at most
+ * section->row_count. */
+uint32_t aq_catalog_masked_rows(const struct aq_catalog *catalog, uint64_t file_id,
+                                const struct aq_frame_header *frame,
+                                const struct aq_section_entry *section);
 const struct aq_catalog_view *aq_catalog_view(const struct aq_catalog *catalog, const char *name);
 
 /** "segments/00000000000000000042.seg" or "archives/....aqa", relative to the home; `out` >= 64. */

@@ -363,17 +363,36 @@ static enum aq_status apply_claim(struct aq_catalog_state *state, const struct a
     return AQ_OK;
 }
 
+static bool mask_precedes(const struct aq_catalog_mask *a, const struct aq_catalog_mask *b)
+{
+    return a->file_id < b->file_id || (a->file_id == b->file_id && a->feed_id < b->feed_id);
+}
+
+/* They stay sorted by file and feed; of two on one pair the one that hides more stands. */
 static enum aq_status apply_mask(struct aq_catalog_state *state, const struct aq_record *record,
                                  struct aq_error *err)
 {
-    if (find_file(state->catalog, record->mask.file_id) == NULL)
-        return contradiction(err, "a mask on no file, id", record->mask.file_id);
-    struct aq_catalog_mask *mask = APPEND(state, masks, mask_count, mask_capacity);
-    if (mask == NULL)
+    struct aq_catalog *catalog = state->catalog;
+    struct aq_catalog_mask mask = {.file_id = record->mask.file_id,
+                                   .feed_id = record->mask.feed_id,
+                                   .from_ordinal = record->mask.from_ordinal};
+    if (find_file(catalog, mask.file_id) == NULL)
+        return contradiction(err, "a mask on no file, id", mask.file_id);
+    if (find_feed(catalog, mask.feed_id) == NULL)
+        return contradiction(err, "a mask on no feed, id", mask.feed_id);
+    struct aq_catalog_mask *old =
+        (struct aq_catalog_mask *)aq_catalog_mask(catalog, mask.file_id, mask.feed_id);
+    if (old != NULL) {
+        if (mask.from_ordinal < old->from_ordinal)
+            old->from_ordinal = mask.from_ordinal;
+        return AQ_OK;
+    }
+    if (APPEND(state, masks, mask_count, mask_capacity) == NULL)
         return AQ_NO_MEMORY;
-    *mask = (struct aq_catalog_mask){.file_id = record->mask.file_id,
-                                     .feed_id = record->mask.feed_id,
-                                     .from_ordinal = record->mask.from_ordinal};
+    size_t at = catalog->mask_count - 1;
+    for (; at > 0 && mask_precedes(&mask, &catalog->masks[at - 1]); at--)
+        catalog->masks[at] = catalog->masks[at - 1];
+    catalog->masks[at] = mask;
     return AQ_OK;
 }
 

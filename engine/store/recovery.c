@@ -19,17 +19,20 @@
 struct patient {
     uint64_t file_id;
     uint64_t epoch;
+    const struct aq_segment_file *file;
     struct aq_segment_totals totals;
+    uint64_t row_count; /* that count */
 };
 
 static enum aq_status build_close(void *context, const struct aq_catalog *catalog,
                                   struct aq_edit *edit, struct aq_error *err)
 {
-    const struct patient *patient = context;
+    struct patient *patient = context;
     const struct aq_catalog_file *file = aq_catalog_file(catalog, patient->file_id);
     if (file == NULL || file->state != AQ_FILE_OPEN)
         return AQ_END; /* closed by somebody else before we had the lock */
-    return aq_segment_totals_close(&patient->totals, patient->file_id, 0, catalog, edit, err);
+    return aq_segment_close(patient->file, &patient->totals, 0, catalog, edit, &patient->row_count,
+                            err);
 }
 
 /* The lock is ours: no one writes, or closes, the segment now. */
@@ -49,7 +52,7 @@ static enum aq_status close_segment(struct aq_store *store, const struct aq_segm
     AQ_TRY(status);
     report->segment_count++;
     report->frame_count += patient->totals.index.frame_count;
-    report->row_count += patient->totals.row_count;
+    report->row_count += patient->row_count;
     report->torn_bytes += torn_bytes;
     return AQ_OK;
 }
@@ -78,7 +81,7 @@ static enum aq_status recover_segment(struct aq_store *store, const struct aq_ca
     file.fd = open_segment(store, name);
     if (file.fd < 0)
         return aq_error_set_errno(err, errno, path.text, "cannot open");
-    struct patient patient = {.file_id = entry->file_id, .epoch = entry->epoch};
+    struct patient patient = {.file_id = entry->file_id, .epoch = entry->epoch, .file = &file};
     int64_t left_ms = deadline_ms - aq_monotonic_ms();
     enum aq_status status =
         aq_io_lock(file.fd, path.text, left_ms > 0 ? (unsigned)left_ms : 0, err);

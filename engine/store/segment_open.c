@@ -23,7 +23,8 @@ void aq_feed_claims_deinit(struct aq_feed_claims *claims)
     *claims = (struct aq_feed_claims){0};
 }
 
-static struct aq_claimed_feed *find_claim(const struct aq_feed_claims *claims, uint64_t feed_id)
+const struct aq_claimed_feed *aq_feed_claims_find(const struct aq_feed_claims *claims,
+                                                  uint64_t feed_id)
 {
     /* From the end: the newest claim is the one in use. */
     for (size_t i = claims->feed_count; i > 0; i--) {
@@ -33,9 +34,9 @@ static struct aq_claimed_feed *find_claim(const struct aq_feed_claims *claims, u
     return NULL;
 }
 
-bool aq_feed_claims_has(const struct aq_feed_claims *claims, uint64_t feed_id)
+static struct aq_claimed_feed *find_claim(struct aq_feed_claims *claims, uint64_t feed_id)
 {
-    return find_claim(claims, feed_id) != NULL;
+    return (struct aq_claimed_feed *)aq_feed_claims_find(claims, feed_id);
 }
 
 void aq_feed_claims_advance(struct aq_feed_claims *claims, const struct aq_source_range *ranges,
@@ -49,11 +50,14 @@ void aq_feed_claims_advance(struct aq_feed_claims *claims, const struct aq_sourc
     }
 }
 
-static enum aq_status reserve_claim(struct aq_feed_claims *claims, struct aq_error *err)
+enum aq_status aq_feed_claims_reserve(struct aq_feed_claims *claims, size_t count,
+                                      struct aq_error *err)
 {
-    if (claims->feed_count < claims->feed_capacity)
+    size_t needed = claims->feed_count + count;
+    if (needed <= claims->feed_capacity)
         return AQ_OK;
     size_t capacity = claims->feed_capacity * 2 + 8;
+    capacity = capacity < needed ? needed : capacity;
     struct aq_claimed_feed *grown = realloc(claims->feeds, capacity * sizeof *grown);
     if (grown == NULL)
         return aq_error_set(err, AQ_NO_MEMORY, "out of memory");
@@ -62,14 +66,19 @@ static enum aq_status reserve_claim(struct aq_feed_claims *claims, struct aq_err
     return AQ_OK;
 }
 
-/* Room must have been reserved. */
-static void note_claim(struct aq_feed_claims *claims, const struct aq_feed_claim *wanted)
+void aq_feed_claims_note(struct aq_feed_claims *claims, const struct aq_claimed_feed *feed)
 {
-    struct aq_claimed_feed *feed = find_claim(claims, wanted->identity.feed_id);
-    if (feed == NULL)
-        feed = &claims->feeds[claims->feed_count++];
-    *feed = (struct aq_claimed_feed){.feed_id = wanted->identity.feed_id,
-                                     .next_ordinal = wanted->from_ordinal};
+    struct aq_claimed_feed *noted = find_claim(claims, feed->feed_id);
+    if (noted == NULL)
+        noted = &claims->feeds[claims->feed_count++];
+    *noted = *feed;
+}
+
+void aq_feed_claims_forget(struct aq_feed_claims *claims, uint64_t feed_id)
+{
+    struct aq_claimed_feed *feed = find_claim(claims, feed_id);
+    if (feed != NULL)
+        *feed = claims->feeds[--claims->feed_count];
 }
 
 static void drop_finished(struct aq_feed_claims *claims)
@@ -84,13 +93,16 @@ static void drop_finished(struct aq_feed_claims *claims)
 
 /* Building the edit. */
 
-struct claim_build {
-    const struct aq_feed_claims *claims; /* renewed together with `open` */
-    const struct aq_feed_claim *wanted;  /* may be NULL */
-    bool open;
-    struct aq_segment_header header; /* given, or with `open` a result */
-    uint64_t feed_id;                /* result: of `wanted` */
-};
+static enum aq_status add_claim(const struct aq_segment_header *header, uint64_t feed_id,
+                                uint64_t from_ordinal, struct aq_edit *edit)
+{
+    struct aq_record record = {.kind = AQ_RECORD_CLAIM,
+                               .claim = {.feed_id = feed_id,
+                                         .from_ordinal = from_ordinal,
+                                         .epoch = header->epoch,
+                                         .file_id = header->segment_id}};
+    return aq_edit_add(edit, &record);
+}
 
 /* Whether the writer of `file_id` may feed `feed_id` from `from_ordinal` on. `earlier_file_id` is its segment
  * before: sealed, or lost to recovery before a frame was in it. */
@@ -117,36 +129,88 @@ static enum aq_status check_free(const struct aq_catalog *catalog, uint64_t feed
     return AQ_OK;
 }
 
-static enum aq_status add_claim(const struct claim_build *build, uint64_t feed_id,
-                                uint64_t from_ordinal, struct aq_edit *edit)
+static enum aq_status build_single(void *context, const struct aq_catalog *catalog,
+                                   const struct aq_segment_header *header, struct aq_edit *edit,
+                                   struct aq_error *err)
 {
-    struct aq_record record = {.kind = AQ_RECORD_CLAIM,
-                               .claim = {.feed_id = feed_id,
-                                         .from_ordinal = from_ordinal,
-                                         .epoch = build->header.epoch,
-                                         .file_id = build->header.segment_id}};
-    return aq_edit_add(edit, &record);
-}
-
-static enum aq_status add_wanted(struct claim_build *build, const struct aq_catalog *catalog,
-                                 struct aq_edit *edit, struct aq_error *err)
-{
-    struct aq_feed_identity identity = build->wanted->identity;
+    struct aq_single_claim *claim = context;
+    struct aq_feed_identity identity = claim->identity;
     if (identity.feed_id == 0) {
         identity.feed_id = catalog->next_feed_id;
         AQ_TRY(aq_edit_add(edit, &(struct aq_record){.kind = AQ_RECORD_FEED, .feed = identity}));
     } else {
-        AQ_TRY(check_free(catalog, identity.feed_id, build->wanted->from_ordinal,
-                          build->header.segment_id, build->claims->file_id, err));
+        AQ_TRY(check_free(catalog, identity.feed_id, claim->from_ordinal, header->segment_id,
+                          claim->earlier_file_id, err));
     }
-    build->feed_id = identity.feed_id;
-    return add_claim(build, identity.feed_id, build->wanted->from_ordinal, edit);
+    claim->new_feed_id = identity.feed_id;
+    return add_claim(header, identity.feed_id, claim->from_ordinal, edit);
+}
+
+static void note_single(void *context, struct aq_feed_claims *claims)
+{
+    struct aq_single_claim *claim = context;
+    claim->identity.feed_id = claim->new_feed_id;
+    aq_feed_claims_note(claims, &(struct aq_claimed_feed){.feed_id = claim->identity.feed_id,
+                                                          .next_ordinal = claim->from_ordinal});
+}
+
+static bool single_concerns(void *context, uint64_t feed_id)
+{
+    const struct aq_single_claim *claim = context;
+    return claim->identity.feed_id == feed_id;
+}
+
+struct aq_claim_request aq_single_claim_request(struct aq_single_claim *claim)
+{
+    return (struct aq_claim_request){.context = claim,
+                                     .build = build_single,
+                                     .committed = note_single,
+                                     .concerns = single_concerns};
+}
+
+struct claim_build {
+    struct aq_feed_claims *claims;          /* renewed together with `open` */
+    const struct aq_claim_request *request; /* may be NULL */
+    bool open;
+    struct aq_segment_header header; /* given, or with `open` a result */
+};
+
+static bool is_taken(const struct aq_catalog *catalog, const struct aq_claimed_feed *feed,
+                     uint64_t earlier_file_id)
+{
+    const struct aq_catalog_feed *known = aq_catalog_feed(catalog, feed->feed_id);
+    return feed->yields && known != NULL && known->claim_file_id != earlier_file_id;
+}
+
+/* The feeds go on in the new segment; of those that were taken over nothing in it will count. */
+static enum aq_status renew(const struct claim_build *build, const struct aq_catalog *catalog,
+                            struct aq_edit *edit, struct aq_error *err)
+{
+    const struct aq_claim_request *request = build->request;
+    const struct aq_segment_header *header = &build->header;
+    for (size_t i = 0; i < build->claims->feed_count; i++) {
+        struct aq_claimed_feed *feed = &build->claims->feeds[i];
+        if (request != NULL && request->concerns(request->context, feed->feed_id))
+            continue;
+        feed->lost = is_taken(catalog, feed, build->claims->file_id);
+        struct aq_record mask = {.kind = AQ_RECORD_MASK,
+                                 .mask = {.file_id = header->segment_id, .feed_id = feed->feed_id}};
+        if (feed->lost) {
+            AQ_TRY(aq_edit_add(edit, &mask));
+            continue;
+        }
+        AQ_TRY(check_free(catalog, feed->feed_id, feed->next_ordinal, header->segment_id,
+                          build->claims->file_id, err));
+        AQ_TRY(add_claim(header, feed->feed_id, feed->next_ordinal, edit));
+    }
+    return AQ_OK;
 }
 
 static enum aq_status build_claims(void *context, const struct aq_catalog *catalog,
                                    struct aq_edit *edit, struct aq_error *err)
 {
     struct claim_build *build = context;
+    const struct aq_claim_request *request = build->request;
     if (build->open) {
         build->header = (struct aq_segment_header){.store_id = catalog->store_id,
                                                    .segment_id = catalog->next_file_id,
@@ -155,25 +219,19 @@ static enum aq_status build_claims(void *context, const struct aq_catalog *catal
             .kind = AQ_RECORD_OPEN,
             .open = {.file_id = build->header.segment_id, .epoch = build->header.epoch}};
         AQ_TRY(aq_edit_add(edit, &open));
+        AQ_TRY(renew(build, catalog, edit, err));
     }
-    for (size_t i = 0; build->open && i < build->claims->feed_count; i++) {
-        const struct aq_claimed_feed *feed = &build->claims->feeds[i];
-        AQ_TRY(check_free(catalog, feed->feed_id, feed->next_ordinal, build->header.segment_id,
-                          build->claims->file_id, err));
-        AQ_TRY(add_claim(build, feed->feed_id, feed->next_ordinal, edit));
-    }
-    return build->wanted == NULL ? AQ_OK : add_wanted(build, catalog, edit, err);
+    return request == NULL ? AQ_OK
+                           : request->build(request->context, catalog, &build->header, edit, err);
 }
 
 enum aq_status aq_feed_claims_add(struct aq_store *store, struct aq_feed_claims *claims,
-                                  struct aq_feed_claim *wanted,
+                                  const struct aq_claim_request *request,
                                   const struct aq_segment_header *header, struct aq_error *err)
 {
-    struct claim_build build = {.claims = claims, .wanted = wanted, .header = *header};
-    AQ_TRY(reserve_claim(claims, err));
+    struct claim_build build = {.claims = claims, .request = request, .header = *header};
     AQ_TRY(aq_store_commit(store, build_claims, &build, err));
-    wanted->identity.feed_id = build.feed_id;
-    note_claim(claims, wanted);
+    request->committed(request->context, claims);
     return AQ_OK;
 }
 
@@ -239,17 +297,16 @@ static enum aq_status make_file(struct aq_store *store, struct aq_io *io,
 
 /* Once: AQ_CONFLICT or AQ_EXISTS when recovery got hold of the segment first. */
 static enum aq_status try_open(struct aq_store *store, struct aq_io *io,
-                               struct aq_feed_claims *claims, struct aq_feed_claim *wanted,
+                               struct aq_feed_claims *claims,
+                               const struct aq_claim_request *request,
                                struct aq_open_segment *segment, bool *named, struct aq_error *err)
 {
-    struct claim_build build = {.claims = claims, .wanted = wanted, .open = true};
+    struct claim_build build = {.claims = claims, .request = request, .open = true};
     AQ_TRY(aq_store_commit(store, build_claims, &build, err));
     *named = true;
     claims->file_id = build.header.segment_id;
-    if (wanted != NULL) {
-        wanted->identity.feed_id = build.feed_id;
-        note_claim(claims, wanted);
-    }
+    if (request != NULL)
+        request->committed(request->context, claims);
     segment->header = build.header;
     enum aq_status status = make_file(store, io, segment, err);
     if (status < 0)
@@ -258,18 +315,18 @@ static enum aq_status try_open(struct aq_store *store, struct aq_io *io,
 }
 
 enum aq_status aq_open_segment_begin(struct aq_store *store, struct aq_io *io,
-                                     struct aq_feed_claims *claims, struct aq_feed_claim *wanted,
+                                     struct aq_feed_claims *claims,
+                                     const struct aq_claim_request *request,
                                      struct aq_open_segment *segment, struct aq_error *err)
 {
     drop_finished(claims);
-    AQ_TRY(reserve_claim(claims, err));
     enum aq_status status = AQ_OK;
     for (int tries = 0; tries < OPEN_TRIES; tries++) {
         bool named = false;
-        status = try_open(store, io, claims, wanted, segment, &named, err);
+        status = try_open(store, io, claims, request, segment, &named, err);
         if (!named || (status != AQ_CONFLICT && status != AQ_EXISTS))
             return status;
-        wanted = NULL; /* it is among the claims now */
+        request = NULL; /* it is among the claims now */
     }
     return status == AQ_EXISTS ? AQ_CONFLICT : status;
 }

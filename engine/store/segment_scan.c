@@ -243,31 +243,50 @@ static enum aq_status read_index(const struct aq_segment_file *file,
     return status;
 }
 
-static enum aq_status scan_headers(const struct aq_segment_file *file,
+/* Afterwards `totals` hold nothing if it failed. */
+static enum aq_status check_closed(const struct aq_segment_file *file,
                                    const struct aq_catalog_file *entry,
-                                   struct aq_segment_index *index, struct aq_error *err)
+                                   struct aq_segment_totals *totals, struct aq_error *err)
 {
-    struct aq_segment_totals totals = {0};
-    enum aq_status status = aq_segment_scan(file, entry->size_bytes, false, &totals, err);
-    if (status == AQ_OK) {
-        *index = totals.index;
-        totals.index = (struct aq_segment_index){0};
-    }
-    aq_segment_totals_deinit(&totals);
-    return status;
-}
-
-enum aq_status aq_segment_read_closed(const struct aq_segment_file *file,
-                                      const struct aq_catalog_file *entry,
-                                      struct aq_segment_index *index, struct aq_error *err)
-{
-    bool sealed = entry->file_bytes > 0;
-    AQ_TRY(sealed ? read_index(file, entry, index, err) : scan_headers(file, entry, index, err));
+    const struct aq_segment_index *index = &totals->index;
     size_t count = index->frame_count;
     if (count == entry->frame_count && aq_segment_index_end(index) == entry->size_bytes &&
         (count == 0 || index->frames[count - 1].header_checksum == entry->checksum))
         return AQ_OK;
-    aq_segment_index_deinit(index);
+    aq_segment_totals_deinit(totals);
     return corrupt(file, entry->size_bytes, err,
                    "does not hold the frames that the catalog says it has");
+}
+
+enum aq_status aq_segment_read_closed(const struct aq_segment_file *file,
+                                      const struct aq_catalog_file *entry,
+                                      struct aq_segment_totals *totals, struct aq_error *err)
+{
+    bool by_index = entry->file_bytes > 0 && totals->masks == NULL;
+    enum aq_status status = by_index ? read_index(file, entry, &totals->index, err)
+                                     : aq_segment_scan(file, entry->size_bytes, false, totals, err);
+    if (status < 0) {
+        aq_segment_totals_deinit(totals);
+        return status;
+    }
+    return check_closed(file, entry, totals, err);
+}
+
+enum aq_status aq_segment_close(const struct aq_segment_file *file,
+                                const struct aq_segment_totals *totals, uint64_t file_bytes,
+                                const struct aq_catalog *catalog, struct aq_edit *edit,
+                                uint64_t *row_count, struct aq_error *err)
+{
+    uint64_t file_id = file->expected.segment_id;
+    *row_count = totals->row_count;
+    if (!aq_catalog_masks_file(catalog, file_id))
+        return aq_segment_totals_close(totals, file_id, file_bytes, catalog, edit, err);
+    struct aq_segment_totals counted = {.masks = catalog, .file_id = file_id};
+    enum aq_status status =
+        aq_segment_scan(file, aq_segment_index_end(&totals->index), false, &counted, err);
+    if (status == AQ_OK)
+        status = aq_segment_totals_close(&counted, file_id, file_bytes, catalog, edit, err);
+    *row_count = counted.row_count;
+    aq_segment_totals_deinit(&counted);
+    return status;
 }

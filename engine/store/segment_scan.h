@@ -33,11 +33,30 @@ enum aq_status aq_segment_find_prefix(const struct aq_segment_file *file,
                                       struct aq_segment_totals *totals, uint64_t *torn_bytes,
                                       struct aq_error *err) AQ_RESULT;
 
-/** The frames of a closed segment, from its index where it is sealed, else from their headers; compared
- * with what the catalog says of it. */
+/**
+ * The frames of an open segment that are durable now: what its living writer has published, or what recovery
+ * will find of a dead one's. Changes nothing. AQ_TEMPORARY when the segment is being opened or
+ * recovered for longer than that takes.
+ * @param totals  Zero, but for its masks.
+ */
+enum aq_status aq_segment_read_open(struct aq_store *store, const struct aq_segment_file *file,
+                                    struct aq_segment_totals *totals,
+                                    struct aq_error *err) AQ_RESULT;
+
+/** The frames of a closed segment, compared with what the catalog says of it: totals->index, from the
+ * file's index where it is sealed; all of `totals`, from the frames' headers, where it is not or
+ * totals->masks is set. */
 enum aq_status aq_segment_read_closed(const struct aq_segment_file *file,
                                       const struct aq_catalog_file *entry,
-                                      struct aq_segment_index *index,
+                                      struct aq_segment_totals *totals,
                                       struct aq_error *err) AQ_RESULT;
+
+/** Add the records that close a segment which nobody writes any more (aq_segment_totals_close). What is
+ * masked in it by then is left out, for which the frames' headers are read again.
+ * @param row_count  Rows that count. */
+enum aq_status aq_segment_close(const struct aq_segment_file *file,
+                                const struct aq_segment_totals *totals, uint64_t file_bytes,
+                                const struct aq_catalog *catalog, struct aq_edit *edit,
+                                uint64_t *row_count, struct aq_error *err) AQ_RESULT;
 
 #endif

@@ -10,6 +10,13 @@
 
 /** Zero-initialise; owns its arrays. */
 struct aq_segment_totals {
+    const struct aq_catalog
+        *masks; /* set it first to leave out what this catalog masks in `file_id`;
+                                       NULL: everything counts. Borrowed */
+    uint64_t file_id;
+    size_t masked_count;
+    size_t masked_capacity;
+    uint32_t *masked; /* with `masks`: rows that do not count, of each section in order */
     struct aq_segment_index index; /* of the frames added */
     uint64_t last_checksum;        /* header checksum of the last one */
     uint64_t row_count;
@@ -27,9 +34,16 @@ void aq_segment_totals_deinit(struct aq_segment_totals *totals);
 enum aq_status aq_segment_totals_add(struct aq_segment_totals *totals,
                                      const struct aq_frame_header *header) AQ_RESULT;
 
+/** Move `position`, which is that of totals->feeds[at] before the segment, on behind the segment. AQ_CORRUPT
+ * when they do not fit together. */
+enum aq_status aq_segment_totals_move(const struct aq_segment_totals *totals, size_t at,
+                                      struct aq_feed_position *position,
+                                      struct aq_error *err) AQ_RESULT;
+
 /**
- * Add the records that close the segment: `close`, and a `position` for each feed. A segment without
- * frames is removed in the same edit.
+ * Add the records that close the segment: `close`, and a `position` for each feed that is not masked in
+ * it: where a masked one stands was recorded when it was taken over. A segment without frames is
+ * removed in the same edit. For a segment with masks `totals` must have been added up with them.
  * @param file_bytes  Of the whole sealed file; 0: not sealed.
  */
 enum aq_status aq_segment_totals_close(const struct aq_segment_totals *totals, uint64_t file_id,

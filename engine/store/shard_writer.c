@@ -8,7 +8,8 @@
  * prefix. A disk that is full gets the torn tail back. */
 #include "engine/store/shard_writer.h"
 
-#include "engine/store/segment_open.h"
+#include "engine/store/segment_scan.h"
+#include "engine/store/shard_writer_internal.h"
 
 #include <assert.h>
 #include <inttypes.h>
@@ -17,29 +18,12 @@
 #include <unistd.h>
 
 /* A frame in flight. */
-struct slot {
+struct aq_frame_slot {
     struct aq_io_op op;
     struct aq_bytes bytes;
     struct aq_arena arena; /* of the header */
     struct aq_frame_header header;
     bool done;
-};
-
-struct aq_shard_writer {
-    struct aq_store *store;
-    struct aq_shard_writer_options options;
-    struct aq_io *io;
-    enum aq_status status; /* of the first failure */
-    struct aq_error error;
-    struct aq_feed_claims claims;
-    struct aq_open_segment segment;  /* file NULL: none */
-    struct aq_segment_totals totals; /* of durable frames */
-    uint64_t next_offset;            /* behind the last frame submitted */
-    uint64_t next_sequence;
-    uint64_t next_previous;  /* header checksum of the last frame submitted */
-    uint64_t acked_sequence; /* frames below it are durable and acked */
-    struct slot *slots;      /* frame s is in slot s % depth */
-    struct aq_shard_writer_counters counters;
 };
 
 static enum aq_status die(struct aq_shard_writer *writer, enum aq_status status,
@@ -52,9 +36,8 @@ static enum aq_status die(struct aq_shard_writer *writer, enum aq_status status,
     return status;
 }
 
-/* Remember what killed the writer, and hand it to the caller. */
-static enum aq_status finish(struct aq_shard_writer *writer, enum aq_status status,
-                             const struct aq_error *error, struct aq_error *err)
+enum aq_status aq_shard_writer_finish(struct aq_shard_writer *writer, enum aq_status status,
+                                      const struct aq_error *error, struct aq_error *err)
 {
     if (status < 0) {
         die(writer, status, error);
@@ -64,7 +47,7 @@ static enum aq_status finish(struct aq_shard_writer *writer, enum aq_status stat
     return status;
 }
 
-static enum aq_status check_alive(const struct aq_shard_writer *writer, struct aq_error *err)
+enum aq_status aq_shard_writer_check(const struct aq_shard_writer *writer, struct aq_error *err)
 {
     if (writer->status < 0 && err != NULL)
         *err = writer->error;
@@ -77,7 +60,7 @@ enum aq_status aq_shard_writer_create(struct aq_store *store,
 {
     assert(options->depth > 0);
     struct aq_shard_writer *created = calloc(1, sizeof *created);
-    struct slot *slots = calloc(options->depth, sizeof *slots);
+    struct aq_frame_slot *slots = calloc(options->depth, sizeof *slots);
     if (created == NULL || slots == NULL) {
         free(created);
         free(slots);
@@ -98,10 +81,10 @@ enum aq_status aq_shard_writer_create(struct aq_store *store,
 
 static void write_done(struct aq_io_op *op)
 {
-    ((struct slot *)op->user)->done = true;
+    ((struct aq_frame_slot *)op->user)->done = true;
 }
 
-static enum aq_status start_write(struct aq_shard_writer *writer, struct slot *slot,
+static enum aq_status start_write(struct aq_shard_writer *writer, struct aq_frame_slot *slot,
                                   struct aq_error *err)
 {
     slot->done = false;
@@ -132,7 +115,7 @@ static enum aq_status check_write(const struct aq_shard_writer *writer, const st
     return status;
 }
 
-static enum aq_status ack_frame(struct aq_shard_writer *writer, struct slot *slot,
+static enum aq_status ack_frame(struct aq_shard_writer *writer, struct aq_frame_slot *slot,
                                 struct aq_error *err)
 {
     AQ_TRY(check_write(writer, &slot->op, err));
@@ -156,7 +139,7 @@ static enum aq_status advance(struct aq_shard_writer *writer, unsigned least, st
 {
     AQ_TRY(aq_io_wait(writer->io, least, err));
     while (writer->acked_sequence < writer->next_sequence) {
-        struct slot *slot = &writer->slots[writer->acked_sequence % writer->options.depth];
+        struct aq_frame_slot *slot = &writer->slots[writer->acked_sequence % writer->options.depth];
         if (!slot->done)
             break;
         AQ_TRY(ack_frame(writer, slot, err));
@@ -183,21 +166,30 @@ static void forget_segment(struct aq_shard_writer *writer)
     writer->acked_sequence = 0;
 }
 
-static enum aq_status open_segment(struct aq_shard_writer *writer, struct aq_feed_claim *wanted,
-                                   struct aq_error *err)
+static enum aq_status open_segment(struct aq_shard_writer *writer,
+                                   const struct aq_claim_request *request, struct aq_error *err)
 {
     forget_segment(writer);
-    AQ_TRY(aq_open_segment_begin(writer->store, writer->io, &writer->claims, wanted,
+    AQ_TRY(aq_open_segment_begin(writer->store, writer->io, &writer->claims, request,
                                  &writer->segment, err));
     writer->counters.segment_count++;
     return AQ_OK;
+}
+
+enum aq_status aq_shard_writer_request(struct aq_shard_writer *writer,
+                                       const struct aq_claim_request *request, struct aq_error *err)
+{
+    if (writer->segment.file == NULL)
+        return open_segment(writer, request, err);
+    return aq_feed_claims_add(writer->store, &writer->claims, request, &writer->segment.header,
+                              err);
 }
 
 /* Behind the frames, which are all durable: their slots are free. */
 static enum aq_status write_footer(struct aq_shard_writer *writer, uint64_t *file_bytes,
                                    struct aq_error *err)
 {
-    struct slot *slot = &writer->slots[0];
+    struct aq_frame_slot *slot = &writer->slots[0];
     aq_bytes_clear(&slot->bytes);
     if (aq_segment_footer_encode(&writer->totals.index, &writer->segment.header, &slot->bytes) !=
         AQ_OK)
@@ -220,13 +212,17 @@ static enum aq_status build_close(void *context, const struct aq_catalog *catalo
                                   struct aq_edit *edit, struct aq_error *err)
 {
     const struct close_context *close = context;
-    uint64_t file_id = close->writer->segment.header.segment_id;
-    const struct aq_catalog_file *file = aq_catalog_file(catalog, file_id);
-    if (file == NULL || file->state != AQ_FILE_OPEN)
-        return aq_error_set_at(err, AQ_CONFLICT, close->writer->segment.path.text, -1,
+    const struct aq_open_segment *segment = &close->writer->segment;
+    const struct aq_catalog_file *entry = aq_catalog_file(catalog, segment->header.segment_id);
+    if (entry == NULL || entry->state != AQ_FILE_OPEN)
+        return aq_error_set_at(err, AQ_CONFLICT, segment->path.text, -1,
                                "was closed by another process while it was being written");
-    return aq_segment_totals_close(&close->writer->totals, file_id, close->file_bytes, catalog,
-                                   edit, err);
+    struct aq_segment_file file = {.fd = aq_io_file_fd(segment->file),
+                                   .path = segment->path.text,
+                                   .expected = segment->header};
+    uint64_t row_count;
+    return aq_segment_close(&file, &close->writer->totals, close->file_bytes, catalog, edit,
+                            &row_count, err);
 }
 
 static enum aq_status seal(struct aq_shard_writer *writer, struct aq_error *err)
@@ -249,20 +245,20 @@ enum aq_status aq_shard_writer_claim(struct aq_shard_writer *writer,
                                      const struct aq_feed_identity *identity, uint64_t from_ordinal,
                                      uint64_t *feed_id, struct aq_error *err)
 {
-    AQ_TRY(check_alive(writer, err));
+    AQ_TRY(aq_shard_writer_check(writer, err));
     struct aq_error error = {0};
-    struct aq_feed_claim wanted = {.identity = *identity, .from_ordinal = from_ordinal};
-    enum aq_status status;
-    if (writer->segment.file == NULL)
-        status = open_segment(writer, &wanted, &error);
-    else
-        status = aq_feed_claims_add(writer->store, &writer->claims, &wanted,
-                                    &writer->segment.header, &error);
-    *feed_id = wanted.identity.feed_id;
-    return finish(writer, status, &error, err);
+    struct aq_single_claim claim = {.identity = *identity,
+                                    .from_ordinal = from_ordinal,
+                                    .earlier_file_id = writer->claims.file_id};
+    struct aq_claim_request request = aq_single_claim_request(&claim);
+    enum aq_status status = aq_feed_claims_reserve(&writer->claims, 1, &error);
+    if (status == AQ_OK)
+        status = aq_shard_writer_request(writer, &request, &error);
+    *feed_id = claim.identity.feed_id;
+    return aq_shard_writer_finish(writer, status, &error, err);
 }
 
-static enum aq_status encode(struct aq_shard_writer *writer, struct slot *slot,
+static enum aq_status encode(struct aq_shard_writer *writer, struct aq_frame_slot *slot,
                              const struct aq_source_range *ranges, size_t range_count,
                              const struct aq_section_input *sections, size_t section_count,
                              struct aq_error *err)
@@ -296,7 +292,7 @@ static enum aq_status append(struct aq_shard_writer *writer, const struct aq_sou
         AQ_TRY(open_segment(writer, NULL, err));
     while (writer->next_sequence - writer->acked_sequence >= writer->options.depth)
         AQ_TRY(advance(writer, 1, err));
-    struct slot *slot = &writer->slots[writer->next_sequence % writer->options.depth];
+    struct aq_frame_slot *slot = &writer->slots[writer->next_sequence % writer->options.depth];
     AQ_TRY(encode(writer, slot, ranges, range_count, sections, section_count, err));
     AQ_TRY(start_write(writer, slot, err));
     writer->next_sequence++;
@@ -309,28 +305,28 @@ enum aq_status aq_shard_writer_append(struct aq_shard_writer *writer,
                                       const struct aq_section_input *sections, size_t section_count,
                                       struct aq_error *err)
 {
-    AQ_TRY(check_alive(writer, err));
+    AQ_TRY(aq_shard_writer_check(writer, err));
     for (size_t i = 0; i < range_count; i++)
-        assert(aq_feed_claims_has(&writer->claims, ranges[i].feed_id));
+        assert(aq_feed_claims_find(&writer->claims, ranges[i].feed_id) != NULL);
     struct aq_error error = {0};
     enum aq_status status = append(writer, ranges, range_count, sections, section_count, &error);
-    return finish(writer, status, &error, err);
+    return aq_shard_writer_finish(writer, status, &error, err);
 }
 
 enum aq_status aq_shard_writer_flush(struct aq_shard_writer *writer, struct aq_error *err)
 {
-    AQ_TRY(check_alive(writer, err));
+    AQ_TRY(aq_shard_writer_check(writer, err));
     struct aq_error error = {0};
-    return finish(writer, flush(writer, &error), &error, err);
+    return aq_shard_writer_finish(writer, flush(writer, &error), &error, err);
 }
 
 enum aq_status aq_shard_writer_seal(struct aq_shard_writer *writer, struct aq_error *err)
 {
-    AQ_TRY(check_alive(writer, err));
+    AQ_TRY(aq_shard_writer_check(writer, err));
     if (writer->segment.file == NULL)
         return AQ_OK;
     struct aq_error error = {0};
-    return finish(writer, seal(writer, &error), &error, err);
+    return aq_shard_writer_finish(writer, seal(writer, &error), &error, err);
 }
 
 struct aq_shard_writer_counters aq_shard_writer_count(const struct aq_shard_writer *writer)

@@ -1,8 +1,10 @@
 /* Snapshots: one version of the catalog, one length of each open segment, for as long as a reader wants.
  *
  * Happy path: the gc lock shared, then the newest catalog, then the durable length of its open segments;
- * units of a dataset are listed when first asked for.
- * Failures: masks and tombstones are refused by name: reading past them would bring removed rows back. */
+ * units of a dataset are listed when first asked for. Sections whose rows are all masked are no units.
+ * Failures: a feed that is taken over between reading the catalog and a segment's length would show rows
+ * of both owners: so the catalog is read again, and if an open segment has got a mask, or is gone, all
+ * is done anew. Tombstones are refused by name: reading past them would bring removed rows back. */
 #include "engine/store/snapshot_internal.h"
 
 #include <inttypes.h>
@@ -10,14 +12,10 @@
 #include <string.h>
 
 #define GC_WAIT_MS 10000
+#define FREEZE_TRIES 20
 
 static enum aq_status refuse_unknown(const struct aq_catalog *catalog, struct aq_error *err)
 {
-    if (catalog->mask_count > 0)
-        return aq_error_set(err, AQ_UNSUPPORTED,
-                            "the store has source-range masks (on file %" PRIu64
-                            "), which this version cannot honour; use a newer one",
-                            catalog->masks[0].file_id);
     if (catalog->tombstone_count > 0)
         return aq_error_set(err, AQ_UNSUPPORTED,
                             "the store has tombstones (on dataset %" PRIu32
@@ -42,14 +40,71 @@ static enum aq_status freeze_all(struct aq_snapshot *snapshot, struct aq_error *
     return AQ_OK;
 }
 
-static enum aq_status open_snapshot(struct aq_snapshot *snapshot, struct aq_error *err)
+static void let_go(struct aq_snapshot *snapshot)
+{
+    for (size_t i = 0; snapshot->files != NULL && i < snapshot->catalog->file_count; i++)
+        aq_segment_index_deinit(&snapshot->files[i].frames);
+    free(snapshot->files);
+    snapshot->files = NULL;
+    aq_file_cache_destroy(snapshot->cache);
+    snapshot->cache = NULL;
+    aq_catalog_release(snapshot->catalog);
+    snapshot->catalog = NULL;
+}
+
+/* Whether `newer` hides the same of an open file as `older` does. A file that is gone may have been
+ * masked before. */
+static bool same_masks(const struct aq_catalog *older, const struct aq_catalog *newer,
+                       const struct aq_catalog_file *file)
+{
+    if (aq_catalog_file(newer, file->file_id) == NULL)
+        return false;
+    for (size_t i = 0; i < newer->mask_count; i++) {
+        const struct aq_catalog_mask *mask = &newer->masks[i];
+        if (mask->file_id != file->file_id)
+            continue;
+        const struct aq_catalog_mask *old = aq_catalog_mask(older, mask->file_id, mask->feed_id);
+        if (old == NULL || old->from_ordinal != mask->from_ordinal)
+            return false;
+    }
+    return true;
+}
+
+/* Whether what was frozen is what the catalog's version means: AQ_TEMPORARY when a feed was taken over
+ * meanwhile. */
+static enum aq_status check_frozen(const struct aq_snapshot *snapshot, struct aq_error *err)
+{
+    const struct aq_catalog *older = snapshot->catalog;
+    const struct aq_catalog *newer = NULL;
+    bool same = true;
+    AQ_TRY(aq_store_catalog(snapshot->store, true, &newer, err));
+    for (size_t i = 0; same && newer->number != older->number && i < older->file_count; i++)
+        same = older->files[i].state != AQ_FILE_OPEN || same_masks(older, newer, &older->files[i]);
+    aq_catalog_release(newer);
+    return same ? AQ_OK
+                : aq_error_set(err, AQ_TEMPORARY,
+                               "feeds change hands faster than they can be read; try again");
+}
+
+static enum aq_status try_freeze(struct aq_snapshot *snapshot, struct aq_error *err)
 {
     struct aq_store *store = snapshot->store;
-    AQ_TRY(aq_store_lock_wait(store, "gc", false, GC_WAIT_MS, &snapshot->lock, err));
     AQ_TRY(aq_store_catalog(store, true, &snapshot->catalog, err));
     AQ_TRY(refuse_unknown(snapshot->catalog, err));
     AQ_TRY(aq_file_cache_create(store, snapshot->catalog, &snapshot->cache, err));
-    return freeze_all(snapshot, err);
+    AQ_TRY(freeze_all(snapshot, err));
+    return check_frozen(snapshot, err);
+}
+
+static enum aq_status open_snapshot(struct aq_snapshot *snapshot, struct aq_error *err)
+{
+    AQ_TRY(aq_store_lock_wait(snapshot->store, "gc", false, GC_WAIT_MS, &snapshot->lock, err));
+    enum aq_status status = AQ_TEMPORARY;
+    for (int tries = 0; status == AQ_TEMPORARY && tries < FREEZE_TRIES; tries++) {
+        let_go(snapshot);
+        status = try_freeze(snapshot, err);
+    }
+    return status;
 }
 
 enum aq_status aq_snapshot_open(struct aq_store *store, struct aq_snapshot **snapshot,
@@ -79,12 +134,8 @@ void aq_snapshot_close(struct aq_snapshot *snapshot)
         free(dataset->units);
         free(dataset);
     }
-    for (size_t i = 0; snapshot->files != NULL && i < snapshot->catalog->file_count; i++)
-        aq_segment_index_deinit(&snapshot->files[i].frames);
-    free(snapshot->files);
-    aq_file_cache_destroy(snapshot->cache);
+    let_go(snapshot);
     aq_arena_deinit(&snapshot->arena);
-    aq_catalog_release(snapshot->catalog);
     aq_store_unlock(snapshot->lock);
     pthread_mutex_destroy(&snapshot->opening);
     free(snapshot);
@@ -126,16 +177,20 @@ static struct aq_unit *add_unit(struct aq_snapshot *snapshot, struct aq_dataset_
 
 static enum aq_status add_section(struct aq_snapshot *snapshot, struct aq_snapshot_file *file,
                                   size_t frame, const struct aq_section_entry *section,
-                                  struct aq_dataset_units *dataset)
+                                  uint32_t masked_rows, struct aq_dataset_units *dataset)
 {
-    struct aq_unit_detail detail = {
-        .file = file, .frame_offset = file->frames.frames[frame].offset, .section = section};
+    if (masked_rows > 0 && masked_rows == section->row_count)
+        return AQ_OK;
+    struct aq_unit_detail detail = {.file = file,
+                                    .frame_offset = file->frames.frames[frame].offset,
+                                    .section = section,
+                                    .masked_rows = masked_rows};
     struct aq_unit *unit = add_unit(snapshot, dataset, &detail);
     if (unit == NULL)
         return AQ_NO_MEMORY;
     unit->index = (uint32_t)frame;
     unit->schema_version = section->schema_version;
-    unit->row_count = section->row_count;
+    unit->row_count = section->row_count - masked_rows;
     unit->size_bytes = section->size_bytes;
     unit->has_time = section->has_time;
     unit->min_time_us = section->min_time_us;
@@ -146,11 +201,13 @@ static enum aq_status add_section(struct aq_snapshot *snapshot, struct aq_snapsh
 static enum aq_status add_sections(struct aq_snapshot *snapshot, struct aq_snapshot_file *file,
                                    struct aq_dataset_units *dataset)
 {
+    size_t number = 0; /* of the section in the file */
     for (size_t f = 0; f < file->frames.frame_count; f++) {
         const struct aq_index_frame *frame = &file->frames.frames[f];
-        for (size_t s = 0; s < frame->section_count; s++) {
+        for (size_t s = 0; s < frame->section_count; s++, number++) {
+            uint32_t masked = file->masked_rows == NULL ? 0 : file->masked_rows[number];
             if (frame->sections[s].dataset_id == dataset->dataset_id)
-                AQ_TRY(add_section(snapshot, file, f, &frame->sections[s], dataset));
+                AQ_TRY(add_section(snapshot, file, f, &frame->sections[s], masked, dataset));
         }
     }
     return AQ_OK;

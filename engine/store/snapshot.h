@@ -8,7 +8,7 @@
 struct aq_snapshot;
 
 /** Takes the home's gc lock shared, so that no file goes away while it is open. Refuses with
- * AQ_UNSUPPORTED what this version cannot honour (masks, tombstones). */
+ * AQ_UNSUPPORTED what this version cannot honour (tombstones). */
 enum aq_status aq_snapshot_open(struct aq_store *store, struct aq_snapshot **snapshot,
                                 struct aq_error *err) AQ_RESULT;
 void aq_snapshot_close(struct aq_snapshot *snapshot);
@@ -30,7 +30,9 @@ struct aq_unit {
     struct aq_slice key_min;
     struct aq_slice key_max;
     const struct aq_partition
-        *partitions; /* frame sections, after aq_snapshot_partitions; else NULL */
+        *partitions; /* frame sections, after aq_snapshot_partitions; else NULL.
+                                              Also NULL where some rows of a section are masked: then
+                                              its keys, and times, bound more than its rows */
     size_t partition_count;
     const void *detail; /* private */
 };

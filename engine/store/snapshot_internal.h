@@ -9,9 +9,10 @@
 /** A file as this snapshot sees it. */
 struct aq_snapshot_file {
     const struct aq_catalog_file *entry;
-    size_t index;                          /* in the catalog, and in the file cache */
-    struct aq_segment_index frames;        /* segments: those that count */
-    struct aq_archive_root root;           /* archives */
+    size_t index;                   /* in the catalog, and in the file cache */
+    struct aq_segment_index frames; /* segments: those that count */
+    uint32_t *masked_rows;          /* segments with masks: of each section, in order; else NULL */
+    struct aq_archive_root root;    /* archives */
     struct aq_tile_directory *directories; /* archives: one a tile */
     bool opened;                           /* what stands above has been read */
 };
@@ -21,6 +22,7 @@ struct aq_unit_detail {
     struct aq_snapshot_file *file;
     uint64_t frame_offset;                  /* segments */
     const struct aq_section_entry *section; /* segments */
+    uint32_t masked_rows;                   /* of the section: they do not count */
     const struct aq_tile_directory *tile;   /* archives */
 };
 

@@ -2,21 +2,13 @@
  * dataset's units are first wanted for closed files.
  *
  * Happy path: an open segment whose flock is held is read up to the length its writer published; a closed
- * one by its index; an archive by the root in the catalog and the tiles' directories in the file.
- * Failures: a flock that is free means a dead writer: the valid prefix is found as recovery finds it,
- * without changing anything. A flock that is held but no page to read: the segment is just being
- * opened, or recovered, and is looked at again until one of the two is over. */
+ * one by its index; an archive by the root in the catalog and the tiles' directories in the file. Of a segment
+ * with masks the frames' headers are read, which say how many rows of each section do not count.
+ * Failures: a segment that is named and not there has not been made yet, unless its writer published more;
+ * those of open segments are in segment_live.c. */
 #include "engine/store/snapshot_internal.h"
 
-#include <errno.h>
-#include <fcntl.h>
-#include <inttypes.h>
 #include <string.h>
-#include <sys/file.h>
-#include <unistd.h>
-
-#define SETTLE_MS 5000
-#define RETRY_MS 10
 
 static struct aq_segment_file segment_file(const struct aq_snapshot *snapshot,
                                            const struct aq_snapshot_file *file, int fd,
@@ -29,67 +21,29 @@ static struct aq_segment_file segment_file(const struct aq_snapshot *snapshot,
                                                  .epoch = file->entry->epoch}};
 }
 
-static enum aq_status take_frames(struct aq_snapshot_file *file, struct aq_segment_totals *totals)
+/* What is masked is told from the frames' headers: a sealed segment's index does not know feeds. */
+static struct aq_segment_totals begin_totals(const struct aq_snapshot *snapshot,
+                                             const struct aq_snapshot_file *file)
 {
+    uint64_t file_id = file->entry->file_id;
+    bool masked = aq_catalog_masks_file(snapshot->catalog, file_id);
+    return (struct aq_segment_totals){.masks = masked ? snapshot->catalog : NULL,
+                                      .file_id = file_id};
+}
+
+static enum aq_status take_frames(struct aq_snapshot *snapshot, struct aq_snapshot_file *file,
+                                  struct aq_segment_totals *totals, struct aq_error *err)
+{
+    if (totals->masks != NULL) {
+        file->masked_rows = aq_arena_copy(&snapshot->arena, totals->masked,
+                                          totals->masked_count * sizeof *totals->masked);
+        if (file->masked_rows == NULL)
+            return aq_error_set(err, AQ_NO_MEMORY, "out of memory");
+    }
     file->frames = totals->index;
     totals->index = (struct aq_segment_index){0};
     file->opened = true;
     return AQ_OK;
-}
-
-/* The writer is gone; nobody can become its successor while the catalog names it open. */
-static enum aq_status read_abandoned(struct aq_snapshot *snapshot,
-                                     const struct aq_segment_file *segment,
-                                     struct aq_snapshot_file *file, struct aq_error *err)
-{
-    struct aq_published published;
-    struct aq_segment_totals totals = {0};
-    uint64_t torn_bytes = 0;
-    bool known =
-        aq_published_read(snapshot->store, file->entry->file_id, file->entry->epoch, &published);
-    enum aq_status status =
-        aq_segment_find_prefix(segment, known ? &published : NULL, &totals, &torn_bytes, err);
-    if (status == AQ_OK)
-        status = take_frames(file, &totals);
-    aq_segment_totals_deinit(&totals);
-    return status;
-}
-
-static enum aq_status read_published(const struct aq_segment_file *segment,
-                                     const struct aq_published *published,
-                                     struct aq_snapshot_file *file, struct aq_error *err)
-{
-    struct aq_segment_totals totals = {0};
-    enum aq_status status = AQ_OK;
-    if (published->frame_count > 0)
-        status = aq_segment_scan(segment, published->durable_bytes, false, &totals, err);
-    if (status == AQ_OK && totals.index.frame_count != published->frame_count)
-        status = aq_error_set_at(err, AQ_CORRUPT, segment->path, -1,
-                                 "holds %zu frames where its writer published %" PRIu64,
-                                 totals.index.frame_count, published->frame_count);
-    if (status == AQ_OK)
-        status = take_frames(file, &totals);
-    aq_segment_totals_deinit(&totals);
-    return status;
-}
-
-/* AQ_TEMPORARY: neither a writer's word nor a free lock; ask again. */
-static enum aq_status try_freeze(struct aq_snapshot *snapshot,
-                                 const struct aq_segment_file *segment,
-                                 struct aq_snapshot_file *file, struct aq_error *err)
-{
-    if (flock(segment->fd, LOCK_SH | LOCK_NB) == 0) {
-        enum aq_status status = read_abandoned(snapshot, segment, file, err);
-        flock(segment->fd, LOCK_UN);
-        return status;
-    }
-    if (errno != EWOULDBLOCK && errno != EINTR)
-        return aq_error_set_errno(err, errno, segment->path, "cannot lock");
-    struct aq_published published;
-    if (aq_published_read(snapshot->store, file->entry->file_id, file->entry->epoch, &published))
-        return read_published(segment, &published, file, err);
-    return aq_error_set_at(err, AQ_TEMPORARY, segment->path, -1,
-                           "is being opened or recovered by another process; try again");
 }
 
 enum aq_status aq_snapshot_freeze(struct aq_snapshot *snapshot, struct aq_snapshot_file *file,
@@ -109,11 +63,12 @@ enum aq_status aq_snapshot_freeze(struct aq_snapshot *snapshot, struct aq_snapsh
     }
     AQ_TRY(status);
     struct aq_segment_file segment = segment_file(snapshot, file, fd, path.text);
-    int64_t deadline_ms = aq_monotonic_ms() + SETTLE_MS;
-    while ((status = try_freeze(snapshot, &segment, file, err)) == AQ_TEMPORARY &&
-           aq_monotonic_ms() < deadline_ms)
-        aq_sleep_ms(RETRY_MS);
+    struct aq_segment_totals totals = begin_totals(snapshot, file);
+    status = aq_segment_read_open(snapshot->store, &segment, &totals, err);
     aq_file_cache_release(snapshot->cache, file->index);
+    if (status == AQ_OK)
+        status = take_frames(snapshot, file, &totals, err);
+    aq_segment_totals_deinit(&totals);
     return status;
 }
 
@@ -160,8 +115,12 @@ static enum aq_status open_segment(struct aq_snapshot *snapshot, struct aq_snaps
     int fd = -1;
     AQ_TRY(aq_file_cache_acquire(snapshot->cache, file->index, &fd, err));
     struct aq_segment_file segment = segment_file(snapshot, file, fd, path);
-    enum aq_status status = aq_segment_read_closed(&segment, file->entry, &file->frames, err);
+    struct aq_segment_totals totals = begin_totals(snapshot, file);
+    enum aq_status status = aq_segment_read_closed(&segment, file->entry, &totals, err);
     aq_file_cache_release(snapshot->cache, file->index);
+    if (status == AQ_OK)
+        status = take_frames(snapshot, file, &totals, err);
+    aq_segment_totals_deinit(&totals);
     return status;
 }
 

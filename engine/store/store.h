@@ -70,8 +70,8 @@ enum aq_status aq_store_declare_view(struct aq_store *store, const char *name, c
 struct aq_recovery_report {
     uint64_t segment_count; /* open segments without a living writer */
     uint64_t frame_count;   /* frames kept */
-    uint64_t row_count;
-    uint64_t torn_bytes; /* unacked tails cut off */
+    uint64_t row_count;     /* of them, as far as they count */
+    uint64_t torn_bytes;    /* unacked tails cut off */
 };
 /**
  * Close every open segment whose writer is gone (its flock is free): read the valid prefix, commit a

@@ -97,6 +97,56 @@ static enum aq_status declarations_for(struct aq_snapshot *snapshot,
     return AQ_OK;
 }
 
+/* Copy the rows of `from` that are not masked by its last two columns, feed and ordinal. */
+static enum aq_status keep_unmasked(const struct aq_catalog *catalog, const struct aq_unit *unit,
+                                    const struct aq_batch *from, struct aq_batch *to)
+{
+    const struct aq_vector *feeds = &from->columns[to->column_count];
+    const struct aq_vector *ordinals = &from->columns[to->column_count + 1];
+    for (size_t row = 0; row < from->row_count; row++) {
+        if (aq_catalog_is_masked(catalog, unit->file_id, (uint64_t)feeds->ints[row],
+                                 (uint64_t)ordinals->ints[row]))
+            continue;
+        for (size_t i = 0; i < to->column_count; i++)
+            AQ_TRY(aq_vector_append_from(&to->columns[i], &from->columns[i], row, &to->arena));
+        to->row_count++;
+    }
+    return AQ_OK;
+}
+
+/* The columns that `batch` wants, and those that say which message a row is of. */
+static enum aq_status decode_masked(const struct aq_catalog *catalog,
+                                    const struct aq_snapshot *snapshot, struct aq_slice bytes,
+                                    const struct aq_unit *unit, const uint32_t *column_ids,
+                                    struct aq_batch *batch, struct aq_error *err)
+{
+    const struct aq_unit_detail *detail = unit->detail;
+    size_t count = batch->column_count;
+    struct aq_batch all = {0};
+    uint32_t *ids = malloc((count + 2) * sizeof *ids);
+    enum aq_type *types = malloc((count + 2) * sizeof *types);
+    enum aq_status status = ids == NULL || types == NULL ? AQ_NO_MEMORY : AQ_OK;
+    for (size_t i = 0; status == AQ_OK && i < count + 2; i++) {
+        ids[i] =
+            i < count ? column_ids[i] : (i == count ? AQ_SYSTEM_ID_FEED : AQ_SYSTEM_ID_ORDINAL);
+        types[i] = i < count ? batch->columns[i].type : AQ_TYPE_BIGINT;
+    }
+    if (status == AQ_OK)
+        status = aq_batch_init(&all, count + 2, types);
+    if (status == AQ_OK)
+        status = decode_section(catalog, bytes, detail->section, ids, &all, err);
+    if (status == AQ_OK)
+        status = keep_unmasked(snapshot->catalog, unit, &all, batch);
+    if (status == AQ_OK && batch->row_count != unit->row_count)
+        status = aq_error_set_at(err, AQ_CORRUPT, "", 0,
+                                 "has %zu rows that are not masked, its frame says %" PRIu32,
+                                 batch->row_count, unit->row_count);
+    aq_batch_deinit(&all);
+    free(ids);
+    free(types);
+    return status == AQ_NO_MEMORY ? aq_error_set(err, status, "out of memory") : status;
+}
+
 static enum aq_status read_section(struct aq_snapshot *snapshot, const struct aq_unit *unit,
                                    const uint32_t *column_ids, struct aq_batch *batch,
                                    struct aq_error *err)
@@ -109,7 +159,9 @@ static enum aq_status read_section(struct aq_snapshot *snapshot, const struct aq
     AQ_TRY(section_bytes(snapshot, unit, &bytes, err));
     enum aq_status status = declarations_for(snapshot, section, &catalog, err);
     if (status == AQ_OK)
-        status = decode_section(catalog, bytes, section, column_ids, batch, err);
+        status = detail->masked_rows == 0
+                     ? decode_section(catalog, bytes, section, column_ids, batch, err)
+                     : decode_masked(catalog, snapshot, bytes, unit, column_ids, batch, err);
     aq_catalog_release(catalog);
     free((void *)bytes.data);
     return locate(snapshot, unit, offset, status, err);
@@ -129,7 +181,10 @@ static enum aq_status take_partitions(struct aq_snapshot *snapshot, struct aq_un
         if (i == 0 || aq_slice_compare(*key, unit->key_max) > 0)
             unit->key_max = *key;
     }
+    const struct aq_unit_detail *detail = unit->detail;
     unit->has_keys = keyed && count > 0;
+    if (detail->masked_rows > 0) /* what is left of each partition is not known */
+        return AQ_OK;
     unit->partitions = partitions;
     unit->partition_count = count;
     return AQ_OK;
