@@ -29,9 +29,7 @@ struct connection {
 struct aq_http_server {
     struct MHD_Daemon *daemon;
     int fd;
-    const char *token; /* NULL: none */
-    aq_http_respond_fn respond;
-    void *context;
+    struct aq_http_options options;
     char address[NI_MAXHOST + NI_MAXSERV + 4];
     pthread_mutex_t lock; /* of the connections */
     struct connection connections[AQ_HTTP_CONNECTIONS_MAX];
@@ -56,7 +54,7 @@ static void on_connected(struct aq_http_server *server, struct MHD_Connection *h
         if (connection->fd >= 0)
             continue;
         *connection = (struct connection){.fd = info->connect_fd,
-                                          .deadline_ms = now_ms() + AQ_HTTP_CONNECTION_MS};
+                                          .deadline_ms = now_ms() + server->options.connection_ms};
         *context = connection;
         return;
     }
@@ -104,12 +102,13 @@ static bool equal_in_constant_time(const char *sent, const char *secret)
 static bool is_allowed(const struct aq_http_server *server, struct MHD_Connection *handle)
 {
     static const char scheme[] = "Bearer ";
-    if (server->token == NULL)
+    const char *token = server->options.config->token;
+    if (token == NULL)
         return true;
     const char *sent =
         MHD_lookup_connection_value(handle, MHD_HEADER_KIND, MHD_HTTP_HEADER_AUTHORIZATION);
     return sent != NULL && strncasecmp(sent, scheme, sizeof(scheme) - 1) == 0 &&
-           equal_in_constant_time(sent + sizeof(scheme) - 1, server->token);
+           equal_in_constant_time(sent + sizeof(scheme) - 1, token);
 }
 
 static enum MHD_Result send_response(struct MHD_Connection *handle,
@@ -142,7 +141,7 @@ static void answer(const struct aq_http_server *server, struct MHD_Connection *h
         response->code = MHD_HTTP_METHOD_NOT_ALLOWED;
         aq_bytes_chars(&response->body, "only GET and HEAD\n");
     } else {
-        server->respond(server->context, path, response);
+        server->options.respond(server->options.context, path, response);
         if (response->code == MHD_HTTP_NOT_FOUND && response->body.size == 0)
             aq_bytes_chars(&response->body, "no such page\n");
     }
@@ -236,18 +235,19 @@ static enum aq_status start_daemon(struct aq_http_server *server, struct aq_erro
     return AQ_OK;
 }
 
-enum aq_status aq_http_start(const struct aq_http_config *config, aq_http_respond_fn respond,
-                             void *context, struct aq_http_server **server, struct aq_error *err)
+enum aq_status aq_http_start(const struct aq_http_options *options, struct aq_http_server **server,
+                             struct aq_error *err)
 {
     struct aq_http_server *made = calloc(1, sizeof(*made));
     if (made == NULL)
         return aq_error_set(err, AQ_NO_MEMORY, "http: out of memory");
-    *made = (struct aq_http_server){
-        .fd = -1, .token = config->token, .respond = respond, .context = context};
+    *made = (struct aq_http_server){.fd = -1, .options = *options};
+    if (made->options.connection_ms == 0)
+        made->options.connection_ms = AQ_HTTP_CONNECTION_MS;
     for (size_t i = 0; i < AQ_HTTP_CONNECTIONS_MAX; i++)
         made->connections[i].fd = -1;
     pthread_mutex_init(&made->lock, NULL);
-    enum aq_status status = listen_on(made, config, err);
+    enum aq_status status = listen_on(made, options->config, err);
     if (status == AQ_OK)
         status = start_daemon(made, err);
     if (status < 0) {

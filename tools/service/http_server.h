@@ -20,12 +20,15 @@ typedef void (*aq_http_respond_fn)(void *context, const char *path,
 
 struct aq_http_server;
 
-/**
- * Listen on config->host and config->port (0: any free one). With a token every request must bear it. The
- * config is borrowed. Signals that the caller blocks stay blocked in the server's thread.
- */
-enum aq_status aq_http_start(const struct aq_http_config *config, aq_http_respond_fn respond,
-                             void *context, struct aq_http_server **server,
+struct aq_http_options {
+    const struct aq_http_config *config; /* borrowed; with a token every request must bear it */
+    aq_http_respond_fn respond;
+    void *context;
+    int64_t connection_ms; /* 0: AQ_HTTP_CONNECTION_MS */
+};
+/** Listen on config->host and config->port (0: any free one). Signals that the caller blocks stay blocked in
+ * the server's thread. */
+enum aq_status aq_http_start(const struct aq_http_options *options, struct aq_http_server **server,
                              struct aq_error *err) AQ_RESULT;
 /** Ends all connections. NULL is ignored. */
 void aq_http_stop(struct aq_http_server *server);

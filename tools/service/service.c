@@ -212,8 +212,10 @@ static enum aq_status start_http(struct aq_service *service, struct aq_error *er
 {
     if (service->config->http == NULL)
         return AQ_OK;
-    AQ_TRY(aq_http_start(&service->config->http_config, aq_endpoints_respond, service,
-                         &service->http, err));
+    struct aq_http_options options = {.config = &service->config->http_config,
+                                      .respond = aq_endpoints_respond,
+                                      .context = service};
+    AQ_TRY(aq_http_start(&options, &service->http, err));
     aq_program_say(service->program, AQ_LEVEL_NOTICE, "http: listening on http://%s",
                    aq_http_address(service->http));
     return AQ_OK;
