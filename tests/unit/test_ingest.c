@@ -30,6 +30,7 @@ static struct aq_ingest_report report;
 static struct aq_error err;
 static char notices[4096];
 static volatile bool stop;
+static struct aq_monitor *monitor; /* that the next imports tell; may be NULL */
 
 static void note(void *context, const char *message)
 {
@@ -77,7 +78,8 @@ static enum aq_status import_as(const char *dataset, enum aq_source_format forma
                                         .files = pointers,
                                         .file_count = file_count,
                                         .notice = note,
-                                        .stop = &stop};
+                                        .stop = &stop,
+                                        .monitor = monitor};
     struct aq_store *store = open_store();
     notices[0] = '\0';
     err = (struct aq_error){0};
@@ -176,6 +178,39 @@ Test(ingest, many_frames_keep_every_row)
     cr_assert_eq(totals.rows, 3000u);
     cr_assert_eq(totals.sum, 3000 * 2999 / 2);
     cr_assert_eq(totals.ordinal_max, 2999);
+    free(text);
+}
+
+Test(ingest, the_monitor_hears_what_is_durable)
+{
+    static struct aq_source_config source = {.name = "import", .dataset = "air"};
+    static const struct aq_config watched = {.source_count = 1, .sources = &source};
+    static const size_t index = 0;
+    struct aq_monitor_view view;
+    char *text = make_csv(0, 3000, true);
+    size_t size = strlen(text);
+    text = realloc(text, size + 64);
+    /* no time, no time that can be read, no number, a quote that never ends */
+    snprintf(text + size, 64, "hue,,1,1\nhue,x,1,1\nhue,1,x,1\n\"hue");
+    write_text("a.csv", text);
+    cr_assert_eq(aq_monitor_create(&watched, &index, 1, &monitor, NULL), AQ_OK);
+    import("a.csv", 3000, 4);
+    cr_assert_eq(aq_monitor_copy(monitor, &view), AQ_OK);
+    const struct aq_monitor_source *seen = &view.sources[0];
+    cr_assert_eq(seen->row_count, 3000u);
+    cr_assert_eq(seen->reject_counts[AQ_REJECT_SYNTAX], 1u);
+    cr_assert_eq(seen->reject_counts[AQ_REJECT_REQUIRED], 1u);
+    cr_assert_eq(seen->reject_counts[AQ_REJECT_TYPE], 2u);
+    cr_assert_eq(seen->input_bytes, strlen(text));
+    cr_assert_gt(seen->last_message_us, 0);
+    cr_assert_gt(view.totals.commit_count, 10u, "frames");
+    cr_assert_eq(view.totals.segments_sealed, 1u);
+    cr_assert_eq(view.totals.segment_bytes_written, report.segment_bytes);
+    cr_assert_eq(view.totals.open_segment_bytes, 0u);
+    cr_assert_eq(view.totals.open_segment_since_us, 0);
+    cr_assert_eq(view.totals.queue_messages, 0u);
+    aq_monitor_view_deinit(&view);
+    aq_monitor_destroy(monitor);
     free(text);
 }
 

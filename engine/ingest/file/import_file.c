@@ -87,6 +87,7 @@ static enum aq_status take_message(struct aq_import *import, const struct aq_mes
                                    struct aq_error *err)
 {
     struct aq_importer *importer = import->importer;
+    size_t reject_count = importer->decoder->rejects.row_count;
     enum aq_status status;
     if (message->kind == AQ_MESSAGE_NONE)
         return AQ_OK;
@@ -98,6 +99,8 @@ static enum aq_status take_message(struct aq_import *import, const struct aq_mes
     else
         status = aq_json_decode(importer->json, import->ordinal, message->bytes);
     import->ordinal++;
+    if (importer->decoder->rejects.row_count > reject_count)
+        importer->watch.reject_counts[importer->decoder->reject_class]++;
     if (status < 0)
         return aq_error_set(err, status, "decoding %s: out of memory", import->path);
     return AQ_OK;
