@@ -23,6 +23,11 @@ void aq_catalog_edit_name(uint64_t number, char *out, size_t out_size);
 enum aq_status aq_catalog_load(struct aq_object_store *objects, const struct aq_catalog **catalog,
                                uint64_t *checkpoint, struct aq_error *err) AQ_RESULT;
 
+/** The state that checkpoint `number` alone describes. AQ_NOT_FOUND when there is none. */
+enum aq_status aq_catalog_load_checkpoint(struct aq_object_store *objects, uint64_t number,
+                                          const struct aq_catalog **catalog,
+                                          struct aq_error *err) AQ_RESULT;
+
 /** Apply the edits that follow `state`, until one is absent; `count` says how many there were. */
 enum aq_status aq_catalog_follow(struct aq_object_store *objects, struct aq_catalog_state *state,
                                  size_t *count, struct aq_error *err) AQ_RESULT;

@@ -221,6 +221,22 @@ enum aq_status aq_catalog_load(struct aq_object_store *objects, const struct aq_
     return AQ_OK;
 }
 
+enum aq_status aq_catalog_load_checkpoint(struct aq_object_store *objects, uint64_t number,
+                                          const struct aq_catalog **catalog, struct aq_error *err)
+{
+    struct aq_catalog_state state;
+    char name[AQ_CATALOG_NAME_BYTES];
+    if (aq_catalog_state_begin(&state, NULL) != AQ_OK)
+        return aq_error_set(err, AQ_NO_MEMORY, "out of memory reading the catalog");
+    checkpoint_name(number, name, sizeof name);
+    enum aq_status status = apply_object(objects, &state, name, true, number, err);
+    if (status == AQ_OK)
+        *catalog = aq_catalog_state_finish(&state);
+    else
+        aq_catalog_state_abandon(&state);
+    return status;
+}
+
 enum aq_status aq_catalog_put_checkpoint(struct aq_object_store *objects,
                                          const struct aq_catalog *catalog, bool replace,
                                          struct aq_error *err)

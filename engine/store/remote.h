@@ -26,13 +26,17 @@ enum aq_status aq_remote_mirror(struct aq_object_store *bucket, uint64_t incarna
 /** The newest mirror: of the newest incarnation that has one (a restore that died may have left one
  * without). */
 struct aq_remote_catalog {
-    const struct aq_catalog *catalog; /* aq_catalog_release */
-    uint64_t newest;     /* incarnation that the bucket knows; catalog->incarnation or higher */
-    int64_t mirrored_us; /* when the mirror was written */
+    const struct aq_catalog *catalog; /* aq_catalog_release; its time_us: when it was written */
+    uint64_t newest; /* incarnation that the bucket knows; catalog->incarnation or higher */
 };
 /** AQ_NOT_FOUND when the bucket holds no store, or none that has been mirrored. */
 enum aq_status aq_remote_load(struct aq_object_store *bucket, struct aq_remote_catalog *remote,
                               struct aq_error *err) AQ_RESULT;
+
+/** The mirror of one incarnation as of edit `number`. */
+enum aq_status aq_remote_load_mirror(struct aq_object_store *bucket, uint64_t incarnation,
+                                     uint64_t number, const struct aq_catalog **catalog,
+                                     struct aq_error *err) AQ_RESULT;
 
 /**
  * Put a mirror of `catalog` into the bucket, below its incarnation, and the hint. Open segments and claims on

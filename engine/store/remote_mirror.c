@@ -102,7 +102,19 @@ enum aq_status aq_remote_put_mirror(struct aq_object_store *bucket,
     return status;
 }
 
-static enum aq_status load_mirror(struct aq_object_store *bucket, uint64_t incarnation,
+enum aq_status aq_remote_load_mirror(struct aq_object_store *bucket, uint64_t incarnation,
+                                     uint64_t number, const struct aq_catalog **catalog,
+                                     struct aq_error *err)
+{
+    struct aq_object_store *mirror = NULL;
+    AQ_TRY(aq_remote_mirror(bucket, incarnation, &mirror, err));
+    enum aq_status status = aq_catalog_load_checkpoint(mirror, number, catalog, err);
+    aq_object_close(mirror);
+    return status;
+}
+
+/* An empty catalog, number 0, where the incarnation has none. */
+static enum aq_status load_newest(struct aq_object_store *bucket, uint64_t incarnation,
                                   const struct aq_catalog **catalog, struct aq_error *err)
 {
     struct aq_object_store *mirror = NULL;
@@ -135,7 +147,7 @@ enum aq_status aq_remote_load(struct aq_object_store *bucket, struct aq_remote_c
     AQ_TRY(aq_remote_incarnation(bucket, &remote->newest, &store_id, err));
     for (uint64_t incarnation = remote->newest; incarnation > 0; incarnation--) {
         const struct aq_catalog *catalog = NULL;
-        AQ_TRY(load_mirror(bucket, incarnation, &catalog, err));
+        AQ_TRY(load_newest(bucket, incarnation, &catalog, err));
         if (catalog->number > 0) {
             remote->catalog = catalog;
             return check_identity(bucket, catalog, incarnation, &store_id, err);

@@ -74,6 +74,10 @@ enum aq_status aq_snapshot_prefetch(struct aq_snapshot *snapshot,
                                     const uint32_t *column_ids, size_t column_count,
                                     struct aq_error *err) AQ_RESULT;
 
+/** Event time of a dataset's earliest row that is in open segments only: INT64_MAX when there is no such row,
+ * INT64_MIN when one has no time. */
+int64_t aq_snapshot_open_since(const struct aq_snapshot *snapshot, uint32_t dataset_id);
+
 /** Requests to the bucket for this snapshot, and blocks that the cache had. Zero without a bucket. */
 struct aq_remote_counters {
     uint64_t get_count;
