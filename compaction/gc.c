@@ -1,4 +1,4 @@
-/* Removing data files that the head of the catalog does not name.
+/* Removing data files that the head of the catalog does not name, or says are in the bucket only.
  *
  * The lock "gc" is taken alone: queries and compactions hold it shared for as long as they read, or have
  * files that no edit names yet. Then the folders are listed, and only then the head is read: a segment
@@ -172,11 +172,12 @@ static enum aq_status collect(const struct collector *collector, const struct ca
     return AQ_OK;
 }
 
+/* A file that left the home is named, but not here. */
 static bool is_named(const struct aq_catalog *catalog, const struct candidate *found)
 {
     const struct aq_catalog_file *file =
         found->file_id == 0 ? NULL : aq_catalog_file(catalog, found->file_id);
-    return file != NULL && file->kind == found->kind;
+    return file != NULL && file->kind == found->kind && !file->evicted;
 }
 
 /* A segment is named before its file is made: one that the head has yet to name means that the head is
