@@ -205,7 +205,7 @@ static struct aq_schema schemas[] = {
     {.dataset = "flights", .dataset_id = 3, .version = 1},
 };
 static struct aq_catalog_dataset datasets[] = {
-    {1, &schemas[0]}, {1, &schemas[1]}, {1, &schemas[2]}};
+    {1, &schemas[0], INT64_MAX}, {1, &schemas[1], INT64_MAX}, {1, &schemas[2], INT64_MAX}};
 
 static struct aq_file_entry entry_of[4] = {
     {0}, {1, 1, 10, false, 0, 0}, {2, 1, 5, false, 0, 0}, {3, 1, 7, false, 0, 0}};
