@@ -7,6 +7,7 @@
 #include "engine/ingest/monitor.h"
 
 #include <pthread.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -117,7 +118,7 @@ void aq_monitor_state(struct aq_monitor *monitor, size_t source, enum aq_source_
     known->state = state;
     known->message[0] = '\0';
     if (message != NULL)
-        strncat(known->message, message, sizeof known->message - 1);
+        snprintf(known->message, sizeof known->message, "%s", message);
     pthread_mutex_unlock(&monitor->lock);
 }
 
