@@ -131,6 +131,8 @@ static enum aq_status commit_once(struct aq_store *store, aq_edit_build_fn build
 enum aq_status aq_store_commit(struct aq_store *store, aq_edit_build_fn build, void *context,
                                struct aq_error *err)
 {
+    if (store->is_mirror)
+        return aq_store_refuse_write(store, err);
     if (store->read_only)
         return aq_error_set_at(err, AQ_INVALID, store->home, -1, "was opened for reading only");
     struct aq_edit edit = {0};

@@ -37,6 +37,10 @@ enum aq_status aq_store_lock_wait(struct aq_store *store, const char *name, bool
                                   unsigned timeout_ms, struct aq_store_lock **lock,
                                   struct aq_error *err)
 {
+    if (store->is_mirror) { /* its readers hold no locks: what it names is kept for `history:` */
+        *lock = NULL;
+        return exclusive ? aq_store_refuse_write(store, err) : AQ_OK;
+    }
     char file[128];
     snprintf(file, sizeof file, "locks/%s", name);
     struct aq_store_path path = aq_store_path(store, file);

@@ -100,6 +100,8 @@ enum aq_status aq_store_recover(struct aq_store *store, struct aq_recovery_repor
                                 struct aq_error *err)
 {
     *report = (struct aq_recovery_report){0};
+    if (store->is_mirror)
+        return aq_store_refuse_write(store, err);
     const struct aq_catalog *catalog = NULL;
     AQ_TRY(aq_store_catalog(store, true, &catalog, err));
     enum aq_status status = AQ_OK;

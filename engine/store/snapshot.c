@@ -34,7 +34,8 @@ static enum aq_status freeze_all(struct aq_snapshot *snapshot, struct aq_error *
         struct aq_snapshot_file *file = &snapshot->files[i];
         file->entry = &catalog->files[i];
         file->index = i;
-        if (file->entry->state == AQ_FILE_OPEN)
+        file->opened = aq_file_cache_is_absent(snapshot->cache, i); /* nothing of it counts */
+        if (file->entry->state == AQ_FILE_OPEN && !file->opened)
             AQ_TRY(aq_snapshot_freeze(snapshot, file, err));
     }
     return AQ_OK;
@@ -146,6 +147,11 @@ const struct aq_catalog *aq_snapshot_catalog(const struct aq_snapshot *snapshot)
     return snapshot->catalog;
 }
 
+struct aq_remote_counters aq_snapshot_remote(const struct aq_snapshot *snapshot)
+{
+    return aq_file_cache_remote(snapshot->cache);
+}
+
 uint64_t aq_snapshot_bytes_read(const struct aq_snapshot *snapshot)
 {
     return aq_file_cache_bytes_read(snapshot->cache);
@@ -217,17 +223,15 @@ static enum aq_status add_tile(struct aq_snapshot *snapshot, struct aq_snapshot_
                                size_t index, struct aq_dataset_units *dataset)
 {
     const struct aq_tile_entry *tile = &file->root.tiles[index];
-    const struct aq_tile_directory *directory = &file->directories[index];
-    struct aq_unit_detail detail = {.file = file, .tile = directory};
+    struct aq_unit_detail detail = {.file = file};
     struct aq_unit *unit = add_unit(snapshot, dataset, &detail);
     if (unit == NULL)
         return AQ_NO_MEMORY;
     unit->index = (uint32_t)index;
     unit->schema_version = file->root.schema.version;
     unit->row_count = tile->row_count;
-    unit->size_bytes = tile->directory_size_bytes;
-    for (size_t i = 0; i < directory->chunk_count; i++)
-        unit->size_bytes += directory->chunks[i].size_bytes;
+    unit->size_bytes = tile->directory_offset + tile->directory_size_bytes - tile->offset;
+    unit->remote = aq_file_cache_is_remote(snapshot->cache, file->index);
     unit->has_time = tile->has_time;
     unit->min_time_us = tile->min_time_us;
     unit->max_time_us = tile->max_time_us;

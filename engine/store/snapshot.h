@@ -23,6 +23,7 @@ struct aq_unit {
     uint32_t schema_version;
     uint32_t row_count;
     uint64_t size_bytes; /* on disk, all columns */
+    bool remote;         /* a tile of an archive that is in the bucket and not at home */
     bool has_time;
     int64_t min_time_us;
     int64_t max_time_us;
@@ -38,7 +39,7 @@ struct aq_unit {
 };
 
 /** All units of a dataset, in (file, index) order; borrowed from the snapshot. Headers and
- * directories are read and verified on first call. */
+ * directories are read and verified on first call; of remote units only what the catalog has of them. */
 enum aq_status aq_snapshot_units(struct aq_snapshot *snapshot, uint32_t dataset_id,
                                  const struct aq_unit **units, size_t *unit_count,
                                  struct aq_error *err) AQ_RESULT;
@@ -49,7 +50,8 @@ enum aq_status aq_snapshot_units(struct aq_snapshot *snapshot, uint32_t dataset_
 enum aq_status aq_snapshot_partitions(struct aq_snapshot *snapshot, uint32_t dataset_id,
                                       struct aq_error *err) AQ_RESULT;
 
-/** Statistics of one declared column (by column id) of a unit, or NULL where none are kept. */
+/** Statistics of one declared column (by column id) of a unit, or NULL where none are kept, or not known
+ * before the unit's directory has been fetched. */
 const struct aq_column_stats *aq_unit_stats(const struct aq_unit *unit, uint32_t column_id);
 
 /**
@@ -64,10 +66,12 @@ enum aq_status aq_unit_read(struct aq_snapshot *snapshot, const struct aq_unit *
 
 /**
  * Fetch what reading `column_ids` of these units will need, in few requests: ranges of one file no further
- * than 1 MiB apart are joined up to 16 MiB, several in flight. Only files that are not at home
- * cost anything. Units of such files have no statistics, and a size_bytes of 0, before their
- * directory has been fetched. Nobody may be reading the units meanwhile.
+ * than 1 MiB apart are joined up to 16 MiB, several in flight; tiles that together are no more than
+ * 1 MiB come whole, others directory first. Only remote units cost anything; they have no statistics
+ * before this. What is fetched is held in memory, 256 MiB at most: more is fetched as it is read.
+ * @param units       In (file, index) order.
  * @param column_ids  NULL: the directories only.
+ * @thread Any; units may be read meanwhile.
  */
 enum aq_status aq_snapshot_prefetch(struct aq_snapshot *snapshot,
                                     const struct aq_unit *const *units, size_t unit_count,
@@ -85,6 +89,10 @@ struct aq_remote_counters {
     uint64_t cache_hit_bytes;
 };
 struct aq_remote_counters aq_snapshot_remote(const struct aq_snapshot *snapshot);
+
+/** Up to where a dataset is known to be complete: of a mirror, the event time before which all its rows are
+ * there; else INT64_MAX. */
+int64_t aq_snapshot_complete_until(const struct aq_snapshot *snapshot, uint32_t dataset_id);
 
 /** Bytes read from files so far. */
 uint64_t aq_snapshot_bytes_read(const struct aq_snapshot *snapshot);

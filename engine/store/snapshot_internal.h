@@ -13,8 +13,9 @@ struct aq_snapshot_file {
     struct aq_segment_index frames; /* segments: those that count */
     uint32_t *masked_rows;          /* segments with masks: of each section, in order; else NULL */
     struct aq_archive_root root;    /* archives */
-    struct aq_tile_directory *directories; /* archives: one a tile */
-    bool opened;                           /* what stands above has been read */
+    /* Archives: one a tile; NULL until it is read, which happens at once for files at home. */
+    struct aq_tile_directory **directories;
+    bool opened; /* what stands above has been read */
 };
 
 /** Where a unit's bytes lie. */
@@ -23,7 +24,6 @@ struct aq_unit_detail {
     uint64_t frame_offset;                  /* segments */
     const struct aq_section_entry *section; /* segments */
     uint32_t masked_rows;                   /* of the section: they do not count */
-    const struct aq_tile_directory *tile;   /* archives */
 };
 
 struct aq_dataset_units {
@@ -53,6 +53,19 @@ enum aq_status aq_snapshot_freeze(struct aq_snapshot *snapshot, struct aq_snapsh
 /** Read index or root and directories of a closed file, once. */
 enum aq_status aq_snapshot_open_file(struct aq_snapshot *snapshot, struct aq_snapshot_file *file,
                                      struct aq_error *err) AQ_RESULT;
+
+/** Read a tile's directory, once. Caller holds `opening`. */
+enum aq_status aq_snapshot_read_directory(struct aq_snapshot *snapshot,
+                                          struct aq_snapshot_file *file, size_t tile,
+                                          struct aq_error *err) AQ_RESULT;
+/** Directory of an archive's unit, or NULL while it has not been read. @thread Any. */
+const struct aq_tile_directory *aq_unit_directory(const struct aq_unit *unit);
+const struct aq_chunk_entry *aq_unit_chunk(const struct aq_unit *unit, uint32_t column_id);
+/** See to it that an archive's unit has its directory, and that reading these columns costs no request
+ * each. @thread Any. */
+enum aq_status aq_unit_prepare(struct aq_snapshot *snapshot, const struct aq_unit *unit,
+                               const uint32_t *column_ids, size_t column_count,
+                               struct aq_error *err) AQ_RESULT;
 
 /** Fill in `partitions` and keys of a frame section's unit. */
 enum aq_status aq_unit_partition(struct aq_snapshot *snapshot, struct aq_unit *unit,

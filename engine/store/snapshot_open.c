@@ -2,8 +2,9 @@
  * dataset's units are first wanted for closed files.
  *
  * Happy path: an open segment whose flock is held is read up to the length its writer published; a closed
- * one by its index; an archive by the root in the catalog and the tiles' directories in the file. Of a segment
- * with masks the frames' headers are read, which say how many rows of each section do not count.
+ * one by its index; an archive by the root in the catalog and the tiles' directories in the file, which of one in
+ * the bucket are read when they are wanted. Of a segment with masks the frames' headers are read, which say
+ * how many rows of each section do not count.
  * Failures: a segment that is named and not there has not been made yet, unless its writer published more;
  * those of open segments are in segment_live.c. */
 #include "engine/store/snapshot_internal.h"
@@ -74,10 +75,12 @@ enum aq_status aq_snapshot_freeze(struct aq_snapshot *snapshot, struct aq_snapsh
 
 /* Archives. */
 
-static enum aq_status read_directory(struct aq_snapshot *snapshot, struct aq_snapshot_file *file,
-                                     size_t tile, const char *path, struct aq_error *err)
+static enum aq_status decode_directory(struct aq_snapshot *snapshot, struct aq_snapshot_file *file,
+                                       size_t tile, struct aq_tile_directory *directory,
+                                       struct aq_error *err)
 {
     const struct aq_tile_entry *entry = &file->root.tiles[tile];
+    struct aq_store_path path = aq_file_cache_path(snapshot->cache, file->index);
     /* The directory may borrow from its bytes: they live as long as the snapshot. */
     uint8_t *bytes = aq_arena_alloc(&snapshot->arena, entry->directory_size_bytes);
     if (bytes == NULL)
@@ -86,8 +89,28 @@ static enum aq_status read_directory(struct aq_snapshot *snapshot, struct aq_sna
                               entry->directory_size_bytes, err));
     enum aq_status status =
         aq_tile_directory_decode(aq_slice_make(bytes, entry->directory_size_bytes), entry,
-                                 &file->root, &snapshot->arena, &file->directories[tile], err);
-    return aq_error_locate(err, status, path, (int64_t)entry->directory_offset);
+                                 &file->root, &snapshot->arena, directory, err);
+    if (status == AQ_CORRUPT && aq_file_cache_is_remote(snapshot->cache, file->index))
+        aq_file_cache_forget(snapshot->cache, file->index, entry->directory_offset,
+                             entry->directory_size_bytes);
+    return aq_error_locate(err, status, path.text, (int64_t)entry->directory_offset);
+}
+
+enum aq_status aq_snapshot_read_directory(struct aq_snapshot *snapshot,
+                                          struct aq_snapshot_file *file, size_t tile,
+                                          struct aq_error *err)
+{
+    if (file->directories[tile] != NULL)
+        return AQ_OK;
+    struct aq_tile_directory *directory = aq_arena_alloc(&snapshot->arena, sizeof *directory);
+    if (directory == NULL)
+        return aq_error_set(err, AQ_NO_MEMORY, "out of memory");
+    enum aq_status status = decode_directory(snapshot, file, tile, directory, err);
+    if (status == AQ_CORRUPT && aq_file_cache_is_remote(snapshot->cache, file->index))
+        status = decode_directory(snapshot, file, tile, directory, err); /* fetched anew */
+    AQ_TRY(status);
+    __atomic_store_n(&file->directories[tile], directory, __ATOMIC_RELEASE);
+    return AQ_OK;
 }
 
 static enum aq_status open_archive(struct aq_snapshot *snapshot, struct aq_snapshot_file *file,
@@ -101,11 +124,14 @@ static enum aq_status open_archive(struct aq_snapshot *snapshot, struct aq_snaps
         memcmp(&file->root.store_id, &snapshot->catalog->store_id, sizeof file->root.store_id) != 0)
         return aq_error_set_at(err, AQ_CORRUPT, path, 0, "is not the archive the catalog names");
     size_t count = file->root.tile_count;
-    file->directories = aq_arena_alloc(&snapshot->arena, count * sizeof *file->directories);
+    size_t bytes = count * sizeof(struct aq_tile_directory *);
+    file->directories = aq_arena_alloc(&snapshot->arena, bytes);
     if (file->directories == NULL)
         return aq_error_set(err, AQ_NO_MEMORY, "out of memory");
-    for (size_t i = 0; i < count; i++)
-        AQ_TRY(read_directory(snapshot, file, i, path, err));
+    memset(file->directories, 0, bytes);
+    bool remote = aq_file_cache_is_remote(snapshot->cache, file->index);
+    for (size_t i = 0; i < count && !remote; i++)
+        AQ_TRY(aq_snapshot_read_directory(snapshot, file, i, err));
     return AQ_OK;
 }
 

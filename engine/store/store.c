@@ -21,6 +21,7 @@
 #include <unistd.h>
 
 static const char *const folders[] = {"catalog", "segments", "archives", "locks"};
+#define CACHE_BYTES_DEFAULT ((uint64_t)10 << 30)
 #define FOLDER_COUNT (sizeof folders / sizeof folders[0])
 
 struct aq_store_path aq_store_path(const struct aq_store *store, const char *name)
@@ -91,6 +92,8 @@ static enum aq_status settle(struct aq_store *store, const struct aq_catalog *ca
 
 enum aq_status aq_store_refresh(struct aq_store *store, struct aq_error *err)
 {
+    if (store->is_mirror)
+        return aq_store_read_mirror(store, err);
     const struct aq_catalog *catalog = aq_store_current(store);
     struct aq_catalog_state state = {0};
     size_t count = 0;
@@ -274,6 +277,28 @@ static enum aq_status open_home(struct aq_store *store, const struct aq_store_op
     return open_catalog(store, options->create, err);
 }
 
+/* Names for messages, and where bytes of the bucket are kept. */
+static enum aq_status name_paths(struct aq_store *store, const struct aq_store_options *options,
+                                 struct aq_error *err)
+{
+    char cache[AQ_STORE_PATH_MAX] = "";
+    if (options->cache_path != NULL)
+        snprintf(cache, sizeof cache, "%s", options->cache_path);
+    else if (options->home != NULL)
+        snprintf(cache, sizeof cache, "%s/cache", options->home);
+    store->home =
+        strdup(options->home != NULL ? options->home : aq_object_path(options->bucket, "").text);
+    store->scratch_path = strdup(cache);
+    if (store->home == NULL || store->scratch_path == NULL)
+        return aq_error_set(err, AQ_NO_MEMORY, "out of memory");
+    if (store->is_mirror)
+        store->home[strlen(store->home) - 1] = '\0'; /* the slash behind the bucket's root */
+    if (options->bucket == NULL || cache[0] == '\0')
+        return AQ_OK;
+    uint64_t limit = options->cache_bytes == 0 ? CACHE_BYTES_DEFAULT : options->cache_bytes;
+    return aq_block_cache_open(cache, limit, &store->blocks, err);
+}
+
 enum aq_status aq_store_open(const struct aq_store_options *options, struct aq_store **store,
                              struct aq_error *err)
 {
@@ -282,12 +307,15 @@ enum aq_status aq_store_open(const struct aq_store_options *options, struct aq_s
         return aq_error_set(err, AQ_NO_MEMORY, "out of memory");
     opened->home_fd = -1;
     opened->read_only = options->read_only;
+    opened->bucket = options->bucket;
+    opened->is_mirror = options->home == NULL;
+    opened->allow_incomplete = options->allow_incomplete;
     pthread_mutex_init(&opened->advance, NULL);
     pthread_mutex_init(&opened->current, NULL);
-    opened->home = strdup(options->home);
-    enum aq_status status = AQ_NO_MEMORY;
-    if (opened->home != NULL)
-        status = open_home(opened, options, err);
+    enum aq_status status = name_paths(opened, options, err);
+    if (status == AQ_OK)
+        status =
+            opened->is_mirror ? aq_store_read_mirror(opened, err) : open_home(opened, options, err);
     if (status < 0) {
         aq_store_close(opened);
         return status;
@@ -303,6 +331,8 @@ void aq_store_close(struct aq_store *store)
     aq_catalog_release(store->catalog);
     aq_arena_deinit(&store->declared);
     aq_object_close(store->objects);
+    aq_block_cache_close(store->blocks);
+    free(store->scratch_path);
     if (store->home_fd >= 0)
         close(store->home_fd);
     pthread_mutex_destroy(&store->advance);
@@ -329,4 +359,14 @@ enum aq_io_kind aq_store_io_kind(const struct aq_store *store)
 const char *aq_store_io_notice(const struct aq_store *store)
 {
     return store->io_notice;
+}
+
+const char *aq_store_cache_notice(const struct aq_store *store)
+{
+    return store->blocks == NULL ? "" : aq_block_cache_notice(store->blocks);
+}
+
+bool aq_store_is_mirror(const struct aq_store *store)
+{
+    return store->is_mirror;
 }

@@ -13,7 +13,7 @@ struct aq_store_options {
     /* Files that are not at home are read from it; borrowed until close. NULL: such a file is an error. */
     struct aq_object_store *bucket;
     const char *cache_path; /* folder of the block cache; NULL: HOME/cache, or none */
-    uint64_t cache_bytes;   /* 0: 10 GiB */
+    uint64_t cache_bytes;   /* 0: 10 GiB; less than a block of the cache: none */
     bool allow_incomplete; /* of a mirror: do not refuse what lies beyond its "complete to" point */
     bool create;    /* make the home and its first edit when there is none; else AQ_NOT_FOUND */
     bool read_only; /* refuse commits */
@@ -31,6 +31,10 @@ int aq_store_home_fd(const struct aq_store *store);
 enum aq_io_kind aq_store_io_kind(const struct aq_store *store);
 /** Why AQ_IO_AUTO did not get io_uring; "" where there is nothing to tell. */
 const char *aq_store_io_notice(const struct aq_store *store);
+/** Why the block cache keeps nothing any more; "" while it does. */
+const char *aq_store_cache_notice(const struct aq_store *store);
+/** Whether it was opened from a bucket's mirror: it has no home, its name stands for one in messages. */
+bool aq_store_is_mirror(const struct aq_store *store);
 
 /** The newest catalog this process knows, referenced; `refresh` reads newer edits first. */
 enum aq_status aq_store_catalog(struct aq_store *store, bool refresh,

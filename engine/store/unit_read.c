@@ -8,25 +8,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-static const struct aq_chunk_entry *find_chunk(const struct aq_tile_directory *tile,
-                                               uint32_t column_id)
-{
-    for (size_t i = 0; i < tile->chunk_count; i++) {
-        if (tile->chunks[i].column_id == column_id)
-            return &tile->chunks[i];
-    }
-    return NULL;
-}
-
-const struct aq_column_stats *aq_unit_stats(const struct aq_unit *unit, uint32_t column_id)
-{
-    const struct aq_unit_detail *detail = unit->detail;
-    if (unit->kind != AQ_FILE_ARCHIVE)
-        return NULL;
-    const struct aq_chunk_entry *chunk = find_chunk(detail->tile, column_id);
-    return chunk == NULL ? NULL : &chunk->stats;
-}
-
 /* A scratch buffer of `size` bytes of the unit's file. */
 static enum aq_status read_bytes(struct aq_snapshot *snapshot, const struct aq_unit *unit,
                                  uint64_t offset, size_t size, uint8_t **bytes,
@@ -221,12 +202,23 @@ static enum aq_status fill_nulls(struct aq_vector *vector, size_t row_count)
     return AQ_OK;
 }
 
+static enum aq_status decode_chunk(struct aq_snapshot *snapshot, const struct aq_unit *unit,
+                                   const struct aq_chunk_entry *chunk, struct aq_arena *arena,
+                                   struct aq_vector *vector, struct aq_error *err)
+{
+    uint8_t *bytes = NULL;
+    AQ_TRY(read_bytes(snapshot, unit, chunk->offset, chunk->size_bytes, &bytes, err));
+    enum aq_status status = aq_chunk_decode(aq_slice_make(bytes, chunk->size_bytes), chunk,
+                                            unit->row_count, arena, vector, err);
+    free(bytes);
+    return locate(snapshot, unit, chunk->offset, status, err);
+}
+
 static enum aq_status read_chunk(struct aq_snapshot *snapshot, const struct aq_unit *unit,
                                  uint32_t column_id, struct aq_arena *arena,
                                  struct aq_vector *vector, struct aq_error *err)
 {
-    const struct aq_unit_detail *detail = unit->detail;
-    const struct aq_chunk_entry *chunk = find_chunk(detail->tile, column_id);
+    const struct aq_chunk_entry *chunk = aq_unit_chunk(unit, column_id);
     if (chunk == NULL) {
         enum aq_status status = fill_nulls(vector, unit->row_count);
         return status == AQ_OK ? AQ_OK : aq_error_set(err, status, "out of memory");
@@ -236,12 +228,15 @@ static enum aq_status read_chunk(struct aq_snapshot *snapshot, const struct aq_u
             snapshot, unit, chunk->offset,
             aq_error_set_at(err, AQ_CORRUPT, "", 0, "a column's type is not the declared one"),
             err);
-    uint8_t *bytes = NULL;
-    AQ_TRY(read_bytes(snapshot, unit, chunk->offset, chunk->size_bytes, &bytes, err));
-    enum aq_status status = aq_chunk_decode(aq_slice_make(bytes, chunk->size_bytes), chunk,
-                                            unit->row_count, arena, vector, err);
-    free(bytes);
-    return locate(snapshot, unit, chunk->offset, status, err);
+    enum aq_status status = decode_chunk(snapshot, unit, chunk, arena, vector, err);
+    if (status == AQ_CORRUPT && unit->remote) { /* what came over the network, or lay in a cache */
+        const struct aq_unit_detail *detail = unit->detail;
+        aq_file_cache_forget(snapshot->cache, detail->file->index, chunk->offset,
+                             chunk->size_bytes);
+        aq_vector_clear(vector);
+        status = decode_chunk(snapshot, unit, chunk, arena, vector, err);
+    }
+    return status;
 }
 
 enum aq_status aq_unit_read(struct aq_snapshot *snapshot, const struct aq_unit *unit,
@@ -254,6 +249,8 @@ enum aq_status aq_unit_read(struct aq_snapshot *snapshot, const struct aq_unit *
     if (unit->kind == AQ_FILE_SEGMENT)
         status = read_section(snapshot, unit, column_ids, batch, &failure);
     else
+        status = aq_unit_prepare(snapshot, unit, column_ids, batch->column_count, &failure);
+    if (unit->kind == AQ_FILE_ARCHIVE)
         for (size_t i = 0; status == AQ_OK && i < batch->column_count; i++)
             status = read_chunk(snapshot, unit, column_ids[i], &batch->arena, &batch->columns[i],
                                 &failure);
