@@ -25,7 +25,8 @@ struct aq_query {
     const struct aq_zone *zone;
     struct aq_runtime runtime;
     uint64_t bytes_before; /* read by the snapshot before this query */
-    struct aq_plan *plan;  /* NULL: SHOW */
+    struct aq_remote_counters remote_before;
+    struct aq_plan *plan; /* NULL: SHOW */
     struct aq_exec *exec;
     bool explain;
     bool analyze;
@@ -196,6 +197,7 @@ static enum aq_status open_runtime(struct aq_query *query, struct aq_snapshot *s
     if (runtime->thread_count > THREADS_MAX)
         runtime->thread_count = THREADS_MAX;
     query->bytes_before = aq_snapshot_bytes_read(snapshot);
+    query->remote_before = aq_snapshot_remote(snapshot);
     query->zone = aq_zone_utc();
     return options->timezone == NULL ? AQ_OK
                                      : aq_zone_find(options->timezone, true, &query->zone, err);
@@ -260,12 +262,22 @@ const char *aq_query_timezone(const struct aq_query *query)
 struct aq_query_counters aq_query_count(const struct aq_query *query)
 {
     const struct aq_runtime *runtime = &query->runtime;
+    const struct aq_remote_counters *before = &query->remote_before;
+    struct aq_remote_counters remote = aq_snapshot_remote(runtime->snapshot);
+    remote.get_count -= before->get_count;
+    remote.bytes_received -= before->bytes_received;
+    remote.cache_hit_bytes -= before->cache_hit_bytes;
     return (struct aq_query_counters){
         .unit_count = atomic_load(&runtime->unit_count),
         .unit_pruned_count = atomic_load(&runtime->unit_pruned_count),
         .unit_stats_count = atomic_load(&runtime->unit_stats_count),
         .row_read_count = atomic_load(&runtime->row_read_count),
         .bytes_read = aq_snapshot_bytes_read(runtime->snapshot) - query->bytes_before,
+        .remote = remote,
+        .remote_archive_count = runtime->remote_archive_count,
+        .remote_archive_fetched_count = runtime->remote_archive_fetched_count,
+        .remote_tile_count = runtime->remote_tile_count,
+        .remote_tile_fetched_count = runtime->remote_tile_fetched_count,
     };
 }
 
@@ -275,6 +287,25 @@ static enum aq_status next_rows(struct aq_query *query, const struct aq_batch **
     if (query->exec == NULL)
         AQ_TRY(aq_exec_create(&query->runtime, query->plan, &query->exec, err));
     return aq_exec_next(query->exec, batch, err);
+}
+
+/* What the query cost at the bucket; nothing where everything was at home. */
+static void analyze_remote(const struct aq_query_counters *counters, struct aq_bytes *out)
+{
+    const struct aq_remote_counters *remote = &counters->remote;
+    char text[512];
+    if (counters->remote_tile_count == 0 && remote->get_count == 0 && remote->cache_hit_bytes == 0)
+        return;
+    snprintf(text, sizeof text,
+             "Bucket: %llu GET requests, %llu bytes received, %llu bytes from the cache\n"
+             "Bucket: %llu of %llu archives fetched from, %llu of %llu tiles fetched\n",
+             (unsigned long long)remote->get_count, (unsigned long long)remote->bytes_received,
+             (unsigned long long)remote->cache_hit_bytes,
+             (unsigned long long)counters->remote_archive_fetched_count,
+             (unsigned long long)counters->remote_archive_count,
+             (unsigned long long)counters->remote_tile_fetched_count,
+             (unsigned long long)counters->remote_tile_count);
+    aq_bytes_append(out, text, strlen(text));
 }
 
 /* EXPLAIN ANALYZE: run it all and count. */
@@ -303,6 +334,7 @@ static enum aq_status analyze(struct aq_query *query, struct aq_bytes *out, stru
              (unsigned long long)counters.row_read_count, (unsigned long long)row_count,
              (unsigned long long)counters.bytes_read, query->runtime.thread_count, ms);
     aq_bytes_append(out, text, strlen(text));
+    analyze_remote(&counters, out);
     return AQ_OK;
 }
 

@@ -39,6 +39,12 @@ struct aq_query_counters {
     uint64_t unit_stats_count;  /* answered from statistics alone */
     uint64_t row_read_count;
     uint64_t bytes_read;
+    /* Of files that are in the bucket; all zero where there are none. */
+    struct aq_remote_counters remote;
+    uint64_t remote_archive_count;
+    uint64_t remote_archive_fetched_count; /* any of its tiles was */
+    uint64_t remote_tile_count;
+    uint64_t remote_tile_fetched_count; /* columns of it, not only its directory */
 };
 struct aq_query_counters aq_query_count(const struct aq_query *query);
 

@@ -97,6 +97,7 @@ static enum aq_status open_source(struct aq_exec *exec, struct aq_error *err)
     if (exec->plan->source == AQ_SOURCE_DATASET) {
         AQ_TRY(aq_prune_open(exec->plan, exec->runtime->snapshot, &exec->units, &exec->unit_count,
                              err));
+        AQ_TRY(aq_window_open(exec, err));
         wanted = exec->runtime->thread_count;
         if (wanted > exec->unit_count)
             wanted = exec->unit_count == 0 ? 1 : exec->unit_count;
@@ -252,10 +253,21 @@ static enum aq_status order_result(struct aq_exec *exec, struct aq_error *err)
     return AQ_OK;
 }
 
+/* Window after window, until all is read or a tie is open. */
+static enum aq_status scan_source(struct aq_exec *exec, struct aq_error *err)
+{
+    do {
+        atomic_store(&exec->unit_next, exec->window_end);
+        AQ_TRY(aq_window_next(exec, err));
+        AQ_TRY(aq_workers_run(exec, exec->worker_count, aq_scan_all, err));
+    } while (exec->window_end < exec->unit_count && !any_tie_open(exec));
+    return AQ_OK;
+}
+
 static enum aq_status collect(struct aq_exec *exec, struct aq_error *err)
 {
     AQ_TRY(open_source(exec, err));
-    AQ_TRY(aq_workers_run(exec, exec->worker_count, aq_scan_all, err));
+    AQ_TRY(scan_source(exec, err));
     bool tie_open = any_tie_open(exec);
     if (exec->plan->grouped && !tie_open)
         AQ_TRY(merge_groups(exec, &tie_open, err));
@@ -292,11 +304,11 @@ static size_t deal_units(struct aq_exec *exec)
 {
     size_t next = atomic_load(&exec->unit_next);
     size_t used = 0;
-    for (; used < exec->worker_count && next < exec->unit_count; used++) {
+    for (; used < exec->worker_count && next < exec->window_end; used++) {
         struct aq_worker *worker = &exec->workers[used];
         uint64_t rows = 0;
         worker->unit_first = next;
-        while (next < exec->unit_count && rows < ROUND_ROWS_MIN)
+        while (next < exec->window_end && rows < ROUND_ROWS_MIN)
             rows += exec->units[next++].row_count;
         worker->unit_end = next;
     }
@@ -307,7 +319,12 @@ static size_t deal_units(struct aq_exec *exec)
 
 static enum aq_status run_round(struct aq_exec *exec, struct aq_error *err)
 {
-    size_t used = exec->plan->source == AQ_SOURCE_DATASET ? deal_units(exec) : 1;
+    size_t used = 1;
+    if (exec->plan->source == AQ_SOURCE_DATASET) {
+        if (atomic_load(&exec->unit_next) == exec->window_end)
+            AQ_TRY(aq_window_next(exec, err));
+        used = deal_units(exec);
+    }
     for (size_t i = 0; i < exec->worker_count; i++)
         aq_batch_clear(&exec->workers[i].rows);
     exec->worker_next = 0;

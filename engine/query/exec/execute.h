@@ -18,6 +18,11 @@ struct aq_runtime {
     _Atomic uint64_t unit_pruned_count;
     _Atomic uint64_t unit_stats_count;
     _Atomic uint64_t row_read_count;
+    /* Archives in the bucket and their tiles, of the datasets read. The main thread's. */
+    uint64_t remote_archive_count;
+    uint64_t remote_archive_fetched_count;
+    uint64_t remote_tile_count;
+    uint64_t remote_tile_fetched_count;
 };
 
 struct aq_exec;
@@ -49,6 +54,8 @@ struct aq_exec {
     const struct aq_unit *units;
     size_t unit_count;
     _Atomic size_t unit_next;
+    size_t window_end; /* units before it may be read: what of them is in the bucket was fetched */
+    uint64_t window_bytes; /* size of the next window */
     bool all_ties;
     bool source_done; /* streaming: nothing is left to read */
     _Atomic bool failed;
@@ -91,8 +98,19 @@ enum aq_status aq_workers_run(struct aq_exec *exec, size_t worker_count,
 /* scan.c: what the source holds, as chunks */
 enum aq_status aq_scan_all(struct aq_worker *worker);
 enum aq_status aq_scan_round(struct aq_worker *worker);
+/** The column that an input of the plan's dataset is. */
+uint32_t aq_scan_column_id(const struct aq_plan *plan, uint32_t input);
+/** Whether the statistics of a unit, all of whose rows pass, answer the plan. */
+enum aq_status aq_scan_has_answer(const struct aq_plan *plan, const struct aq_unit *unit,
+                                  bool *answered, struct aq_error *err) AQ_RESULT;
 /** Read, filter and sink one unit. */
 enum aq_status aq_scan_unit(struct aq_worker *worker, const struct aq_unit *unit);
+
+/* window.c */
+/** Refuse a plan whose answer may depend on rows that a mirror does not have yet; and begin. */
+enum aq_status aq_window_open(struct aq_exec *exec, struct aq_error *err) AQ_RESULT;
+/** Move window_end on to what may be read next. */
+enum aq_status aq_window_next(struct aq_exec *exec, struct aq_error *err) AQ_RESULT;
 
 /* prune.c */
 enum aq_prune { AQ_PRUNE_NONE, AQ_PRUNE_SOME, AQ_PRUNE_ALL };

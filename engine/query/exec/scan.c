@@ -28,31 +28,45 @@ static enum aq_status walk_rows(struct aq_worker *worker, const struct aq_batch 
     return AQ_OK;
 }
 
-static uint32_t input_column_id(const struct aq_plan *plan, uint32_t input)
+uint32_t aq_scan_column_id(const struct aq_plan *plan, uint32_t input)
 {
     return plan->schema->columns[plan->source_ids[plan->inputs[input]]].id;
 }
 
 /* SELECT count(*), max(x) ... without GROUP BY over a unit all of whose rows count. */
-static enum aq_status answer_from_stats(struct aq_worker *worker, const struct aq_unit *unit,
-                                        bool *done)
+static enum aq_status answer_from_stats(const struct aq_plan *plan, const struct aq_unit *unit,
+                                        struct aq_group_sink *groups, bool *done,
+                                        struct aq_error *err)
 {
-    const struct aq_plan *plan = worker->exec->plan;
     *done = false;
     if (!plan->grouped || plan->group_count > 0)
         return AQ_OK;
     const struct aq_column_stats **stats =
         calloc(plan->aggregate_count + 1, sizeof(const struct aq_column_stats *));
     if (stats == NULL)
-        return aq_error_set(&worker->err, AQ_NO_MEMORY, "out of memory");
+        return aq_error_set(err, AQ_NO_MEMORY, "out of memory");
     for (size_t a = 0; a < plan->aggregate_count; a++) {
         const struct aq_aggregate *aggregate = &plan->aggregates[a];
         if (aggregate->arg_count > 0 && aggregate->args[0]->kind == AQ_EXPR_COLUMN)
-            stats[a] = aq_unit_stats(unit, input_column_id(plan, aggregate->args[0]->index));
+            stats[a] = aq_unit_stats(unit, aq_scan_column_id(plan, aggregate->args[0]->index));
     }
-    enum aq_status status = aq_group_sink_add_stats(&worker->groups, unit->row_count, stats, done);
+    enum aq_status status = aq_group_sink_add_stats(groups, unit->row_count, stats, done);
     free(stats);
-    return status == AQ_OK ? AQ_OK : aq_error_set(&worker->err, status, "out of memory");
+    return status == AQ_OK ? AQ_OK : aq_error_set(err, status, "out of memory");
+}
+
+enum aq_status aq_scan_has_answer(const struct aq_plan *plan, const struct aq_unit *unit,
+                                  bool *answered, struct aq_error *err)
+{
+    struct aq_group_sink trial;
+    *answered = false;
+    if (!plan->grouped)
+        return AQ_OK;
+    if (aq_group_sink_init(&trial, plan) != AQ_OK)
+        return aq_error_set(err, AQ_NO_MEMORY, "out of memory");
+    enum aq_status status = answer_from_stats(plan, unit, &trial, answered, err);
+    aq_group_sink_deinit(&trial);
+    return status;
 }
 
 static enum aq_status read_unit(struct aq_worker *worker, const struct aq_unit *unit)
@@ -63,7 +77,7 @@ static enum aq_status read_unit(struct aq_worker *worker, const struct aq_unit *
     if (ids == NULL)
         return aq_error_set(&worker->err, AQ_NO_MEMORY, "out of memory");
     for (size_t i = 0; i < count; i++)
-        ids[i] = input_column_id(plan, (uint32_t)i);
+        ids[i] = aq_scan_column_id(plan, (uint32_t)i);
     enum aq_status status = AQ_OK;
     if (count > 0)
         status = aq_unit_read(worker->exec->runtime->snapshot, unit, ids, &worker->unit_rows,
@@ -85,7 +99,7 @@ enum aq_status aq_scan_unit(struct aq_worker *worker, const struct aq_unit *unit
     }
     if (prune == AQ_PRUNE_ALL) {
         bool done;
-        AQ_TRY(answer_from_stats(worker, unit, &done));
+        AQ_TRY(answer_from_stats(worker->exec->plan, unit, &worker->groups, &done, &worker->err));
         if (done) {
             atomic_fetch_add(&runtime->unit_stats_count, 1);
             return aq_worker_check(worker);
@@ -160,7 +174,7 @@ enum aq_status aq_scan_all(struct aq_worker *worker)
         return scan_other(worker, false);
     while (!atomic_load(&exec->failed)) {
         size_t next = atomic_fetch_add(&exec->unit_next, 1);
-        if (next >= exec->unit_count)
+        if (next >= exec->window_end)
             break;
         enum aq_status status = aq_scan_unit(worker, &exec->units[next]);
         if (status != AQ_OK)
