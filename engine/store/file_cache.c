@@ -17,6 +17,7 @@
 
 struct cached_file {
     int fd; /* -1: not open */
+    bool remote;
     unsigned users;
     uint64_t last_use;
 };
@@ -32,6 +33,16 @@ struct aq_file_cache {
     uint64_t bytes_read;
     pthread_mutex_t lock;
 };
+
+/* An evicted file stays at home until it is collected, which no snapshot lives to see. */
+static bool is_remote(const struct aq_file_cache *cache, const struct aq_catalog_file *entry)
+{
+    char name[64];
+    if (cache->store->is_mirror || !entry->evicted)
+        return cache->store->is_mirror;
+    aq_catalog_file_name(entry->kind, entry->file_id, name, sizeof name);
+    return faccessat(cache->store->home_fd, name, F_OK, 0) != 0;
+}
 
 static enum aq_status init_files(struct aq_file_cache *cache, struct aq_error *err)
 {
@@ -50,6 +61,7 @@ static enum aq_status init_files(struct aq_file_cache *cache, struct aq_error *e
         object->name = strndup((const char *)entry->object.data, entry->object.size);
         if (object->name == NULL)
             return aq_error_set(err, AQ_NO_MEMORY, "out of memory");
+        cache->files[i].remote = is_remote(cache, entry);
         object->hash = entry->object_hash;
         object->size_bytes = entry->file_bytes > 0 ? entry->file_bytes : entry->size_bytes;
     }
@@ -111,8 +123,7 @@ static void close_oldest_idle(struct aq_file_cache *cache)
 
 bool aq_file_cache_is_remote(const struct aq_file_cache *cache, size_t index)
 {
-    return cache->objects[index].name != NULL &&
-           (cache->store->is_mirror || cache->catalog->files[index].evicted);
+    return cache->files[index].remote;
 }
 
 bool aq_file_cache_is_absent(const struct aq_file_cache *cache, size_t index)

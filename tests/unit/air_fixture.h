@@ -30,12 +30,15 @@ struct air {
     uint64_t frames; /* written so far: each has rows of its own */
 };
 
+/* Where stores that are opened read what is not at home. */
+static struct aq_object_store *air_bucket;
+
 static inline struct aq_store *open_store(const char *name, bool create)
 {
     struct aq_store *store = NULL;
     struct aq_error err = {0};
     struct aq_store_options options = {
-        .home = scratch_file(name), .create = create, .io = AQ_IO_POSIX};
+        .home = scratch_file(name), .bucket = air_bucket, .create = create, .io = AQ_IO_POSIX};
     cr_assert_eq(aq_store_open(&options, &store, &err), AQ_OK, "%s: %s", err.path, err.message);
     return store;
 }
