@@ -4,7 +4,7 @@
  * Happy path: either `files` (patterns, made relative to the config's folder) or `kafka`, into a known
  * dataset. Failures: both or none of them, an unknown dataset, a key that only the other kind has.
  */
-#include "engine/config/config_source.h"
+#include "engine/config/section/config_source.h"
 
 #include <stdio.h>
 #include <string.h>
