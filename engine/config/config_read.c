@@ -85,6 +85,14 @@ char *aq_config_copy(struct aq_config_reader *reader, const char *text, size_t s
     return copy;
 }
 
+size_t aq_config_characters(const char *text, size_t size)
+{
+    size_t count = 0;
+    for (size_t i = 0; i < size; i++)
+        count += ((unsigned char)text[i] & 0xc0) != 0x80;
+    return count;
+}
+
 enum aq_status aq_config_locate(struct aq_config_reader *reader, const char *path,
                                 const char **located)
 {
