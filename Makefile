@@ -16,7 +16,7 @@ CXX := clang++
 endif
 FUZZ_SECONDS ?= 10
 
-PACKAGES := libzstd libxxhash liburing libarchive simdjson yaml-0.1 gmp libprotobuf-c zlib
+PACKAGES := libzstd libxxhash liburing libarchive simdjson yaml-0.1 gmp libprotobuf-c zlib libcurl libcrypto expat
 PKG_CFLAGS := $(shell pkg-config --cflags $(PACKAGES))
 PKG_LIBS := $(shell pkg-config --libs $(PACKAGES)) -lpg_query -lcctz -lmicrohttpd -lm -lpthread
 
