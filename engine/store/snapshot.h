@@ -33,7 +33,7 @@ struct aq_unit {
     const struct aq_partition
         *partitions; /* frame sections, after aq_snapshot_partitions; else NULL.
                                               Also NULL where some rows of a section are masked: then
-                                              its keys, and times, bound more than its rows */
+                                              its keys bound more than its rows */
     size_t partition_count;
     const void *detail; /* private */
 };
