@@ -138,7 +138,8 @@ s3: ## an S3 server to play with, on 127.0.0.1:9000; Ctrl-C stops it
 
 install: all ## install below DESTDIR and PREFIX
 	install -D -m 755 $B/aqstore $(DESTDIR)$(PREFIX)/bin/aqstore
-	install -d $(DESTDIR)$(PREFIX)/share/doc/aqstore/docs
+	install -d $(DESTDIR)$(PREFIX)/share/doc/aqstore/docs $(DESTDIR)$(PREFIX)/lib/systemd/system
+	sed 's|/usr/local|$(PREFIX)|' deploy/aqstore-ingest.service >$(DESTDIR)$(PREFIX)/lib/systemd/system/aqstore-ingest.service
 	install -m 644 LICENSE README.md CHANGELOG.md $(DESTDIR)$(PREFIX)/share/doc/aqstore
 	install -m 644 $(wildcard docs/*.md) $(DESTDIR)$(PREFIX)/share/doc/aqstore/docs
 

@@ -98,7 +98,9 @@ static const struct command command_table[] = {
 };
 
 static const char *const example_table[AQ_COMMAND_NONE] = {
-    [AQ_COMMAND_INGEST] = "  aqstore --config aqstore.yaml ingest --once\n",
+    [AQ_COMMAND_INGEST] =
+        "  aqstore --config aqstore.yaml ingest              until SIGTERM or SIGINT\n"
+        "  aqstore --config aqstore.yaml ingest --once live  what is there now\n",
     [AQ_COMMAND_IMPORT] = "  aqstore import --dataset air_quality 'data/*.csv.xz'\n"
                           "  zcat day.json.gz | aqstore import --dataset air_quality "
                           "--format ndjson -\n",

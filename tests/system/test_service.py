@@ -346,3 +346,21 @@ def test_secrets_appear_nowhere(folder, way, form):
     for text in shown:
         for secret in SECRETS.values():
             assert secret not in text, text
+
+
+def dies_with_core(folder):
+    """Whether a process that gets SIGSEGV in the middle of its work is dumped."""
+    with ingest(folder, "slow", launcher=("sh", "-c", "ulimit -c unlimited; exec \"$@\"", "sh")) as running:
+        running.get("/healthz", SECRETS["token"])
+        os.kill(running.process.pid, signal.SIGSEGV)
+        _, status = os.waitpid(running.process.pid, 0)
+        running.process.returncode = -signal.SIGSEGV
+    return os.WCOREDUMP(status)
+
+
+def test_secrets_are_in_no_core_file(folder):
+    if b"__asan_init" in aq.BINARY.read_bytes() or not dies_with_core(folder):
+        pytest.skip("no process leaves a core file here")
+    (folder / "token").write_text(SECRETS["token"])
+    (folder / "aqstore.yaml").write_text(CONFIG.replace(":0\"}", ":0\", token_file: token}"))
+    assert not dies_with_core(folder)
