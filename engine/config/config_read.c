@@ -258,6 +258,14 @@ static bool parse_quantity(const char *text, const struct unit *units, size_t un
     return false;
 }
 
+bool aq_config_parse_span(const char *text, int64_t *span_us)
+{
+    uint64_t value = 0;
+    bool valid = parse_quantity(text, span_units, COUNT_OF(span_units), &value);
+    *span_us = (int64_t)value;
+    return valid;
+}
+
 static void print_quantity(uint64_t value, const struct unit *units, size_t unit_count,
                            struct aq_bytes *out)
 {
