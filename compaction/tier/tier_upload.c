@@ -146,7 +146,7 @@ enum aq_status aq_tier_upload(struct aq_tier_job *job, const struct aq_catalog_f
     char name[64];
     *copy = (struct aq_tier_copy){.file_id = file->file_id,
                                   .size_bytes = file->size_bytes,
-                                  .copied_bytes = aq_tier_copied_bytes(file)};
+                                  .copied_bytes = aq_catalog_file_bytes(file)};
     aq_catalog_file_name(file->kind, file->file_id, name, sizeof name);
     enum aq_status status = open_file(job, file, name, &fd, err);
     if (status != AQ_OK)
