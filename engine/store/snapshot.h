@@ -54,6 +54,9 @@ enum aq_status aq_snapshot_partitions(struct aq_snapshot *snapshot, uint32_t dat
  * before the unit's directory has been fetched. */
 const struct aq_column_stats *aq_unit_stats(const struct aq_unit *unit, uint32_t column_id);
 
+/** Bytes of a column in an archive's unit, 0 where that is not known, as above. */
+uint64_t aq_unit_column_bytes(const struct aq_unit *unit, uint32_t column_id);
+
 /**
  * Read columns of a unit: batch column i becomes the declared column with id column_ids[i] (or
  * AQ_SYSTEM_ID_* for frame sections); all null where the file has none. Every byte is verified.
