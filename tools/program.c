@@ -91,8 +91,8 @@ enum aq_status aq_program_home(struct aq_program *program, const char **home, st
     return AQ_OK;
 }
 
-enum aq_status aq_program_store(struct aq_program *program, enum aq_access access_wanted,
-                                struct aq_store **store, struct aq_error *err)
+static enum aq_status open_store(struct aq_program *program, enum aq_access access_wanted,
+                                 struct aq_error *err)
 {
     struct aq_store_options options = {.create = access_wanted == AQ_ACCESS_CREATE,
                                        .read_only = access_wanted == AQ_ACCESS_READ};
@@ -101,12 +101,18 @@ enum aq_status aq_program_store(struct aq_program *program, enum aq_access acces
     options.io = strcmp(io, "uring") == 0   ? AQ_IO_URING
                  : strcmp(io, "posix") == 0 ? AQ_IO_POSIX
                                             : AQ_IO_AUTO;
-    if (program->store == NULL) {
-        AQ_TRY(aq_store_open(&options, &program->store, err));
-        const char *notice = aq_store_io_notice(program->store);
-        if (access_wanted == AQ_ACCESS_CREATE && notice[0] != '\0')
-            aq_program_say(program, AQ_LEVEL_NOTICE, "%s", notice);
-    }
+    AQ_TRY(aq_store_open(&options, &program->store, err));
+    const char *notice = aq_store_io_notice(program->store);
+    if (access_wanted == AQ_ACCESS_CREATE && notice[0] != '\0')
+        aq_program_say(program, AQ_LEVEL_NOTICE, "%s", notice);
+    return AQ_OK;
+}
+
+enum aq_status aq_program_store(struct aq_program *program, enum aq_access access_wanted,
+                                struct aq_store **store, struct aq_error *err)
+{
+    if (program->store == NULL)
+        AQ_TRY(open_store(program, access_wanted, err));
     *store = program->store;
     return AQ_OK;
 }
