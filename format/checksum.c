@@ -20,6 +20,20 @@ bool aq_hash128_equal(const struct aq_hash128 *a, const struct aq_hash128 *b)
     return memcmp(a->bytes, b->bytes, sizeof a->bytes) == 0;
 }
 
+static struct aq_hash128 canonical(XXH128_hash_t value)
+{
+    XXH128_canonical_t bytes;
+    struct aq_hash128 hash;
+    XXH128_canonicalFromHash(&bytes, value);
+    memcpy(hash.bytes, bytes.digest, sizeof hash.bytes);
+    return hash;
+}
+
+struct aq_hash128 aq_hash128_of(const void *data, size_t size)
+{
+    return canonical(XXH3_128bits(data, size));
+}
+
 struct aq_hasher {
     XXH3_state_t *state;
 };
@@ -58,9 +72,5 @@ void aq_hasher_update(struct aq_hasher *hasher, const void *data, size_t size)
 
 struct aq_hash128 aq_hasher_digest(const struct aq_hasher *hasher)
 {
-    XXH128_canonical_t canonical;
-    XXH128_canonicalFromHash(&canonical, XXH3_128bits_digest(hasher->state));
-    struct aq_hash128 hash;
-    memcpy(hash.bytes, canonical.digest, sizeof hash.bytes);
-    return hash;
+    return canonical(XXH3_128bits_digest(hasher->state));
 }

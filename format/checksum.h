@@ -18,6 +18,9 @@ struct aq_hash128 {
 
 bool aq_hash128_equal(const struct aq_hash128 *a, const struct aq_hash128 *b);
 
+/** XXH3-128, seed 0. @thread Reentrant. */
+struct aq_hash128 aq_hash128_of(const void *data, size_t size);
+
 /** Streaming XXH3-128; the digest may be taken at any point and the stream continued. */
 struct aq_hasher;
 struct aq_hasher *aq_hasher_create(void); /* NULL when memory is out; caller destroys */

@@ -17,6 +17,10 @@ struct aq_kafka_run_options {
     void *context;
 };
 
+/** Whether librdkafka takes a source's settings; a fault is AQ_INVALID with its place in the config. */
+enum aq_status aq_kafka_check(const struct aq_config *config, const struct aq_source_config *source,
+                              struct aq_error *err) AQ_RESULT;
+
 /** Whether two Kafka sources share a consumer: same brokers, group and client settings. */
 bool aq_kafka_same_group(const struct aq_source_config *a, const struct aq_source_config *b);
 
