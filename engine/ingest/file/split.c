@@ -216,6 +216,7 @@ static enum aq_status pass_byte_order_mark(struct aq_stream *stream, struct aq_e
 enum aq_status aq_splitter_next(struct aq_splitter *splitter, struct aq_message *message,
                                 struct aq_error *err)
 {
+    *message = (struct aq_message){.reject_class = AQ_REJECT_SYNTAX};
     if (!splitter->begun) {
         AQ_TRY(pass_byte_order_mark(splitter->stream, err));
         splitter->begun = true;
