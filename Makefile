@@ -16,7 +16,7 @@ CXX := clang++
 endif
 FUZZ_SECONDS ?= 10
 
-PACKAGES := libzstd libxxhash liburing libarchive simdjson yaml-0.1 gmp libprotobuf-c zlib rdkafka
+PACKAGES := libzstd libxxhash liburing libarchive simdjson yaml-0.1 gmp libprotobuf-c rdkafka zlib libcurl libcrypto expat
 PKG_CFLAGS := $(shell pkg-config --cflags $(PACKAGES))
 PKG_LIBS := $(shell pkg-config --libs $(PACKAGES)) -lpg_query -lcctz -lmicrohttpd -lm -lpthread
 
@@ -138,7 +138,8 @@ s3: ## an S3 server to play with, on 127.0.0.1:9000; Ctrl-C stops it
 
 install: all ## install below DESTDIR and PREFIX
 	install -D -m 755 $B/aqstore $(DESTDIR)$(PREFIX)/bin/aqstore
-	install -d $(DESTDIR)$(PREFIX)/share/doc/aqstore/docs
+	install -d $(DESTDIR)$(PREFIX)/share/doc/aqstore/docs $(DESTDIR)$(PREFIX)/lib/systemd/system
+	sed 's|/usr/local|$(PREFIX)|' deploy/aqstore-ingest.service >$(DESTDIR)$(PREFIX)/lib/systemd/system/aqstore-ingest.service
 	install -m 644 LICENSE README.md CHANGELOG.md $(DESTDIR)$(PREFIX)/share/doc/aqstore
 	install -m 644 $(wildcard docs/*.md) $(DESTDIR)$(PREFIX)/share/doc/aqstore/docs
 

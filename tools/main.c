@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "engine/object/object.h"
 #include "tools/commands/commands.h"
 #include "tools/output/utf8.h"
 
@@ -21,7 +22,8 @@ static const command_fn command_functions[AQ_COMMAND_NONE] = {
     [AQ_COMMAND_GC] = aq_command_gc,           [AQ_COMMAND_INSPECT] = aq_command_inspect,
     [AQ_COMMAND_VERIFY] = aq_command_verify,   [AQ_COMMAND_EXPORT] = aq_command_export,
     [AQ_COMMAND_REJECTS] = aq_command_rejects, [AQ_COMMAND_SOURCES] = aq_command_sources,
-    [AQ_COMMAND_CONFIG] = aq_command_config,
+    [AQ_COMMAND_CONFIG] = aq_command_config,   [AQ_COMMAND_TIER] = aq_command_tier,
+    [AQ_COMMAND_RESTORE] = aq_command_restore,
 };
 
 static enum aq_status run_command(struct aq_program *program, struct aq_error *err)
@@ -81,6 +83,7 @@ int main(int argc, char **argv)
     status = run_command(&program, &err);
     int code = exit_code(&program, status, &err);
     aq_store_close(program.store);
+    aq_object_close(program.bucket);
     aq_config_destroy(program.config);
     aq_options_deinit(&program.options);
     return code;

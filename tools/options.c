@@ -71,11 +71,16 @@ static const struct option option_table[] = {
     {"to", "DIR|-", NULL, "folder for DATASET.FORMAT, or - for standard output", PLACE(to),
      ON(EXPORT), 0, false},
     {"limit", "N", NULL, "at most N messages (default 20)", PLACE(limit), ON(REJECTS), 'n', false},
-    {"dry-run", NULL, NULL, "say what would be done", PLACE(dry_run), ON(COMPACT) | ON(GC), 0,
-     false},
+    {"dry-run", NULL, NULL, "say what would be done", PLACE(dry_run),
+     ON(COMPACT) | ON(GC) | ON(TIER), 0, false},
     {"before", "TIME", NULL, "only slots that end before TIME", PLACE(before), ON(COMPACT), 0,
      true},
-    {"tier", NULL, NULL, "then run tier", PLACE(tier), ON(COMPACT), 0, true},
+    {"tier", NULL, NULL, "then run tier", PLACE(tier), ON(COMPACT), 0, false},
+    {"age", "SPAN", NULL,
+     "of objects in the bucket that nothing names: leave younger ones (default 24h)", PLACE(age),
+     ON(GC), 0, false},
+    {"from", "s3://BUCKET/PREFIX", NULL, "the bucket to restore from", PLACE(from), ON(RESTORE), 0,
+     false},
     {"deep", NULL, NULL, "decode every value; recompute order, statistics, content hashes",
      PLACE(deep), ON(VERIFY), 0, false},
     {"repair-plan", NULL, NULL, "say what would mend it", PLACE(repair_plan), ON(VERIFY), 0, true},
@@ -98,7 +103,9 @@ static const struct command command_table[] = {
 };
 
 static const char *const example_table[AQ_COMMAND_NONE] = {
-    [AQ_COMMAND_INGEST] = "  aqstore --config aqstore.yaml ingest --once\n",
+    [AQ_COMMAND_INGEST] =
+        "  aqstore --config aqstore.yaml ingest              until SIGTERM or SIGINT\n"
+        "  aqstore --config aqstore.yaml ingest --once live  what is there now\n",
     [AQ_COMMAND_IMPORT] = "  aqstore import --dataset air_quality 'data/*.csv.xz'\n"
                           "  zcat day.json.gz | aqstore import --dataset air_quality "
                           "--format ndjson -\n",
@@ -109,6 +116,8 @@ static const char *const example_table[AQ_COMMAND_NONE] = {
                           "  aqstore export --dataset air_quality --where \"pm25 > 100\" --to -\n",
     [AQ_COMMAND_REJECTS] = "  aqstore rejects list\n"
                            "  aqstore rejects show --dataset air_quality -n 5\n",
+    [AQ_COMMAND_TIER] = "  aqstore --config aqstore.yaml tier --dry-run\n",
+    [AQ_COMMAND_RESTORE] = "  aqstore --store ./store restore --from s3://my-bucket/aqstore\n",
     [AQ_COMMAND_INSPECT] = "  aqstore inspect air_quality\n"
                            "  aqstore inspect store/archives/00000000000000000003.aqa\n",
 };

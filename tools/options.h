@@ -6,22 +6,22 @@
 #include "format/bytes.h"
 
 /* id, name, arguments, how many at most, summary */
-#define AQ_COMMAND_TABLE(X)                                                                       \
-    X(INGEST, "ingest", "[SOURCE...]", SIZE_MAX, "run the sources of the config")                 \
-    X(IMPORT, "import", "FILE|-...", SIZE_MAX, "load files; the same file twice adds nothing")    \
-    X(QUERY, "query", "[\"SQL\"]", 1, "answer SQL from all data, hot and archived")               \
-    X(COMPACT, "compact", "[DATASET...]", SIZE_MAX, "merge sealed segments into archives")        \
-    X(GC, "gc", "", 0, "remove files that the store no longer names")                             \
-    X(INSPECT, "inspect", "[FILE|DATASET]", 1, "show datasets, files, layout, encodings")         \
-    X(VERIFY, "verify", "[FILE]", 1, "check every checksum of the store, or of one file")         \
-    X(EXPORT, "export", "", 0, "write a dataset's rows for other tools")                          \
-    X(REJECTS, "rejects", "list|show|replay", 1, "look at refused messages")                      \
-    X(SOURCES, "sources", "[accept NAME TOPIC]", 3, "show where each feed stands")                \
-    X(CONFIG, "config", "check|show", 1, "validate the config, or print it with its defaults")    \
-    X(TIER, "tier", "", SIZE_MAX, "move archives to S3 (not yet in this version)")                \
-    X(RESTORE, "restore", "", SIZE_MAX, "rebuild a home from a bucket (not yet in this version)") \
-    X(SERVE, "serve", "", SIZE_MAX, "HTTP for dashboards (not yet in this version)")              \
-    X(COMPLETION, "completion", "bash|zsh|fish", SIZE_MAX,                                        \
+#define AQ_COMMAND_TABLE(X)                                                                    \
+    X(INGEST, "ingest", "[SOURCE...]", SIZE_MAX, "run the sources of the config")              \
+    X(IMPORT, "import", "FILE|-...", SIZE_MAX, "load files; the same file twice adds nothing") \
+    X(QUERY, "query", "[\"SQL\"]", 1, "answer SQL from all data, hot and archived")            \
+    X(COMPACT, "compact", "[DATASET...]", SIZE_MAX, "merge sealed segments into archives")     \
+    X(GC, "gc", "", 0, "remove files that the store no longer names")                          \
+    X(INSPECT, "inspect", "[FILE|DATASET]", 1, "show datasets, files, layout, encodings")      \
+    X(VERIFY, "verify", "[FILE]", 1, "check every checksum of the store, or of one file")      \
+    X(EXPORT, "export", "", 0, "write a dataset's rows for other tools")                       \
+    X(REJECTS, "rejects", "list|show|replay", 1, "look at refused messages")                   \
+    X(SOURCES, "sources", "[accept NAME TOPIC]", 3, "show where each feed stands")             \
+    X(CONFIG, "config", "check|show", 1, "validate the config, or print it with its defaults") \
+    X(TIER, "tier", "", 0, "copy what has closed into the bucket, move old archives there")    \
+    X(RESTORE, "restore", "", 0, "rebuild a lost home from the bucket")                        \
+    X(SERVE, "serve", "", SIZE_MAX, "HTTP for dashboards (not yet in this version)")           \
+    X(COMPLETION, "completion", "bash|zsh|fish", SIZE_MAX,                                     \
       "shell completion (not yet in this version)")
 
 enum aq_command {
@@ -57,6 +57,8 @@ struct aq_options {
     const char *limit;
     const char *before;
     const char *span;
+    const char *from; /* restore --from */
+    const char *age;  /* gc --age */
     bool once;
     bool plot;
     bool dry_run;

@@ -4,6 +4,7 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <unistd.h>
 
 volatile bool aq_stop;
@@ -32,6 +33,23 @@ void aq_stop_install(bool drains)
 
 /* ---- config and store ---- */
 
+static bool holds_secret(const struct aq_config *config)
+{
+    for (size_t i = 0; i < config->source_count; i++)
+        if (config->sources[i].client.password != NULL)
+            return true;
+    return config->http_config.token != NULL || config->tier_config.secret_key != NULL;
+}
+
+/* No core file, not even by a handler that ignores RLIMIT_CORE. The leak checker of a sanitizer build must
+ * look into its own process, which this denies too. */
+static void leave_no_core(void)
+{
+#ifndef __SANITIZE_ADDRESS__
+    (void)prctl(PR_SET_DUMPABLE, 0);
+#endif
+}
+
 enum aq_status aq_program_config(struct aq_program *program, const struct aq_config **config,
                                  struct aq_error *err)
 {
@@ -43,8 +61,11 @@ enum aq_status aq_program_config(struct aq_program *program, const struct aq_con
     if (path == NULL)
         return aq_error_set(err, AQ_INVALID,
                             "no config: give --config FILE, or run in the folder of aqstore.yaml");
-    if (program->config == NULL)
+    if (program->config == NULL) {
         AQ_TRY(aq_config_load(path, &program->config, err));
+        if (holds_secret(program->config))
+            leave_no_core();
+    }
     *config = program->config;
     return AQ_OK;
 }
@@ -70,8 +91,8 @@ enum aq_status aq_program_home(struct aq_program *program, const char **home, st
     return AQ_OK;
 }
 
-enum aq_status aq_program_store(struct aq_program *program, enum aq_access access_wanted,
-                                struct aq_store **store, struct aq_error *err)
+static enum aq_status open_store(struct aq_program *program, enum aq_access access_wanted,
+                                 struct aq_error *err)
 {
     struct aq_store_options options = {.create = access_wanted == AQ_ACCESS_CREATE,
                                        .read_only = access_wanted == AQ_ACCESS_READ};
@@ -80,12 +101,18 @@ enum aq_status aq_program_store(struct aq_program *program, enum aq_access acces
     options.io = strcmp(io, "uring") == 0   ? AQ_IO_URING
                  : strcmp(io, "posix") == 0 ? AQ_IO_POSIX
                                             : AQ_IO_AUTO;
-    if (program->store == NULL) {
-        AQ_TRY(aq_store_open(&options, &program->store, err));
-        const char *notice = aq_store_io_notice(program->store);
-        if (access_wanted == AQ_ACCESS_CREATE && notice[0] != '\0')
-            aq_program_say(program, AQ_LEVEL_NOTICE, "%s", notice);
-    }
+    AQ_TRY(aq_store_open(&options, &program->store, err));
+    const char *notice = aq_store_io_notice(program->store);
+    if (access_wanted == AQ_ACCESS_CREATE && notice[0] != '\0')
+        aq_program_say(program, AQ_LEVEL_NOTICE, "%s", notice);
+    return AQ_OK;
+}
+
+enum aq_status aq_program_store(struct aq_program *program, enum aq_access access_wanted,
+                                struct aq_store **store, struct aq_error *err)
+{
+    if (program->store == NULL)
+        AQ_TRY(open_store(program, access_wanted, err));
     *store = program->store;
     return AQ_OK;
 }

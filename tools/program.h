@@ -14,6 +14,8 @@ struct aq_program {
     struct aq_out *out;       /* standard output; main flushes it and reports its failure */
     struct aq_config *config; /* NULL until aq_program_config; main releases it */
     struct aq_store *store;   /* NULL until aq_program_store; main closes it */
+    struct aq_object_store
+        *bucket; /* NULL until aq_program_bucket; main closes it, after the store */
 };
 
 /** Set by SIGINT and SIGTERM; long work looks at it. aq_stop_signal is the signal, 0 if none. */

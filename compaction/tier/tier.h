@@ -63,6 +63,12 @@ enum aq_status aq_tier_gc(struct aq_store *store, struct aq_object_store *bucket
                           void *context, struct aq_gc_report *report,
                           struct aq_error *err) AQ_RESULT;
 
+/** XXH3-128 of an object's first `size_bytes`; a shorter object fails. @param progress  May be NULL. */
+enum aq_status aq_tier_hash_object(struct aq_object_store *bucket, const char *name,
+                                   uint64_t size_bytes, aq_object_progress_fn progress,
+                                   void *context, struct aq_hash128 *hash,
+                                   struct aq_error *err) AQ_RESULT;
+
 struct aq_restore_report {
     uint64_t incarnation;
     uint64_t file_count; /* in the bucket, named by the restored catalog */

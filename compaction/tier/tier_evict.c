@@ -48,7 +48,7 @@ static enum aq_status look_at_object(const struct aq_tier_job *job,
     if (status == AQ_NOT_FOUND)
         return AQ_END;
     AQ_TRY(status);
-    return size_bytes == aq_tier_copied_bytes(file) ? AQ_OK : AQ_END;
+    return size_bytes == aq_catalog_file_bytes(file) ? AQ_OK : AQ_END;
 }
 
 static enum aq_status choose(struct evictions *evictions, struct aq_error *err)
@@ -82,7 +82,7 @@ static enum aq_status commit(struct evictions *evictions, struct aq_error *err)
         return AQ_OK;
     for (size_t i = 0; i < evictions->count; i++) {
         job->report->evicted_count++;
-        job->report->evicted_bytes += aq_tier_copied_bytes(evictions->files[i]);
+        job->report->evicted_bytes += aq_catalog_file_bytes(evictions->files[i]);
         aq_tier_explain(job, evictions->files[i], "evicted");
     }
     return AQ_OK;

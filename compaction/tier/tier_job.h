@@ -35,8 +35,6 @@ struct aq_tier_job {
 
 /** Event time of the newest row; false when some rows have none: such a file is never too old. */
 bool aq_tier_newest_row(const struct aq_catalog_file *file, int64_t *newest_us);
-/** Bytes of a closed file that are copied: all of it, or, not sealed, those that count. */
-uint64_t aq_tier_copied_bytes(const struct aq_catalog_file *file);
 /** Whether the file is to be copied into the bucket, and why or why not. */
 bool aq_tier_is_due(const struct aq_catalog_file *file, const struct aq_tier_options *options,
                     const char **why);

@@ -75,7 +75,7 @@ static void count_due(struct aq_tier_job *job, const struct aq_catalog *catalog)
             continue;
         job->progress.files_total++;
         /* Up, and back again. */
-        job->progress.bytes_total += 2 * aq_tier_copied_bytes(&catalog->files[i]);
+        job->progress.bytes_total += 2 * aq_catalog_file_bytes(&catalog->files[i]);
     }
 }
 
@@ -98,6 +98,6 @@ enum aq_status aq_tier_place_again(struct aq_tier_job *job, const struct aq_cata
                                    struct aq_error *err)
 {
     job->progress = (struct aq_tier_progress){
-        .phase = "upload", .files_total = 1, .bytes_total = 2 * aq_tier_copied_bytes(file)};
+        .phase = "upload", .files_total = 1, .bytes_total = 2 * aq_catalog_file_bytes(file)};
     return finish(job, copy_file(job, file, err), err);
 }

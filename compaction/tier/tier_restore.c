@@ -47,7 +47,7 @@ static void fill_report(const struct aq_remote_catalog *remote, uint64_t incarna
     report->mirrored_us = catalog->time_us;
     report->file_count = catalog->file_count;
     for (size_t i = 0; i < catalog->file_count; i++)
-        report->bytes += aq_tier_copied_bytes(&catalog->files[i]);
+        report->bytes += aq_catalog_file_bytes(&catalog->files[i]);
     for (size_t i = 0; i < catalog->dataset_count; i++)
         report->incomplete_count += catalog->datasets[i].complete_until_us != INT64_MAX;
 }

@@ -14,11 +14,6 @@ bool aq_tier_newest_row(const struct aq_catalog_file *file, int64_t *newest_us)
     return true;
 }
 
-uint64_t aq_tier_copied_bytes(const struct aq_catalog_file *file)
-{
-    return file->file_bytes != 0 ? file->file_bytes : file->size_bytes;
-}
-
 /* Whether all rows are older than so many microseconds. */
 static bool is_older(const struct aq_catalog_file *file, int64_t now_us, int64_t age_us)
 {

@@ -35,13 +35,13 @@ void aq_tier_explain(const struct aq_tier_job *job, const struct aq_catalog_file
     if (job->options->explain == NULL)
         return;
     aq_catalog_file_name(file->kind, file->file_id, name, sizeof name);
-    job->options->explain(job->options->context, name, what, aq_tier_copied_bytes(file));
+    job->options->explain(job->options->context, name, what, aq_catalog_file_bytes(file));
 }
 
 static void add_upload(struct aq_tier_report *report, const struct aq_catalog_file *file)
 {
     report->uploaded_count++;
-    report->uploaded_bytes += aq_tier_copied_bytes(file);
+    report->uploaded_bytes += aq_catalog_file_bytes(file);
 }
 
 /* What a run would do, by the same rules. */
@@ -63,7 +63,7 @@ static enum aq_status explain_all(struct aq_tier_job *job, const struct aq_catal
                                        : why);
         if (leaves) {
             job->report->evicted_count++;
-            job->report->evicted_bytes += aq_tier_copied_bytes(file);
+            job->report->evicted_bytes += aq_catalog_file_bytes(file);
         }
     }
     return AQ_OK;

@@ -17,8 +17,6 @@
 #include <unistd.h>
 
 #define BLOCK_BYTES ((size_t)1 << 20)
-#define RANGE_BYTES ((size_t)4 << 20)
-#define RANGES_AT_ONCE 4
 #define NAME_TRIES 3
 
 /* The name says when the upload began, so that gc can tell its age without asking. */
@@ -108,30 +106,6 @@ static enum aq_status put(struct aq_tier_job *job, const struct aq_catalog_file 
     return status == AQ_INTERRUPTED ? aq_tier_check_stop(job, err) : status;
 }
 
-/* The next ranges of the object, hashed in order. */
-static enum aq_status hash_ranges(struct aq_tier_job *job, const struct aq_tier_copy *copy,
-                                  uint8_t *buffer, uint64_t *at, struct aq_hasher *hasher,
-                                  struct aq_error *err)
-{
-    struct aq_object_range ranges[RANGES_AT_ONCE];
-    size_t count = 0;
-    AQ_TRY(aq_tier_check_stop(job, err));
-    for (; count < RANGES_AT_ONCE && *at < copy->copied_bytes; count++) {
-        uint64_t left = copy->copied_bytes - *at;
-        ranges[count] =
-            (struct aq_object_range){.name = copy->object,
-                                     .offset = *at,
-                                     .size = left < RANGE_BYTES ? (size_t)left : RANGE_BYTES,
-                                     .buffer = buffer + count * RANGE_BYTES};
-        *at += ranges[count].size;
-    }
-    AQ_TRY(aq_object_get_ranges(job->options->bucket, ranges, count, err));
-    for (size_t i = 0; i < count; i++)
-        aq_hasher_update(hasher, ranges[i].buffer, ranges[i].size);
-    aq_tier_report_progress(job, "read back", *at);
-    return AQ_OK;
-}
-
 static enum aq_status refuse_copy(struct aq_object_store *bucket, const struct aq_tier_copy *copy,
                                   struct aq_error *err)
 {
@@ -144,24 +118,25 @@ static enum aq_status refuse_copy(struct aq_object_store *bucket, const struct a
                            deleted ? " and was deleted" : "");
 }
 
+static enum aq_status on_read_back(void *context, uint64_t bytes_done)
+{
+    struct aq_tier_job *job = context;
+    aq_tier_report_progress(job, "read back", bytes_done);
+    return aq_tier_check_stop(job, NULL);
+}
+
 static enum aq_status read_back(struct aq_tier_job *job, const struct aq_tier_copy *copy,
                                 struct aq_error *err)
 {
-    struct aq_hasher *hasher = aq_hasher_create();
-    uint8_t *buffer = malloc(RANGES_AT_ONCE * RANGE_BYTES);
-    enum aq_status status = AQ_OK;
-    if (hasher == NULL || buffer == NULL)
-        status = aq_error_set(err, AQ_NO_MEMORY, "no memory to read an object back");
-    for (uint64_t at = 0; status == AQ_OK && at < copy->copied_bytes;)
-        status = hash_ranges(job, copy, buffer, &at, hasher, err);
-    if (status == AQ_OK) {
-        struct aq_hash128 hash = aq_hasher_digest(hasher);
-        if (!aq_hash128_equal(&hash, &copy->hash))
-            status = refuse_copy(job->options->bucket, copy, err);
-    }
-    aq_hasher_destroy(hasher);
-    free(buffer);
-    return status;
+    struct aq_hash128 hash;
+    enum aq_status status = aq_tier_hash_object(job->options->bucket, copy->object,
+                                                copy->copied_bytes, on_read_back, job, &hash, err);
+    if (status == AQ_INTERRUPTED)
+        return aq_tier_check_stop(job, err);
+    AQ_TRY(status);
+    aq_tier_report_progress(job, "read back", copy->copied_bytes);
+    return aq_hash128_equal(&hash, &copy->hash) ? AQ_OK
+                                                : refuse_copy(job->options->bucket, copy, err);
 }
 
 enum aq_status aq_tier_upload(struct aq_tier_job *job, const struct aq_catalog_file *file,
@@ -171,7 +146,7 @@ enum aq_status aq_tier_upload(struct aq_tier_job *job, const struct aq_catalog_f
     char name[64];
     *copy = (struct aq_tier_copy){.file_id = file->file_id,
                                   .size_bytes = file->size_bytes,
-                                  .copied_bytes = aq_tier_copied_bytes(file)};
+                                  .copied_bytes = aq_catalog_file_bytes(file)};
     aq_catalog_file_name(file->kind, file->file_id, name, sizeof name);
     enum aq_status status = open_file(job, file, name, &fd, err);
     if (status != AQ_OK)

@@ -73,6 +73,22 @@ static bool is_empty(const char *text, const yaml_event_t *event)
            (text[0] == '\0' || strcmp(text, "~") == 0 || strcmp(text, "null") == 0);
 }
 
+/* Column of the first character of a text of one line that holds no escapes; else 0. */
+static int verbatim_column(const yaml_event_t *event)
+{
+    yaml_scalar_style_t style = event->data.scalar.style;
+    size_t quotes =
+        style == YAML_SINGLE_QUOTED_SCALAR_STYLE || style == YAML_DOUBLE_QUOTED_SCALAR_STYLE ? 2
+                                                                                             : 0;
+    size_t size = event->end_mark.index - event->start_mark.index;
+    if (event->start_mark.line != event->end_mark.line ||
+        size != aq_config_characters((const char *)event->data.scalar.value,
+                                     event->data.scalar.length) +
+                    quotes)
+        return 0;
+    return mark_of(event->start_mark).column + (quotes > 0);
+}
+
 static enum aq_status read_scalar(struct parse *parse, const yaml_event_t *event,
                                   struct aq_config_node *node)
 {
@@ -83,7 +99,9 @@ static enum aq_status read_scalar(struct parse *parse, const yaml_event_t *event
     if (copy == NULL)
         return AQ_NO_MEMORY;
     node->kind = is_empty(text, event) ? AQ_NODE_EMPTY : AQ_NODE_SCALAR;
-    return aq_config_expand(parse->reader, node->mark, copy, &node->text);
+    AQ_TRY(aq_config_expand(parse->reader, node->mark, copy, &node->text));
+    node->text_column = node->text == copy ? verbatim_column(event) : 0;
+    return AQ_OK;
 }
 
 static enum aq_status read_key(struct parse *parse, const yaml_event_t *event,

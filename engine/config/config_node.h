@@ -17,6 +17,7 @@ struct aq_config_node {
     } kind;
     struct aq_config_mark mark;
     const char *text; /* scalars: ${NAME} replaced; holds no NUL but its terminator */
+    int text_column;  /* where its first character stands, if it stands there as it is; else 0 */
     const char *key;  /* entries of a mapping */
     struct aq_config_mark key_mark;
     size_t count; /* of a list's or mapping's entries */

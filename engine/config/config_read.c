@@ -85,6 +85,14 @@ char *aq_config_copy(struct aq_config_reader *reader, const char *text, size_t s
     return copy;
 }
 
+size_t aq_config_characters(const char *text, size_t size)
+{
+    size_t count = 0;
+    for (size_t i = 0; i < size; i++)
+        count += ((unsigned char)text[i] & 0xc0) != 0x80;
+    return count;
+}
+
 enum aq_status aq_config_locate(struct aq_config_reader *reader, const char *path,
                                 const char **located)
 {
@@ -248,6 +256,14 @@ static bool parse_quantity(const char *text, const struct unit *units, size_t un
             return !__builtin_mul_overflow(number, units[i].factor, value) && *value <= INT64_MAX;
     }
     return false;
+}
+
+bool aq_config_parse_span(const char *text, int64_t *span_us)
+{
+    uint64_t value = 0;
+    bool valid = parse_quantity(text, span_units, COUNT_OF(span_units), &value);
+    *span_us = (int64_t)value;
+    return valid;
 }
 
 static void print_quantity(uint64_t value, const struct unit *units, size_t unit_count,

@@ -76,6 +76,9 @@ enum aq_status aq_config_expect_mapping(struct aq_config_reader *reader,
                                         const struct aq_config_node *node,
                                         const char *what) AQ_RESULT;
 
+/** Characters in `size` bytes of UTF-8, as marks count them. */
+size_t aq_config_characters(const char *text, size_t size);
+
 /** Print the shortest exact form: "128MiB", "30d". Units are shared with the readers. */
 void aq_config_print_size(uint64_t bytes, struct aq_bytes *out);
 void aq_config_print_span(int64_t us, struct aq_bytes *out);

@@ -7,7 +7,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "engine/config/config_section.h"
+#include "engine/config/section/config_section.h"
 
 #define MASK "***"
 

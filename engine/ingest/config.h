@@ -172,6 +172,8 @@ enum aq_status aq_config_parse(const char *name, struct aq_slice text, struct aq
                                struct aq_error *err) AQ_RESULT;
 void aq_config_destroy(struct aq_config *config);
 const struct aq_dataset_config *aq_config_dataset(const struct aq_config *config, const char *name);
+/** "30d", "15m": a span as the config writes it. False for anything else. */
+bool aq_config_parse_span(const char *text, int64_t *span_us);
 /** YAML with defaults filled in and secrets masked. */
 enum aq_status aq_config_show(const struct aq_config *config, struct aq_bytes *out) AQ_RESULT;
 

@@ -10,7 +10,7 @@ static bool char_allowed(char c)
     return isalnum((unsigned char)c) || (c != '\0' && strchr("._=-", c) != NULL);
 }
 
-static bool name_valid(const char *name)
+bool aq_object_name_valid(const char *name)
 {
     size_t length = strlen(name);
     if (length == 0 || length > AQ_OBJECT_NAME_MAX)
@@ -26,7 +26,7 @@ static bool name_valid(const char *name)
 
 static enum aq_status check_name(const char *name, struct aq_error *err)
 {
-    if (name_valid(name))
+    if (aq_object_name_valid(name))
         return AQ_OK;
     return aq_error_set(err, AQ_INVALID, "\"%.200s\" is no object name", name);
 }

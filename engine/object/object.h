@@ -52,7 +52,7 @@ enum aq_status aq_object_get_ranges(struct aq_object_store *store,
                                     const struct aq_object_range *ranges, size_t range_count,
                                     struct aq_error *err) AQ_RESULT;
 
-/** Told how many bytes of a transfer are done; a negative status ends it. */
+/** Told how many bytes of a transfer are done; a negative status ends it, unless it is too late for that. */
 typedef enum aq_status (*aq_object_progress_fn)(void *context, uint64_t bytes_done);
 /**
  * Create `name` from the first `size_bytes` of the file `fd`; AQ_EXISTS when it is there already. In

@@ -48,4 +48,7 @@ struct aq_object_store {
     char *root; /* what names are relative to; owned by the back end */
 };
 
+/** What object.h says of names. */
+bool aq_object_name_valid(const char *name);
+
 #endif

@@ -26,7 +26,9 @@ struct aq_s3_options {
     enum aq_s3_driver driver;
     unsigned in_flight_max; /* 0: 12 */
     unsigned timeout_ms;    /* of one request without progress; 0: 20,000 */
-    unsigned deadline_ms;   /* of an operation with its retries; 0: 60,000 */
+    unsigned deadline_ms;   /* of a request with its retries; 0: 60,000 */
+    uint64_t
+        multipart_bytes; /* a file above it is uploaded in parts; 0: 64 MiB. Less is for tests */
 };
 
 /** Nothing is sent yet. All options are copied. AQ_UNSUPPORTED where the driver is not compiled in.

@@ -34,6 +34,9 @@ struct aq_query {
     const struct aq_result_column *columns;
     struct aq_batch text; /* rows of EXPLAIN and SHOW */
     bool text_given;
+    bool started; /* the first rows wait for being asked for */
+    enum aq_status first_status;
+    const struct aq_batch *first_rows;
 };
 
 static enum aq_status no_memory(struct aq_error *err)
@@ -356,12 +359,25 @@ static enum aq_status explain_rows(struct aq_query *query, struct aq_error *err)
     return status < 0 ? status : AQ_OK;
 }
 
+enum aq_status aq_query_start(struct aq_query *query, struct aq_error *err)
+{
+    enum aq_status status = aq_query_next(query, &query->first_rows, err);
+    query->first_status = status;
+    query->started = status >= 0;
+    return status < 0 ? status : AQ_OK;
+}
+
 enum aq_status aq_query_next(struct aq_query *query, const struct aq_batch **batch,
                              struct aq_error *err)
 {
     struct aq_error ignored;
     if (err == NULL)
         err = &ignored;
+    if (query->started) {
+        query->started = false;
+        *batch = query->first_rows;
+        return query->first_status;
+    }
     if (query->plan != NULL && !query->explain)
         return next_rows(query, batch, err);
     if (query->text_given)

@@ -29,6 +29,9 @@ const struct aq_result_column *aq_query_columns(const struct aq_query *query);
 /** Zone that text forms of timestamps are to use (SET/AT TIME ZONE aside): borrowed. */
 const char *aq_query_timezone(const struct aq_query *query);
 
+/** Run as far as the first rows, which aq_query_next then gives: what fails here, failed before anything was
+ * answered. May be left out. */
+enum aq_status aq_query_start(struct aq_query *query, struct aq_error *err) AQ_RESULT;
 /** Next rows of the result: AQ_OK with >= 1 row borrowed until the next call, AQ_END at the end. */
 enum aq_status aq_query_next(struct aq_query *query, const struct aq_batch **batch,
                              struct aq_error *err) AQ_RESULT;

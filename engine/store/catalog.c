@@ -136,6 +136,11 @@ const struct aq_catalog_view *aq_catalog_view(const struct aq_catalog *catalog, 
     return NULL;
 }
 
+uint64_t aq_catalog_file_bytes(const struct aq_catalog_file *file)
+{
+    return file->file_bytes != 0 ? file->file_bytes : file->size_bytes;
+}
+
 void aq_catalog_file_name(enum aq_file_kind kind, uint64_t file_id, char *out, size_t out_size)
 {
     if (kind == AQ_FILE_SEGMENT)

@@ -118,6 +118,10 @@ uint32_t aq_catalog_masked_rows(const struct aq_catalog *catalog, uint64_t file_
                                 const struct aq_section_entry *section);
 const struct aq_catalog_view *aq_catalog_view(const struct aq_catalog *catalog, const char *name);
 
+/** Bytes of a closed file as copied into a bucket: all of it, or, of a segment that is not sealed, those
+ * that count. */
+uint64_t aq_catalog_file_bytes(const struct aq_catalog_file *file);
+
 /** "segments/00000000000000000042.seg" or "archives/....aqa", relative to the home; `out` >= 64. */
 void aq_catalog_file_name(enum aq_file_kind kind, uint64_t file_id, char *out, size_t out_size);
 

@@ -4,8 +4,8 @@
  * nothing is written that could not be read), create edit N+1, write the hint; every
  * AQ_CHECKPOINT_EDITS edits a checkpoint.
  * Failures: N+1 exists -> it is read back: with our nonce it is ours (an answer was lost), else the race
- * is lost: read it, build again. Any other failure is reported as it is; the edit then may or may
- * not be there, and whoever opens the store sees which: this process commits no more, for a sync that
+ * is lost: read it, build again. Any other failure is reported as it is; where the edit then may be
+ * there, whoever opens the store sees whether it is: this process commits no more, for a sync that
  * failed once may succeed the next time without having written anything. Hint and checkpoint only save time: a failure
  * to write them does not undo a commit, so it is passed over, and made good by a later one. */
 #include "engine/store/catalog_log.h"
@@ -67,6 +67,18 @@ static enum aq_status put_edit(struct aq_store *store, const struct aq_edit_head
     return ours ? aq_object_settle(store->objects, name, err) : AQ_EXISTS;
 }
 
+/* Whether the edit may have got its name though putting it failed: it is there, or that cannot be told. */
+static bool may_exist(struct aq_store *store, uint64_t number, enum aq_status status)
+{
+    char name[AQ_CATALOG_NAME_BYTES];
+    uint64_t size_bytes;
+    if (status == AQ_OK || status == AQ_EXISTS)
+        return false;
+    aq_catalog_edit_name(number, name, sizeof name);
+    return status == AQ_IO ||
+           aq_object_head(store->objects, name, &size_bytes, NULL) != AQ_NOT_FOUND;
+}
+
 static void leave_hints(struct aq_store *store, const struct aq_catalog *catalog)
 {
     struct aq_error ignored = {0};
@@ -98,7 +110,7 @@ static enum aq_status write_edit(struct aq_store *store, const struct aq_catalog
     if (status == AQ_OK) {
         status = put_edit(store, &header, aq_bytes_view(&bytes), err);
         *lost = status == AQ_EXISTS;
-        store->uncertain = status == AQ_IO;
+        store->uncertain = may_exist(store, header.number, status);
     }
     if (status == AQ_OK) {
         leave_hints(store, state.catalog);

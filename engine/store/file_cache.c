@@ -2,9 +2,10 @@
  * opened than the bound says: threads wait for the disk here, not for each other.
  *
  * Files that are not at home are read from the bucket: archives block by block (engine/cache), segments,
- * which are small and read whole, through a copy without a name (remote_copy.c). */
+ * which are small and read whole, through a copy without a name (object_copy.c). */
 #include "engine/store/file_cache.h"
-#include "engine/store/remote_copy.h"
+
+#include "engine/cache/object_copy.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -63,7 +64,7 @@ static enum aq_status init_files(struct aq_file_cache *cache, struct aq_error *e
             return aq_error_set(err, AQ_NO_MEMORY, "out of memory");
         cache->files[i].remote = is_remote(cache, entry);
         object->hash = entry->object_hash;
-        object->size_bytes = entry->file_bytes > 0 ? entry->file_bytes : entry->size_bytes;
+        object->size_bytes = aq_catalog_file_bytes(entry);
     }
     if (cache->store->bucket == NULL)
         return AQ_OK;
@@ -210,7 +211,7 @@ static enum aq_status open_file(struct aq_file_cache *cache, size_t index, int *
     if (aq_file_cache_is_remote(cache, index)) {
         struct aq_object_reader *reader = NULL;
         AQ_TRY(aq_file_cache_reader(cache, index, &reader, err));
-        AQ_TRY(aq_remote_copy(reader, &cache->objects[index], cache->store->scratch_path,
+        AQ_TRY(aq_object_copy(reader, &cache->objects[index], cache->store->scratch_path,
                               aq_file_cache_path(cache, index).text, fd, err));
     } else {
         AQ_TRY(open_at_home(cache, index, fd, err));

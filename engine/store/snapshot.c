@@ -78,6 +78,11 @@ static enum aq_status check_frozen(const struct aq_snapshot *snapshot, struct aq
     const struct aq_catalog *older = snapshot->catalog;
     const struct aq_catalog *newer = NULL;
     bool same = true;
+    bool any_open = false;
+    for (size_t i = 0; !any_open && i < older->file_count; i++)
+        any_open = older->files[i].state == AQ_FILE_OPEN;
+    if (!any_open)
+        return AQ_OK;
     AQ_TRY(aq_store_catalog(snapshot->store, true, &newer, err));
     for (size_t i = 0; same && newer->number != older->number && i < older->file_count; i++)
         same = older->files[i].state != AQ_FILE_OPEN || same_masks(older, newer, &older->files[i]);
@@ -267,7 +272,11 @@ static enum aq_status list_units(struct aq_snapshot *snapshot, struct aq_dataset
         for (size_t t = 0; status == AQ_OK && t < file->root.tile_count; t++)
             status = add_tile(snapshot, file, t, dataset);
     }
-    return status == AQ_OK ? AQ_OK : aq_error_set(err, status, "out of memory listing files");
+    if (status < 0)
+        return aq_error_set(err, status, "out of memory listing files");
+    for (size_t i = 0; i < dataset->unit_count; i++)
+        AQ_TRY(aq_unit_bound_unmasked(snapshot, &dataset->units[i], err));
+    return AQ_OK;
 }
 
 static enum aq_status find_units(struct aq_snapshot *snapshot, uint32_t dataset_id,

@@ -33,7 +33,7 @@ struct aq_unit {
     const struct aq_partition
         *partitions; /* frame sections, after aq_snapshot_partitions; else NULL.
                                               Also NULL where some rows of a section are masked: then
-                                              its keys, and times, bound more than its rows */
+                                              its keys bound more than its rows */
     size_t partition_count;
     const void *detail; /* private */
 };
@@ -53,6 +53,9 @@ enum aq_status aq_snapshot_partitions(struct aq_snapshot *snapshot, uint32_t dat
 /** Statistics of one declared column (by column id) of a unit, or NULL where none are kept, or not known
  * before the unit's directory has been fetched. */
 const struct aq_column_stats *aq_unit_stats(const struct aq_unit *unit, uint32_t column_id);
+
+/** Bytes of a column in an archive's unit, 0 where that is not known, as above. */
+uint64_t aq_unit_column_bytes(const struct aq_unit *unit, uint32_t column_id);
 
 /**
  * Read columns of a unit: batch column i becomes the declared column with id column_ids[i] (or

@@ -33,6 +33,12 @@ const struct aq_column_stats *aq_unit_stats(const struct aq_unit *unit, uint32_t
     return chunk == NULL ? NULL : &chunk->stats;
 }
 
+uint64_t aq_unit_column_bytes(const struct aq_unit *unit, uint32_t column_id)
+{
+    const struct aq_chunk_entry *chunk = aq_unit_chunk(unit, column_id);
+    return chunk == NULL ? 0 : chunk->size_bytes;
+}
+
 /* Spans being collected. */
 struct spans {
     struct aq_object_span *items;

@@ -99,9 +99,12 @@ enum aq_status aq_store_refresh(struct aq_store *store, struct aq_error *err)
     size_t count = 0;
     char name[AQ_CATALOG_NAME_BYTES];
     aq_catalog_edit_name(catalog->number + 1, name, sizeof name);
-    enum aq_status status = AQ_OK;
-    if (!aq_object_exists(store->objects, name))
+    uint64_t size_bytes;
+    enum aq_status status = aq_object_head(store->objects, name, &size_bytes, err);
+    if (status < 0) {
+        status = status == AQ_NOT_FOUND ? AQ_OK : status;
         goto done;
+    }
     status = aq_catalog_state_begin(&state, catalog);
     if (status == AQ_OK)
         status = aq_catalog_follow(store->objects, &state, &count, err);

@@ -19,7 +19,7 @@ struct aq_store {
     char *scratch_path;             /* folder for files read from the bucket as a whole */
     bool is_mirror;                 /* no home: what the bucket's mirror of the catalog says */
     bool allow_incomplete;
-    int64_t mirror_read_ms; /* when the mirror was read; under `advance` */
+    bool mirror_is_fresh; /* read by opening: the first snapshot need not again; under `advance` */
     bool read_only;
     enum aq_io_kind io;
     char io_notice[256];
@@ -51,12 +51,11 @@ enum aq_status aq_store_refresh(struct aq_store *store, struct aq_error *err) AQ
 enum aq_status aq_store_make_home(const char *home, struct aq_error *err) AQ_RESULT;
 /** Make the folders in it, durable, and its first lock. */
 enum aq_status aq_store_make_folders(const char *home, int home_fd, struct aq_error *err) AQ_RESULT;
-/** Read the newest mirror of the bucket, unless that was done a moment ago. Caller holds `advance`, or
+/** Read the newest mirror of the bucket, unless opening has just done so. Caller holds `advance`, or
  * nobody else has the store yet. */
 enum aq_status aq_store_read_mirror(struct aq_store *store, struct aq_error *err) AQ_RESULT;
 /** AQ_INVALID: a store in a bucket takes no writes; what to do. */
-enum aq_status aq_store_refuse_write(const struct aq_store *store,
-                                     struct aq_error *err) AQ_RESULT;
+enum aq_status aq_store_refuse_write(const struct aq_store *store, struct aq_error *err) AQ_RESULT;
 
 /** As aq_store_lock, waiting up to `timeout_ms` for who holds it. */
 enum aq_status aq_store_lock_wait(struct aq_store *store, const char *name, bool exclusive,

@@ -1,25 +1,24 @@
 /* A store without a home: the catalog as a bucket's newest mirror has it, to be read only.
  *
- * Happy path: the mirror is read whole, and again when a snapshot is taken more than a moment later. No
+ * Happy path: the mirror is read whole by opening, and again for each snapshot but the first. No
  * locks: what a mirror names stays in the bucket for `history:`.
  * Failures: a bucket without a store, or whose store was never mirrored, is AQ_NOT_FOUND. */
 #include "engine/store/remote.h"
 #include "engine/store/store_internal.h"
-
-#define FRESH_MS 1000 /* a mirror read within it is the newest */
-
 enum aq_status aq_store_read_mirror(struct aq_store *store, struct aq_error *err)
 {
-    int64_t now_ms = aq_monotonic_ms();
     struct aq_remote_catalog remote;
-    if (store->catalog != NULL && now_ms - store->mirror_read_ms < FRESH_MS)
+    bool opening = store->catalog == NULL;
+    if (store->mirror_is_fresh) {
+        store->mirror_is_fresh = false;
         return AQ_OK;
+    }
     enum aq_status status = aq_remote_load(store->bucket, &remote, err);
     if (status < 0) {
         aq_catalog_release(remote.catalog);
         return status;
     }
-    store->mirror_read_ms = now_ms;
+    store->mirror_is_fresh = opening;
     aq_store_replace(store, remote.catalog);
     return AQ_OK;
 }

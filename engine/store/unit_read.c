@@ -193,6 +193,40 @@ enum aq_status aq_unit_partition(struct aq_snapshot *snapshot, struct aq_unit *u
     return locate(snapshot, unit, detail->frame_offset + detail->section->offset, status, err);
 }
 
+/* The bounds of a section span its masked rows, too: take those of the rows that are left. */
+static void bound_times(struct aq_unit *unit, const struct aq_vector *times)
+{
+    for (size_t row = 0; row < times->row_count; row++) {
+        int64_t time = times->ints[row];
+        if (row == 0 || time < unit->min_time_us)
+            unit->min_time_us = time;
+        if (row == 0 || time > unit->max_time_us)
+            unit->max_time_us = time;
+    }
+}
+
+enum aq_status aq_unit_bound_unmasked(struct aq_snapshot *snapshot, struct aq_unit *unit,
+                                      struct aq_error *err)
+{
+    const struct aq_schema *schema =
+        aq_catalog_schema_by_id(snapshot->catalog, unit->dataset_id, 0);
+    const struct aq_unit_detail *detail = unit->detail;
+    if (detail->masked_rows == 0 || !unit->has_time || schema == NULL ||
+        schema->time_column == AQ_COLUMN_NONE)
+        return AQ_OK;
+    const struct aq_column *column = &schema->columns[schema->time_column];
+    struct aq_batch times;
+    enum aq_status status = aq_batch_init(&times, 1, &column->type);
+    if (status == AQ_OK)
+        status = aq_unit_read(snapshot, unit, &column->id, &times, err);
+    else
+        aq_error_set(err, status, "out of memory");
+    if (status == AQ_OK)
+        bound_times(unit, &times.columns[0]);
+    aq_batch_deinit(&times);
+    return status;
+}
+
 static enum aq_status fill_nulls(struct aq_vector *vector, size_t row_count)
 {
     aq_vector_clear(vector);

@@ -53,13 +53,21 @@ class Service:
         return pathlib.Path(self.state.read_text().strip())
 
 
+def create_topic(brokers, topic, partitions, **settings):
+    config = {name.replace("_", "."): str(value) for name, value in settings.items()}
+    made = AdminClient({"bootstrap.servers": brokers}).create_topics([NewTopic(topic, partitions, 1, config=config)])
+    made[topic].result(WAIT_S)
+    return topic
+
+
 class Kafka(Service):
     """A broker, and what administrators do to topics."""
 
+    USER, PASSWORD = "aqstore", "kafka-secret-never-printed"
     names = itertools.count(1)
 
     def __init__(self, state, version):
-        super().__init__("kafka", state, AQSTORE_KAFKA_VERSION=version)
+        super().__init__("kafka", state, AQSTORE_KAFKA_VERSION=version, AQSTORE_KAFKA_PASSWORD=self.PASSWORD)
         self.version = version
         self.admin = AdminClient({"bootstrap.servers": self.address, "log_level": 0})
 
@@ -67,15 +75,22 @@ class Kafka(Service):
     def brokers(self):
         return self.address
 
+    @property
+    def secure_brokers(self):
+        """By TLS, for USER with PASSWORD."""
+        return (self.home / "secure").read_text().strip()
+
+    @property
+    def ca_file(self):
+        return self.home / "ca.pem"
+
     def name(self, word):
         """A name for a topic or a group that no other test has."""
         return f"{word}-{os.getpid()}-{next(self.names)}"
 
     def create(self, topic, partitions=3, **settings):
-        """Make a topic; settings such as max_message_bytes="33554432"."""
-        config = {name.replace("_", "."): str(value) for name, value in settings.items()}
-        self.wait(self.admin.create_topics([NewTopic(topic, partitions, 1, config=config)]))
-        return topic
+        """Make a topic; settings such as max_message_bytes=33554432."""
+        return create_topic(self.brokers, topic, partitions, **settings)
 
     def delete(self, topic):
         """Delete a topic; on return it is gone."""

@@ -273,6 +273,7 @@ static inline void see_unit(struct aq_snapshot *snapshot, const struct aq_unit *
     cr_assert_eq(status, AQ_OK, "%s: %s", err.path, err.message);
     cr_assert_eq(batch.row_count, unit->row_count);
     cr_assert_gt(batch.row_count, 0);
+    int64_t min = INT64_MAX, max = INT64_MIN;
     for (size_t row = 0; row < batch.row_count; row++) {
         int64_t partition = batch.columns[rejected ? AQ_REJECT_PARTITION : 2].ints[row];
         int64_t ordinal = batch.columns[rejected ? AQ_REJECT_OFFSET : 3].ints[row];
@@ -286,12 +287,15 @@ static inline void see_unit(struct aq_snapshot *snapshot, const struct aq_unit *
         int64_t time = batch.columns[1].ints[row];
         struct aq_slice key = batch.columns[0].slices[row];
         cr_assert_eq(time, message_time((uint64_t)ordinal));
-        cr_assert(unit->has_time && time >= unit->min_time_us && time <= unit->max_time_us);
+        min = time < min ? time : min;
+        max = time > max ? time : max;
         cr_assert(unit->has_keys && aq_slice_compare(key, unit->key_min) >= 0 &&
                   aq_slice_compare(key, unit->key_max) <= 0);
         cr_assert(
             aq_slice_equal(key, aq_slice_of(message_key((unsigned)partition, (uint64_t)ordinal))));
     }
+    if (!rejected)
+        cr_assert(unit->has_time && min == unit->min_time_us && max == unit->max_time_us);
     aq_batch_deinit(&batch);
 }
 
@@ -351,32 +355,48 @@ static inline void expect_exact(const struct owner *owner, uint64_t next[TOPIC_P
     free(seen);
 }
 
-/* A frozen owner: frames that are on disk, but that nobody was told of. */
+/* A frozen owner: frames that are on disk, but that nobody was told of. Its page is kept as it was before
+ * them, and as it will be when the owner wakes. */
 struct frozen {
     char path[512];
-    unsigned char *page;
+    unsigned char *page;  /* NULL: not frozen */
+    unsigned char *later; /* after them */
     size_t size;
 };
 
-static inline struct frozen owner_freeze(const struct owner *owner, uint64_t file_id)
+static inline struct frozen owner_freeze(uint64_t file_id)
 {
     char name[64];
-    struct frozen frozen;
-    (void)owner;
+    struct frozen frozen = {.later = NULL};
     snprintf(name, sizeof name, "home/segments/%020llu.pub", (unsigned long long)file_id);
     snprintf(frozen.path, sizeof frozen.path, "%s", scratch_file(name));
     frozen.page = scratch_read(frozen.path, &frozen.size);
     return frozen;
 }
 
-/** What was published since owner_freeze is taken back. */
-static inline void owner_unpublish(struct frozen *frozen)
+static inline void frozen_publish(const struct frozen *frozen, const unsigned char *page)
 {
     int fd = open(frozen->path, O_WRONLY);
     cr_assert_geq(fd, 0);
-    cr_assert_eq(pwrite(fd, frozen->page, frozen->size, 0), (ssize_t)frozen->size);
+    cr_assert_eq(pwrite(fd, page, frozen->size, 0), (ssize_t)frozen->size);
     close(fd);
+}
+
+/** What was published since owner_freeze is taken back. */
+static inline void owner_unpublish(struct frozen *frozen)
+{
+    frozen->later = scratch_read(frozen->path, &frozen->size);
+    frozen_publish(frozen, frozen->page);
+}
+
+/** The owner wakes, or (`publish` false) never does. */
+static inline void owner_thaw(struct frozen *frozen, bool publish)
+{
+    if (publish && frozen->later != NULL)
+        frozen_publish(frozen, frozen->later);
     free(frozen->page);
+    free(frozen->later);
+    *frozen = (struct frozen){.page = NULL};
 }
 
 static inline const struct aq_catalog *feed_catalog(struct aq_store *store)

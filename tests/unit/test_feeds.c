@@ -147,12 +147,14 @@ Test(feeds, frames_of_a_frozen_owner)
     owner_take_ok(&old, 1);
     owner_append(&old, 1, 50);
     uint64_t known = old.feeds[0].position.next_ordinal;
-    struct frozen frozen = owner_freeze(&old, held_segment(old.store, 1));
+    struct frozen frozen = owner_freeze(held_segment(old.store, 1));
     owner_append(&old, 1, 50);
     owner_unpublish(&frozen);
     owner_take_ok(&new, 1);
     cr_assert_eq(new.feeds[0].position.next_ordinal, known);
     owner_append(&new, 1, 20);
+    owner_thaw(&frozen, true);
+    expect_at(&new, 0, new.feeds[0].position.next_ordinal);
     owner_append(&old, 1, 50);
     expect_at(&new, 0, new.feeds[0].position.next_ordinal);
     owner_end(&old); /* dies: recovery finds all its frames */
@@ -173,10 +175,11 @@ Test(feeds, taken_from_a_dead_owner)
     owner_begin(&old, BIG);
     owner_take_ok(&old, 3);
     owner_append(&old, 3, 50);
-    struct frozen frozen = owner_freeze(&old, held_segment(old.store, 1));
+    struct frozen frozen = owner_freeze(held_segment(old.store, 1));
     owner_append(&old, 1, 50);
     owner_unpublish(&frozen);
     uint64_t durable = old.feeds[0].position.next_ordinal;
+    owner_thaw(&frozen, false);
     owner_end(&old);
     owner_begin(&new, BIG);
     owner_take_ok(&new, 1);
@@ -314,4 +317,155 @@ Test(feeds, the_next_incarnation)
     cr_assert_eq(feed_found(&a, 0).identity.feed_id, third.identity.feed_id);
     owner_end(&a);
     owner_end(&b);
+}
+
+/* The oracle test: owners of one home do whatever comes to their mind, and at every step each partition has
+ * exactly the messages below its position. */
+
+enum { OWNERS = 3, STEPS = 200 };
+
+struct world {
+    struct owner owners[OWNERS];
+    struct frozen frozen[OWNERS];
+    uint64_t next[TOPIC_PARTITIONS];
+    uint64_t random;
+};
+
+static unsigned choose(struct world *world, unsigned count)
+{
+    world->random = world->random * UINT64_C(6364136223846793005) + UINT64_C(1442695040888963407);
+    return (unsigned)(world->random >> 33) % count;
+}
+
+static uint64_t open_segment_of(const struct owner *owner)
+{
+    const struct aq_catalog *catalog = feed_catalog(owner->store);
+    uint64_t found = 0;
+    for (unsigned p = 0; p < TOPIC_PARTITIONS; p++) {
+        const struct aq_catalog_feed *feed =
+            aq_catalog_feed(catalog, owner->feeds[p].identity.feed_id);
+        bool held = false;
+        if (feed != NULL)
+            cr_assert_eq(aq_shard_writer_holds(owner->writer, feed->identity.feed_id, &held, NULL),
+                         AQ_OK);
+        const struct aq_catalog_file *file =
+            held ? aq_catalog_file(catalog, feed->claim_file_id) : NULL;
+        if (file != NULL && file->state == AQ_FILE_OPEN)
+            found = file->file_id;
+    }
+    aq_catalog_release(catalog);
+    return found;
+}
+
+/* Whether the topic has messages left for what the owner believes to feed. */
+static unsigned appendable(const struct owner *owner)
+{
+    unsigned bits = 0;
+    for (unsigned p = 0; p < TOPIC_PARTITIONS; p++) {
+        if (owner->feeds[p].identity.feed_id != 0 &&
+            owner->feeds[p].position.next_ordinal + 100 < TOPIC_MESSAGES)
+            bits |= 1u << p;
+    }
+    return bits;
+}
+
+/* One frame that is on disk and that its owner cannot tell of any more, for a while. */
+static void freeze(struct world *world, unsigned who)
+{
+    struct owner *owner = &world->owners[who];
+    uint64_t segment = open_segment_of(owner);
+    unsigned bits = appendable(owner);
+    if (segment == 0 || bits == 0)
+        return;
+    struct frozen *frozen = &world->frozen[who];
+    *frozen = owner_freeze(segment);
+    owner_append(owner, bits, 1 + choose(world, 30));
+    if (open_segment_of(owner) == segment)
+        owner_unpublish(frozen);
+    else
+        owner_thaw(frozen, false); /* it rolled instead */
+}
+
+static void restart(struct world *world, unsigned who, uint64_t segment_size)
+{
+    struct aq_recovery_report report;
+    owner_end(&world->owners[who]);
+    if (choose(world, 4) == 0) /* it takes a second: others live */
+        cr_assert_eq(aq_store_recover(world->owners[(who + 1) % OWNERS].store, &report, NULL),
+                     AQ_OK);
+    owner_begin(&world->owners[who], segment_size);
+}
+
+static void step(struct world *world, uint64_t segment_size)
+{
+    unsigned who = choose(world, OWNERS);
+    struct owner *owner = &world->owners[who];
+    unsigned partition = choose(world, TOPIC_PARTITIONS);
+    unsigned deed = choose(world, 16);
+    bool dies = deed == 6 && choose(world, 3) == 0;
+    owner_thaw(&world->frozen[who], !dies);
+    switch (deed) {
+    case 0:
+    case 1:
+    case 2:
+        owner_take_ok(owner, 1 + choose(world, 15));
+        break;
+    case 3:
+        if (owner->feeds[partition].identity.feed_id != 0)
+            owner_release(owner, partition);
+        break;
+    case 4:
+        cr_assert_eq(aq_shard_writer_seal(owner->writer, NULL), AQ_OK);
+        break;
+    case 5:
+        freeze(world, who);
+        break;
+    case 6:
+        if (dies)
+            restart(world, who, segment_size);
+        break;
+    case 7:
+        if (choose(world, 6) == 0)
+            compact_all(owner->store);
+        break;
+    default:
+        owner_append(owner, appendable(owner) & (1 + choose(world, 15)), 1 + choose(world, 30));
+    }
+}
+
+static void live(uint64_t seed, uint64_t segment_size)
+{
+    scratch_make();
+    struct world world = {.random = seed};
+    uint64_t next[TOPIC_PARTITIONS];
+    for (unsigned i = 0; i < OWNERS; i++)
+        owner_begin(&world.owners[i], segment_size);
+    for (int i = 0; i < STEPS; i++) {
+        step(&world, segment_size);
+        expect_exact(&world.owners[choose(&world, OWNERS)], next);
+        for (unsigned p = 0; p < TOPIC_PARTITIONS; p++)
+            cr_assert_geq(next[p], world.next[p], "seed %llu, step %d: %u went back",
+                          (unsigned long long)seed, i, p);
+        memcpy(world.next, next, sizeof next);
+    }
+    for (unsigned i = 0; i < OWNERS; i++) {
+        owner_thaw(&world.frozen[i], true);
+        cr_assert_eq(aq_shard_writer_seal(world.owners[i].writer, NULL), AQ_OK);
+    }
+    struct aq_recovery_report report;
+    cr_assert_eq(aq_store_recover(world.owners[0].store, &report, NULL), AQ_OK);
+    compact_all(world.owners[0].store);
+    cr_assert_eq(mask_count(world.owners[0].store), 0, "compaction applies masks for good");
+    expect_exact(&world.owners[0], next);
+    cr_assert_gt(next[0] + next[1] + next[2] + next[3], STEPS);
+    for (unsigned i = 0; i < OWNERS; i++)
+        owner_end(&world.owners[i]);
+}
+
+Test(feeds, oracle)
+{
+    const char *rounds = getenv("AQ_FEED_ROUNDS");
+    int count = rounds == NULL ? 3 : atoi(rounds); /* of about a second each, that recovery waits */
+    for (int i = 0; i < count; i++)
+        live((uint64_t)i, i % 2 == 0 ? BIG : 4000);
 }

@@ -214,6 +214,25 @@ Test(ingest, the_monitor_hears_what_is_durable)
     free(text);
 }
 
+Test(ingest, memory_bounds_frames)
+{
+    static struct aq_source_config source = {.name = "import", .dataset = "air"};
+    static const struct aq_config watched = {.source_count = 1, .sources = &source};
+    static const size_t index = 0;
+    struct aq_monitor_view view;
+    char *text = make_csv(0, 150000, true);
+    write_text("a.csv", text);
+    config->commit_size_bytes = (uint64_t)256 << 20;
+    config->ingest_memory_bytes = (uint64_t)6 << 20; /* 1 MiB a frame */
+    cr_assert_eq(aq_monitor_create(&watched, &index, 1, &monitor, NULL), AQ_OK);
+    import("a.csv", 150000, 0);
+    cr_assert_eq(aq_monitor_copy(monitor, &view), AQ_OK);
+    cr_assert_geq(view.totals.commit_count, strlen(text) >> 20, "frames");
+    aq_monitor_view_deinit(&view);
+    aq_monitor_destroy(monitor);
+    free(text);
+}
+
 Test(ingest, the_same_content_adds_nothing)
 {
     char *text = make_csv(0, 100, true);

@@ -2,9 +2,11 @@
 #include "engine/cache/block_cache.h"
 #include "engine/query/query.h"
 #include "tests/unit/bucket_fixture.h"
+#include "tools/commands/run_query.h"
 
 static struct counting_bucket *bucket;
 static struct air air;
+static const struct aq_catalog *declared; /* lends air's schemas */
 
 static struct aq_store *open_with(const char *home, struct aq_store_options options)
 {
@@ -26,7 +28,8 @@ static void reopen(const char *home, struct aq_store_options options)
     cr_assert_eq(aq_store_catalog(air.store, false, &catalog, NULL), AQ_OK);
     air.schema = aq_catalog_schema(catalog, "air");
     air.rejects = aq_catalog_schema(catalog, "air_rejects");
-    aq_catalog_release(catalog); /* the store has it, too */
+    aq_catalog_release(declared);
+    declared = catalog; /* a mirror's store does not keep it */
 }
 
 /* A compacted store whose archives have been evicted, opened with its bucket and without a cache. */
@@ -45,6 +48,7 @@ static void begin(void)
 
 static void end(void)
 {
+    aq_catalog_release(declared);
     aq_store_close(air.store);
     aq_object_close(&bucket->base);
 }
@@ -379,5 +383,42 @@ Test(remote, bucket_without_a_store_says_so)
     struct aq_store_options options = {.bucket = &bucket->base, .read_only = true};
     cr_assert_eq(aq_store_open(&options, &store, &err), AQ_NOT_FOUND);
     cr_assert(strstr(err.message, "holds no store") != NULL, "%s", err.message);
+    aq_object_close(&bucket->base);
+}
+
+static enum aq_status keep_count(void *context, struct aq_query *query, struct aq_error *err)
+{
+    const struct aq_batch *batch = NULL;
+    enum aq_status status = aq_query_next(query, &batch, err);
+    if (status == AQ_OK)
+        *(int64_t *)context = batch->columns[0].ints[0];
+    return status;
+}
+
+/* Between opening a mirror and reading from it: compaction, a newer mirror, gc of the old segments. */
+Test(remote, query_begins_again_when_the_store_has_moved_on)
+{
+    scratch_make();
+    bucket = bucket_open("bucket");
+    air_open(&air, "store");
+    write_segment(&air, 6, 100);
+    bucket_place(air.store, bucket, "store", false);
+    bucket_mirror(air.store, bucket, INT64_MAX);
+    struct aq_program program = {.store = open_with(NULL, (struct aq_store_options){0})};
+    struct aq_error err = {0};
+    const char *sql = "SELECT count(*) FROM air WHERE note = 'note 3' OR note <> 'note 3'";
+    int64_t count = 0;
+    bucket_each_object("bucket", remove_object);
+    cr_assert_eq(aq_run_query(&program, sql, keep_count, &count, &err), AQ_TEMPORARY, "%s: %s",
+                 err.path, err.message);
+    compact(&air, &defaults);
+    bucket_place(air.store, bucket, "store", false);
+    aq_store_close(program.store);
+    program.store = open_with(NULL, (struct aq_store_options){0}); /* still the old mirror */
+    bucket_mirror(air.store, bucket, INT64_MAX);
+    cr_assert_eq(aq_run_query(&program, sql, keep_count, &count, &err), AQ_OK, "%s", err.message);
+    cr_assert_eq(count, 600);
+    aq_store_close(program.store);
+    aq_store_close(air.store);
     aq_object_close(&bucket->base);
 }

@@ -3,7 +3,22 @@
 
 #include "tests/unit/scratch.h"
 
+#include <errno.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
+
+static int directory_sync_errno; /* what a sync of a folder fails with; 0: it does not */
+
+/* In place of the C library's, so that the last step of a commit can be made to fail. */
+int fsync(int fd)
+{
+    struct stat info;
+    if (directory_sync_errno != 0 && fstat(fd, &info) == 0 && S_ISDIR(info.st_mode)) {
+        errno = directory_sync_errno;
+        return -1;
+    }
+    return (int)syscall(SYS_fsync, fd);
+}
 
 static struct aq_store *open_home(const char *name, bool create, enum aq_status expected)
 {
@@ -252,5 +267,49 @@ Test(store, locks_exclude)
     cr_assert_eq(aq_store_lock(store, "gc", true, &exclusive, NULL), AQ_OK);
     cr_assert_eq(aq_store_lock(store, "gc", false, &shared_a, NULL), AQ_CONFLICT);
     aq_store_unlock(exclusive);
+    aq_store_close(store);
+}
+
+/* The edit is there, and a later sync that succeeds would prove nothing about it: this process must not
+ * build on it, whatever the reason was. */
+Test(store, a_commit_that_failed_behind_its_link_is_the_last)
+{
+    static const int reasons[] = {EIO, ENOSPC, EDQUOT, ENOMEM};
+    for (size_t i = 0; i < sizeof reasons / sizeof reasons[0]; i++) {
+        char home[16];
+        scratch_make();
+        snprintf(home, sizeof home, "home-%zu", i);
+        struct aq_store *store = open_home(home, true, AQ_OK);
+        cr_assert_eq(aq_store_declare_view(store, "a", "SELECT 1", NULL), AQ_OK);
+        directory_sync_errno = reasons[i];
+        enum aq_status status = aq_store_declare_view(store, "b", "SELECT 2", NULL);
+        directory_sync_errno = 0;
+        cr_assert_lt(status, AQ_OK);
+        struct aq_error err = {0};
+        cr_assert_eq(aq_store_declare_view(store, "c", "SELECT 3", &err), AQ_IO, "%s",
+                     strerror(reasons[i]));
+        cr_assert_not_null(strstr(err.message, "start again"), "%s", err.message);
+        aq_store_close(store);
+        store = open_home(home, false, AQ_OK);
+        cr_assert_eq(aq_store_declare_view(store, "c", "SELECT 3", &err), AQ_OK, "%s", err.message);
+        aq_store_close(store);
+    }
+}
+
+/* One that failed before leaves everything as it was, and the process may try again. */
+Test(store, a_commit_that_failed_before_its_link_may_be_repeated)
+{
+    scratch_make();
+    struct aq_store *store = open_home("home", true, AQ_OK);
+    uint64_t before = head(store);
+    char catalog[512];
+    char hidden[512];
+    snprintf(catalog, sizeof catalog, "%s", scratch_file("home/catalog"));
+    snprintf(hidden, sizeof hidden, "%s", scratch_file("home/hidden"));
+    cr_assert_eq(rename(catalog, hidden), 0);
+    cr_assert_lt(aq_store_declare_view(store, "b", "SELECT 2", NULL), AQ_OK);
+    cr_assert_eq(rename(hidden, catalog), 0);
+    cr_assert_eq(aq_store_declare_view(store, "b", "SELECT 2", NULL), AQ_OK);
+    cr_assert_eq(head(store), before + 1);
     aq_store_close(store);
 }

@@ -93,5 +93,5 @@ enum aq_status aq_command_compact(struct aq_program *program, struct aq_error *e
         report_json(program, &report);
     else
         report_text(program, &report);
-    return AQ_OK;
+    return program->options.tier ? aq_command_tier(program, err) : AQ_OK;
 }

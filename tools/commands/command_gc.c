@@ -1,5 +1,8 @@
-/* gc: remove the files that the store no longer names. */
+/* gc: remove the files that the store no longer names, at home and, where one is known, in the bucket. What was
+ * removed at home is told also when the bucket then fails. */
 #include "compaction/compact.h"
+#include "compaction/tier/tier.h"
+#include "tools/bucket.h"
 #include "tools/commands/commands.h"
 #include "tools/output/human.h"
 #include "tools/output/json_print.h"
@@ -12,6 +15,46 @@ static void on_file(void *context, const char *name, uint64_t size_bytes)
 {
     aq_rows_text(context, name);
     aq_rows_count(context, size_bytes);
+}
+
+/* What the bucket's walk tells of. */
+struct objects {
+    struct aq_object_store *bucket;
+    struct aq_rows *rows;
+};
+
+static void on_object(void *context, const char *name, uint64_t size_bytes)
+{
+    const struct objects *objects = context;
+    on_file(objects->rows, aq_object_path(objects->bucket, name).text, size_bytes);
+}
+
+static enum aq_status find_age(const struct aq_program *program, int64_t *age_us,
+                               struct aq_error *err)
+{
+    const char *age = program->options.age;
+    *age_us = aq_program_history_us(program);
+    if (age == NULL || aq_config_parse_span(age, age_us))
+        return AQ_OK;
+    return aq_error_set(err, AQ_INVALID, "--age: expected a span like 24h, found \"%s\"", age);
+}
+
+static enum aq_status collect_objects(struct aq_program *program, struct aq_store *store,
+                                      struct aq_rows *rows, struct aq_gc_report *report,
+                                      struct aq_error *err)
+{
+    struct objects objects = {.rows = rows};
+    struct aq_gc_report removed = {0};
+    int64_t age_us = 0;
+    AQ_TRY(aq_program_bucket(program, &objects.bucket, err));
+    AQ_TRY(find_age(program, &age_us, err));
+    if (objects.bucket == NULL)
+        return AQ_OK;
+    enum aq_status status = aq_tier_gc(store, objects.bucket, age_us, program->options.dry_run,
+                                       on_object, &objects, &removed, err);
+    report->file_count += removed.file_count;
+    report->bytes += removed.bytes;
+    return status;
 }
 
 static enum aq_status report_json(struct aq_program *program, struct aq_rows *rows,
@@ -51,9 +94,12 @@ enum aq_status aq_command_gc(struct aq_program *program, struct aq_error *err)
     AQ_TRY(aq_program_store(program, AQ_ACCESS_WRITE, &store, err));
     aq_rows_init(&rows, columns, sizeof(columns) / sizeof(columns[0]));
     enum aq_status status = aq_gc(store, program->options.dry_run, on_file, &rows, &report, err);
-    if (status >= 0)
+    if (status >= 0) {
+        enum aq_status in_bucket = collect_objects(program, store, &rows, &report, err);
         status = program->options.json ? report_json(program, &rows, &report, err)
                                        : report_text(program, &rows, &report, err);
+        status = in_bucket < 0 ? in_bucket : status;
+    }
     aq_rows_deinit(&rows);
     return status;
 }

@@ -32,7 +32,7 @@ static enum aq_status inspect_name(struct aq_inspect *inspect, struct aq_store *
     const struct aq_schema *schema = aq_catalog_schema(aq_snapshot_catalog(snapshot), name);
     char *path = NULL;
     if (schema != NULL)
-        return aq_inspect_dataset(inspect, store, snapshot, schema, err);
+        return aq_inspect_dataset(inspect, snapshot, schema, err);
     if (asprintf(&path, "%s/%s", aq_store_home(store), name) < 0)
         return aq_error_set(err, AQ_NO_MEMORY, "no memory for a file name");
     enum aq_status status = is_file(path) ? inspect_path(inspect, path, err)

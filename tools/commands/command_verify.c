@@ -9,7 +9,9 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "compaction/tier/tier.h"
 #include "engine/store/snapshot.h"
+#include "tools/bucket.h"
 #include "tools/commands/commands.h"
 #include "tools/output/human.h"
 #include "tools/output/json_print.h"
@@ -20,6 +22,7 @@ struct run {
     struct aq_program *program;
     struct aq_verify verify;
     struct aq_progress progress;
+    struct aq_object_store *bucket; /* NULL where none is known */
 };
 
 static void on_progress(void *context, const char *file, uint64_t bytes_done, uint64_t row_count)
@@ -41,6 +44,8 @@ static enum aq_status verify_path(struct run *run, const char *path,
     }
     if (status == AQ_NOT_FOUND && entry->state == AQ_FILE_OPEN)
         return AQ_OK; /* named first, made second: its writer is about to */
+    if (status == AQ_NOT_FOUND && entry->evicted)
+        return AQ_OK; /* where it belongs: in the bucket */
     if (status < 0) { /* the catalog names it: its rows are gone */
         aq_verify_fault(&run->verify, &fault, "the whole file");
         return AQ_OK;
@@ -50,6 +55,51 @@ static enum aq_status verify_path(struct run *run, const char *path,
                                      : aq_verify_archive(&run->verify, &file, catalog, entry, err);
     aq_store_file_close(&file);
     return status;
+}
+
+static enum aq_status on_object(void *context, uint64_t bytes_done)
+{
+    struct run *run = context;
+    aq_progress_update_bytes(&run->progress, "bucket", run->verify.bytes + bytes_done, 0);
+    return aq_verify_stopped(&run->verify) ? AQ_INTERRUPTED : AQ_OK;
+}
+
+/* An object that is not there, or not what was put, is a fault; a bucket that does not answer is none. */
+static enum aq_status verify_object(struct run *run, const struct aq_catalog_file *entry,
+                                    struct aq_error *err)
+{
+    char name[AQ_OBJECT_NAME_MAX + 1];
+    struct aq_hash128 hash = {{0}};
+    struct aq_error fault = {.offset = -1};
+    uint64_t size = entry->file_bytes != 0 ? entry->file_bytes : entry->size_bytes;
+    snprintf(name, sizeof(name), "%.*s", (int)entry->object.size, (const char *)entry->object.data);
+    struct aq_object_path path = aq_object_path(run->bucket, name);
+    enum aq_status status =
+        aq_tier_hash_object(run->bucket, name, size, on_object, run, &hash, &fault);
+    if (status < 0 && status != AQ_NOT_FOUND && status != AQ_CORRUPT) {
+        *err = fault;
+        return status;
+    }
+    if (status == AQ_OK && !aq_hash128_equal(&hash, &entry->object_hash))
+        status = aq_error_set_at(&fault, AQ_CORRUPT, path.text, 0,
+                                 "holds other bytes than were put there");
+    if (status < 0)
+        aq_verify_fault(&run->verify, &fault, entry->evicted ? "the whole file" : "its copy");
+    run->verify.bytes += size;
+    run->verify.object_count++;
+    return AQ_OK;
+}
+
+/* Copies are read with --deep only: that costs requests. */
+static enum aq_status verify_copy(struct run *run, const struct aq_catalog_file *entry,
+                                  struct aq_error *err)
+{
+    if (entry->object.size == 0)
+        return AQ_OK;
+    if (run->bucket != NULL && run->verify.deep)
+        return verify_object(run, entry, err);
+    run->verify.unchecked_count += entry->evicted;
+    return AQ_OK;
 }
 
 static enum aq_status verify_files(struct run *run, const char *home,
@@ -64,6 +114,7 @@ static enum aq_status verify_files(struct run *run, const char *home,
         enum aq_status status = verify_path(run, path, catalog, entry, err);
         free(path);
         AQ_TRY(status);
+        AQ_TRY(verify_copy(run, entry, err));
     }
     return AQ_OK;
 }
@@ -99,6 +150,7 @@ static enum aq_status verify_store(struct run *run, struct aq_error *err)
     if (access(home, F_OK) != 0)
         return aq_error_set_at(err, AQ_NOT_FOUND, home, -1, "there is no store");
     AQ_TRY(aq_verify_catalog(&run->verify, home, err));
+    AQ_TRY(aq_program_bucket(run->program, &run->bucket, err));
     enum aq_status status = aq_program_store(run->program, AQ_ACCESS_READ, &store, &fault);
     if (status >= 0)
         return verify_named(run, store, err);
@@ -143,6 +195,8 @@ static void report_json(struct run *run)
     aq_json_member_count(&out, "chunks", verify->chunk_count);
     aq_json_member_count(&out, "rows", verify->row_count);
     aq_json_member_count(&out, "bytes", verify->bytes);
+    aq_json_member_count(&out, "objects", verify->object_count);
+    aq_json_member_count(&out, "unchecked", verify->unchecked_count);
     aq_json_member_count(&out, "fault_count", verify->fault_count);
     aq_json_name(&out, "faults");
     aq_json_open(&out, '[');
@@ -185,6 +239,13 @@ static void report_text(struct run *run)
                   verify->file_count, verify->frame_count, verify->tile_count, verify->chunk_count,
                   aq_human_count(verify->row_count, rows), aq_human_size(verify->bytes, size),
                   verify->deep ? ", every value decoded" : "");
+    if (verify->object_count > 0)
+        aq_out_printf(stream, "in the bucket: %" PRIu64 " objects, each hash compared\n",
+                      verify->object_count);
+    if (verify->unchecked_count > 0)
+        aq_out_printf(stream,
+                      "in the bucket only, not checked: %" PRIu64 " files (--deep reads them)\n",
+                      verify->unchecked_count);
 }
 
 enum aq_status aq_command_verify(struct aq_program *program, struct aq_error *err)

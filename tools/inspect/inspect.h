@@ -24,9 +24,8 @@ enum aq_status aq_inspect_rows(struct aq_inspect *inspect, const char *name, str
 
 enum aq_status aq_inspect_store(struct aq_inspect *inspect, struct aq_store *store,
                                 struct aq_snapshot *snapshot, struct aq_error *err) AQ_RESULT;
-enum aq_status aq_inspect_dataset(struct aq_inspect *inspect, struct aq_store *store,
-                                  struct aq_snapshot *snapshot, const struct aq_schema *schema,
-                                  struct aq_error *err) AQ_RESULT;
+enum aq_status aq_inspect_dataset(struct aq_inspect *inspect, struct aq_snapshot *snapshot,
+                                  const struct aq_schema *schema, struct aq_error *err) AQ_RESULT;
 enum aq_status aq_inspect_segment(struct aq_inspect *inspect, const struct aq_store_file *file,
                                   struct aq_error *err) AQ_RESULT;
 enum aq_status aq_inspect_archive(struct aq_inspect *inspect, const struct aq_store_file *file,

@@ -1,8 +1,9 @@
 /* A dataset: its declaration, its bytes by column (from its archives), and the files that hold it. */
-#include <stdio.h>
 #include <stdlib.h>
 
 #include "tools/inspect/inspect.h"
+
+#define TILES_MAX 256
 
 static const struct aq_result_column column_columns[] = {
     {"column", AQ_TYPE_TEXT},
@@ -24,51 +25,35 @@ struct column_sums {
     uint64_t nulls;
 };
 
-static enum aq_status add_archive(const struct aq_store_file *file, const struct aq_schema *schema,
-                                  struct column_sums *sums, uint64_t *row_count,
-                                  struct aq_error *err)
+static void add_tile(const struct aq_unit *unit, const struct aq_schema *schema,
+                     struct column_sums *sums)
 {
-    struct aq_archive_view view = {0};
-    struct aq_bytes bytes = {0};
-    struct aq_arena arena = {0};
-    enum aq_status status = aq_archive_file_root(file, &view, err);
-    if (status >= 0)
-        *row_count += view.root.row_count;
-    for (size_t tile = 0; status >= 0 && tile < view.root.tile_count; tile++) {
-        struct aq_tile_directory directory;
-        status = aq_archive_file_directory(file, &view, tile, &bytes, &arena, &directory, err);
-        for (size_t i = 0; status >= 0 && i < directory.chunk_count; i++) {
-            const struct aq_column *column = aq_column_by_id(schema, directory.chunks[i].column_id);
-            if (column == NULL)
-                continue;
-            sums[column - schema->columns].bytes += directory.chunks[i].size_bytes;
-            sums[column - schema->columns].nulls += directory.chunks[i].stats.null_count;
-        }
-        aq_arena_reset(&arena);
+    for (size_t i = 0; i < schema->column_count; i++) {
+        const struct aq_column_stats *stats = aq_unit_stats(unit, schema->columns[i].id);
+        sums[i].bytes += aq_unit_column_bytes(unit, schema->columns[i].id);
+        sums[i].nulls += stats == NULL ? 0 : stats->null_count;
     }
-    aq_bytes_deinit(&bytes);
-    aq_arena_deinit(&arena);
-    aq_archive_view_deinit(&view);
-    return status;
 }
 
-static enum aq_status sum_archives(struct aq_store *store, const struct aq_catalog *catalog,
-                                   const struct aq_schema *schema, struct column_sums *sums,
-                                   uint64_t *row_count, struct aq_error *err)
+/* Directories say it; those that are in the bucket are fetched, many at a time. */
+static enum aq_status sum_archives(struct aq_snapshot *snapshot, const struct aq_unit *units,
+                                   size_t unit_count, const struct aq_schema *schema,
+                                   struct column_sums *sums, uint64_t *row_count,
+                                   struct aq_error *err)
 {
-    for (size_t i = 0; i < catalog->file_count; i++) {
-        const struct aq_catalog_file *entry = &catalog->files[i];
-        struct aq_store_file file;
-        char name[64], path[4096];
-        if (entry->kind != AQ_FILE_ARCHIVE || entry->entry_count == 0 ||
-            entry->entries[0].dataset_id != schema->dataset_id)
+    const struct aq_unit *tiles[TILES_MAX];
+    size_t count = 0;
+    for (size_t u = 0; u < unit_count; u++) {
+        if (units[u].kind == AQ_FILE_ARCHIVE) {
+            tiles[count++] = &units[u];
+            *row_count += units[u].row_count;
+        }
+        if (count < TILES_MAX && u + 1 < unit_count)
             continue;
-        aq_catalog_file_name(entry->kind, entry->file_id, name, sizeof(name));
-        snprintf(path, sizeof(path), "%s/%s", aq_store_home(store), name);
-        AQ_TRY(aq_store_file_open(path, &file, err));
-        enum aq_status status = add_archive(&file, schema, sums, row_count, err);
-        aq_store_file_close(&file);
-        AQ_TRY(status);
+        AQ_TRY(aq_snapshot_prefetch(snapshot, tiles, count, NULL, 0, err));
+        for (size_t i = 0; i < count; i++)
+            add_tile(tiles[i], schema, sums);
+        count = 0;
     }
     return AQ_OK;
 }
@@ -134,9 +119,8 @@ static void add_files(struct aq_rows *rows, const struct aq_unit *units, size_t 
     }
 }
 
-enum aq_status aq_inspect_dataset(struct aq_inspect *inspect, struct aq_store *store,
-                                  struct aq_snapshot *snapshot, const struct aq_schema *schema,
-                                  struct aq_error *err)
+enum aq_status aq_inspect_dataset(struct aq_inspect *inspect, struct aq_snapshot *snapshot,
+                                  const struct aq_schema *schema, struct aq_error *err)
 {
     const struct aq_unit *units = NULL;
     size_t unit_count = 0;
@@ -150,7 +134,7 @@ enum aq_status aq_inspect_dataset(struct aq_inspect *inspect, struct aq_store *s
     aq_rows_init(&columns, column_columns, sizeof(column_columns) / sizeof(column_columns[0]));
     aq_rows_init(&files, file_columns, sizeof(file_columns) / sizeof(file_columns[0]));
     enum aq_status status =
-        sum_archives(store, aq_snapshot_catalog(snapshot), schema, sums, &archived_rows, err);
+        sum_archives(snapshot, units, unit_count, schema, sums, &archived_rows, err);
     add_columns(&columns, schema, sums, archived_rows);
     add_files(&files, units, unit_count);
     for (size_t i = 0; i < unit_count; i++)

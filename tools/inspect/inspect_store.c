@@ -10,10 +10,15 @@ static const struct aq_result_column dataset_columns[] = {
 };
 
 static const struct aq_result_column file_columns[] = {
-    {"file", AQ_TYPE_TEXT},          {"state", AQ_TYPE_TEXT},
-    {"datasets", AQ_TYPE_TEXT},      {"rows", AQ_TYPE_BIGINT},
-    {"bytes", AQ_TYPE_BIGINT},       {"bytes_per_row", AQ_TYPE_DOUBLE},
-    {"oldest", AQ_TYPE_TIMESTAMPTZ}, {"newest", AQ_TYPE_TIMESTAMPTZ},
+    {"file", AQ_TYPE_TEXT},
+    {"state", AQ_TYPE_TEXT},
+    {"place", AQ_TYPE_TEXT},
+    {"datasets", AQ_TYPE_TEXT},
+    {"rows", AQ_TYPE_BIGINT},
+    {"bytes", AQ_TYPE_BIGINT},
+    {"bytes_per_row", AQ_TYPE_DOUBLE},
+    {"oldest", AQ_TYPE_TIMESTAMPTZ},
+    {"newest", AQ_TYPE_TIMESTAMPTZ},
 };
 
 /* Sums over units or entries. */
@@ -112,6 +117,7 @@ static void add_file(struct aq_rows *rows, const struct aq_catalog *catalog,
     aq_catalog_file_name(file->kind, file->file_id, name, sizeof(name));
     aq_rows_text(rows, name);
     aq_rows_text(rows, file->state == AQ_FILE_OPEN ? "open" : "sealed");
+    aq_rows_text(rows, file->object.size == 0 ? "home" : file->evicted ? "bucket" : "both");
     add_names(rows, catalog, file);
     if (file->state == AQ_FILE_OPEN) { /* the catalog learns of these when it is sealed */
         aq_rows_null(rows);

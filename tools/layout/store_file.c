@@ -4,11 +4,13 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "engine/cache/object_copy.h"
 #include "engine/io/io.h"
 #include "format/preamble.h"
 
@@ -40,13 +42,10 @@ static enum aq_status find_kind(struct aq_store_file *file, struct aq_error *err
     return status;
 }
 
-enum aq_status aq_store_file_open(const char *path, struct aq_store_file *file,
-                                  struct aq_error *err)
+/* `file` has its descriptor. */
+static enum aq_status describe(struct aq_store_file *file, const char *path, struct aq_error *err)
 {
     struct stat status_of_file;
-    *file = (struct aq_store_file){.fd = open(path, O_RDONLY | O_CLOEXEC)};
-    if (file->fd < 0)
-        return aq_error_set_errno(err, errno, path, "cannot open the file");
     enum aq_status status = AQ_OK;
     if ((file->path = strdup(path)) == NULL)
         status = aq_error_set(err, AQ_NO_MEMORY, "no memory for a file name");
@@ -61,6 +60,35 @@ enum aq_status aq_store_file_open(const char *path, struct aq_store_file *file,
     if (status < 0)
         aq_store_file_close(file);
     return status;
+}
+
+enum aq_status aq_store_file_open(const char *path, struct aq_store_file *file,
+                                  struct aq_error *err)
+{
+    *file = (struct aq_store_file){.fd = open(path, O_RDONLY | O_CLOEXEC)};
+    if (file->fd < 0)
+        return aq_error_set_errno(err, errno, path, "cannot open the file");
+    return describe(file, path, err);
+}
+
+/* Not through the block cache: it is the bucket that is looked at. */
+enum aq_status aq_store_file_fetch(struct aq_object_store *bucket,
+                                   const struct aq_catalog_file *entry, struct aq_store_file *file,
+                                   struct aq_error *err)
+{
+    char name[256];
+    snprintf(name, sizeof name, "%.*s", (int)entry->object.size, (const char *)entry->object.data);
+    struct aq_object_path path = aq_object_path(bucket, name);
+    struct aq_remote_object object = {.name = name,
+                                      .hash = entry->object_hash,
+                                      .size_bytes = entry->file_bytes > 0 ? entry->file_bytes
+                                                                          : entry->size_bytes};
+    struct aq_object_reader *reader = NULL;
+    *file = (struct aq_store_file){.fd = -1};
+    AQ_TRY(aq_object_reader_create(bucket, NULL, &reader, err));
+    enum aq_status status = aq_object_copy(reader, &object, "", path.text, &file->fd, err);
+    aq_object_reader_destroy(reader);
+    return status < 0 ? status : describe(file, path.text, err);
 }
 
 void aq_store_file_close(struct aq_store_file *file)

@@ -3,8 +3,8 @@
 #ifndef AQ_TOOLS_LAYOUT_STORE_FILE_H
 #define AQ_TOOLS_LAYOUT_STORE_FILE_H
 
-#include "format/archive.h"
-#include "format/catalog_edit.h"
+#include "engine/object/object.h"
+#include "engine/store/catalog.h"
 #include "format/segment_index.h"
 
 /** An open file. */
@@ -18,6 +18,10 @@ struct aq_store_file {
 /** Open. What is neither by first bytes nor by name a segment or an archive is AQ_INVALID. */
 enum aq_status aq_store_file_open(const char *path, struct aq_store_file *file,
                                   struct aq_error *err) AQ_RESULT;
+/** The same of a file of `bucket` that the catalog names: a copy without a name, its hash compared. */
+enum aq_status aq_store_file_fetch(struct aq_object_store *bucket,
+                                   const struct aq_catalog_file *entry, struct aq_store_file *file,
+                                   struct aq_error *err) AQ_RESULT;
 void aq_store_file_close(struct aq_store_file *file);
 /** Replace `out` by `size` bytes at `offset`; beyond the end of the file is AQ_CORRUPT. */
 enum aq_status aq_store_file_read(const struct aq_store_file *file, uint64_t offset, uint64_t size,

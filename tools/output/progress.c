@@ -55,27 +55,53 @@ static void format_left(double seconds, char *out, size_t out_size)
         snprintf(out, out_size, "  %s left", aq_human_seconds(seconds, text));
 }
 
-void aq_progress_update(struct aq_progress *progress, const char *what, uint64_t done,
-                        uint64_t total, uint64_t row_count)
+static bool is_due(const struct aq_progress *progress, double now)
 {
-    double now = aq_clock_seconds();
-    if (!progress->shown || now - progress->drawn_at < INTERVAL_SECONDS)
-        return;
+    return progress->shown && now - progress->drawn_at >= INTERVAL_SECONDS;
+}
+
+static void draw(struct aq_progress *progress, double now, const char *what, uint64_t done,
+                 uint64_t total, const char *rate)
+{
     double elapsed = now - progress->begin;
     double share = total > 0 ? (double)(done < total ? done : total) / (double)total : 0;
-    char name[128], bar[64] = "", rate[AQ_HUMAN_BYTES_MAX], left[64] = "", text[320];
+    char name[128], bar[64] = "", left[64] = "", text[320];
     format_name(what, name, sizeof(name));
     if (total > 0)
         format_bar(share, bar, sizeof(bar));
     if (share > 0.02 && elapsed > 1)
         format_left(elapsed * (1 - share) / share, left, sizeof(left));
-    int size = snprintf(text, sizeof(text), "%s%s  %s rows/s%s", name, bar,
-                        aq_human_rate(elapsed > 0 ? (double)row_count / elapsed : 0, rate), left);
+    int size = snprintf(text, sizeof(text), "%s%s  %s/s%s", name, bar, rate, left);
     unsigned columns = aq_terminal_columns();
     if (size >= (int)columns)
         text[columns - 1] = '\0';
     aq_program_status_line(text);
     progress->drawn_at = now;
+}
+
+void aq_progress_update(struct aq_progress *progress, const char *what, uint64_t done,
+                        uint64_t total, uint64_t row_count)
+{
+    double now = aq_clock_seconds();
+    double elapsed = now - progress->begin;
+    char number[AQ_HUMAN_BYTES_MAX], rate[AQ_HUMAN_BYTES_MAX + 8];
+    if (!is_due(progress, now))
+        return;
+    aq_human_rate(elapsed > 0 ? (double)row_count / elapsed : 0, number);
+    snprintf(rate, sizeof(rate), "%s rows", number);
+    draw(progress, now, what, done, total, rate);
+}
+
+void aq_progress_update_bytes(struct aq_progress *progress, const char *what, uint64_t done,
+                              uint64_t total)
+{
+    double now = aq_clock_seconds();
+    double elapsed = now - progress->begin;
+    char rate[AQ_HUMAN_BYTES_MAX];
+    if (!is_due(progress, now))
+        return;
+    aq_human_size(elapsed > 0 ? (uint64_t)((double)done / elapsed) : 0, rate);
+    draw(progress, now, what, done, total, rate);
 }
 
 void aq_progress_clear(const struct aq_progress *progress)

@@ -17,6 +17,9 @@ void aq_progress_begin(struct aq_progress *progress, bool quiet);
 /** Draw, at most ten times a second. `total` 0: unknown, no bar. `row_count` gives the rate. */
 void aq_progress_update(struct aq_progress *progress, const char *what, uint64_t done,
                         uint64_t total, uint64_t row_count);
+/** The same, with the rate of `done` in bytes. */
+void aq_progress_update_bytes(struct aq_progress *progress, const char *what, uint64_t done,
+                              uint64_t total);
 /** Wipe the line: at the end. Messages wipe it by themselves. */
 void aq_progress_clear(const struct aq_progress *progress);
 

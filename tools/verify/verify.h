@@ -29,6 +29,8 @@ struct aq_verify {
     uint64_t chunk_count;
     uint64_t row_count; /* whose bytes were checked; with `deep` decoded too */
     uint64_t bytes;
+    uint64_t object_count;    /* files whose copies in the bucket were checked */
+    uint64_t unchecked_count; /* files that are in the bucket only, and were not */
     uint64_t fault_count;
     struct aq_fault *faults; /* in the order found; at most AQ_FAULTS_KEPT_MAX */
     struct aq_fault *last;

@@ -23,6 +23,7 @@ struct walk {
     uint64_t sequence; /* of the next frame */
     uint64_t previous_checksum;
     uint64_t row_count;
+    uint64_t masked_count; /* of them, rows that do not count */
     struct aq_frame_view view;
     struct aq_segment_index index;
     bool index_whole; /* no frame was missed */
@@ -129,8 +130,12 @@ static enum aq_status check_frame(struct walk *walk, struct aq_error *err)
             AQ_TRY(aq_verify_section(walk->verify, walk->file, &walk->view, &header->sections[i],
                                      walk->catalog, err));
     }
-    for (size_t i = 0; i < header->section_count; i++)
+    for (size_t i = 0; i < header->section_count; i++) {
         walk->row_count += header->sections[i].row_count;
+        if (walk->entry != NULL)
+            walk->masked_count += aq_catalog_masked_rows(walk->catalog, walk->entry->file_id,
+                                                         header, &header->sections[i]);
+    }
     if (walk->index_whole && header->prefix.sequence == walk->index.frame_count)
         AQ_TRY(aq_segment_index_add(&walk->index, header));
     else
@@ -237,9 +242,10 @@ static void check_entry(struct walk *walk)
     else if (walk->previous_checksum != entry->checksum && entry->frame_count > 0)
         aq_verify_fault_at(walk->verify, path, walk->view.offset,
                            "the last frame is not the one that the catalog names");
-    if (row_count != walk->row_count)
+    uint64_t counted = walk->row_count - walk->masked_count;
+    if (row_count != counted)
         aq_verify_fault_at(walk->verify, path, walk->end,
-                           "%" PRIu64 " rows, the catalog says %" PRIu64, walk->row_count,
+                           "%" PRIu64 " rows that count, the catalog says %" PRIu64, counted,
                            row_count);
 }
 

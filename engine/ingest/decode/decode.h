@@ -75,6 +75,7 @@ struct aq_column_plan {
 };
 
 struct aq_kafka_message;
+struct aq_when;
 
 struct aq_decoder {
     const struct aq_schema *schema;
@@ -84,6 +85,7 @@ struct aq_decoder {
     size_t field_capacity;
     const struct aq_path **paths; /* of the fields */
     struct aq_field *fields;      /* of the present message */
+    size_t column_field_count;    /* those before it serve columns, the others `when` alone */
     size_t special_count;
     size_t *specials; /* fields whose paths do not lead into the message's value */
     bool has_kafka;   /* messages come from Kafka ... */
@@ -91,8 +93,10 @@ struct aq_decoder {
     char numbers[2][24];                    /* its partition and offset, as texts */
     bool wants_rest;
     struct aq_field rest;
-    struct aq_batch rows;    /* declared + system columns, as decoded */
-    struct aq_batch rejects; /* the same for the rejects dataset */
+    struct aq_batch rows;       /* declared + system columns, as decoded */
+    struct aq_batch rejects;    /* the same for the rejects dataset */
+    const struct aq_when *when; /* NULL: every message becomes a row */
+    size_t *when_fields;        /* of its paths */
     struct aq_slice source;
     uint64_t feed_id;
     int64_t stamp_us;
@@ -127,7 +131,10 @@ enum aq_status aq_decoder_add_path(struct aq_decoder *decoder, const struct aq_p
                                    size_t *field) AQ_RESULT;
 /** Before each message: all fields absent but those that do not lead into its value. */
 void aq_decoder_begin(struct aq_decoder *decoder);
-/** One row, or one reject of `message`, from the fields. Fails with AQ_NO_MEMORY only. */
+/** Whether `when` takes the present message. */
+bool aq_decoder_accepts(const struct aq_decoder *decoder);
+/** One row, or one reject of `message`, from the fields; nothing if `when` refuses it. Fails with
+ * AQ_NO_MEMORY only. */
 enum aq_status aq_decoder_settle(struct aq_decoder *decoder, uint64_t ordinal,
                                  struct aq_slice message) AQ_RESULT;
 /** One reject of `message`; the reason is cut at 1,024 bytes. */
@@ -150,7 +157,7 @@ struct aq_json_decoder;
 enum aq_status aq_json_decoder_create(struct aq_decoder *decoder, struct aq_json_decoder **json,
                                       struct aq_error *err) AQ_RESULT;
 void aq_json_decoder_destroy(struct aq_json_decoder *json);
-/** One message: a row or a reject. Fails with AQ_NO_MEMORY only. */
+/** One message: a row or a reject, or nothing if `when` refuses it. Fails with AQ_NO_MEMORY only. */
 enum aq_status aq_json_decode(struct aq_json_decoder *json, uint64_t ordinal,
                               struct aq_slice message) AQ_RESULT;
 

@@ -27,6 +27,7 @@ struct aq_csv_decoder {
     size_t column_count;
     struct aq_slice *names;
     size_t *fields;     /* of the decoder; SIZE_MAX: no path names this column */
+    bool *named;        /* a column's path does, not only `when:` */
     size_t *next_field; /* one a field: another whose path names the same column, or SIZE_MAX */
     size_t unnamed_count;
     struct aq_bytes rest;
@@ -143,8 +144,10 @@ static enum aq_status take_column(struct aq_csv_decoder *csv, size_t column,
 {
     struct aq_decoder *decoder = csv->decoder;
     size_t field = csv->fields[column];
+    if (!csv->named[column] && decoder->wants_rest)
+        AQ_TRY(add_to_rest(csv, column, cell));
     if (field == SIZE_MAX)
-        return decoder->wants_rest ? add_to_rest(csv, column, cell) : AQ_OK;
+        return AQ_OK;
     AQ_TRY(take_cell(csv, cell, &decoder->fields[field]));
     for (size_t next = csv->next_field[field]; next != SIZE_MAX; next = csv->next_field[next])
         decoder->fields[next] = decoder->fields[field];
@@ -221,8 +224,9 @@ static enum aq_status split_header(struct aq_csv_decoder *csv, struct aq_slice h
                             csv->column_count, FIELDS_MAX);
     csv->names = aq_arena_alloc(&csv->arena, csv->column_count * sizeof *csv->names);
     csv->fields = aq_arena_alloc(&csv->arena, csv->column_count * sizeof *csv->fields);
+    csv->named = aq_arena_alloc(&csv->arena, csv->column_count * sizeof *csv->named);
     uint8_t *text = aq_arena_alloc(&csv->arena, header.size);
-    if (csv->names == NULL || csv->fields == NULL || text == NULL)
+    if (csv->names == NULL || csv->fields == NULL || csv->named == NULL || text == NULL)
         return aq_error_set(err, AQ_NO_MEMORY, "reading a CSV header: out of memory");
     const uint8_t *at = header.data;
     const uint8_t *end = header.data + header.size;
@@ -282,6 +286,7 @@ static enum aq_status map_columns(struct aq_csv_decoder *csv, struct aq_error *e
         return aq_error_set(err, AQ_NO_MEMORY, "reading a CSV header: out of memory");
     for (size_t column = 0; column < csv->column_count; column++) {
         csv->fields[column] = SIZE_MAX;
+        csv->named[column] = false;
         for (size_t field = 0; field < decoder->field_count; field++) {
             if (!names_column(decoder->paths[field], csv->names[column]))
                 continue;
@@ -295,8 +300,9 @@ static enum aq_status map_columns(struct aq_csv_decoder *csv, struct aq_error *e
             }
             csv->next_field[field] = csv->fields[column];
             csv->fields[column] = field;
+            csv->named[column] = csv->named[column] || field < decoder->column_field_count;
         }
-        csv->unnamed_count += csv->fields[column] == SIZE_MAX;
+        csv->unnamed_count += !csv->named[column];
     }
     return AQ_OK;
 }

@@ -29,7 +29,8 @@ struct aq_json_decoder {
         captured_depth; /* > 0 inside of a value that is captured whole: nothing is left over */
 };
 
-static bool walk_value(struct aq_json_decoder *json, uint32_t node, unsigned depth);
+static bool walk_value(struct aq_json_decoder *json, uint32_t node, unsigned depth,
+                       struct aq_slice *value);
 
 static bool keeps_rest(const struct aq_json_decoder *json)
 {
@@ -122,6 +123,16 @@ static void begin_rest_item(struct aq_json_decoder *json, size_t begin, struct a
     }
 }
 
+static void leave_over(struct aq_json_decoder *json, size_t begin, struct aq_slice written,
+                       struct aq_slice value)
+{
+    json->unknown_count++;
+    if (!keeps_rest(json))
+        return;
+    begin_rest_item(json, begin, written);
+    aq_bytes_append(&json->rest, value.data, value.size);
+}
+
 /* A value that no path names. */
 static bool pass_unnamed(struct aq_json_decoder *json, size_t begin, struct aq_slice written,
                          unsigned depth)
@@ -129,11 +140,23 @@ static bool pass_unnamed(struct aq_json_decoder *json, size_t begin, struct aq_s
     struct aq_slice value;
     if (!aq_json_value(&json->cursor, depth, &value))
         return false;
-    json->unknown_count++;
-    if (keeps_rest(json)) {
-        begin_rest_item(json, begin, written);
-        aq_bytes_append(&json->rest, value.data, value.size);
-    }
+    leave_over(json, begin, written, value);
+    return true;
+}
+
+/* A value that only `when:` looks into: for the columns it is left over. */
+static bool pass_looked_into(struct aq_json_decoder *json, uint32_t node, size_t begin,
+                             struct aq_slice written, unsigned depth)
+{
+    struct aq_slice value;
+    uint64_t unknown_count = json->unknown_count;
+    json->captured_depth++;
+    bool done = walk_value(json, node, depth, &value);
+    json->captured_depth--;
+    if (!done)
+        return false;
+    json->unknown_count = unknown_count;
+    leave_over(json, begin, written, value);
     return true;
 }
 
@@ -171,12 +194,16 @@ static bool pass_named(struct aq_json_decoder *json, uint32_t node, size_t begin
         *kept = true;
         return pass_unnamed(json, begin, written, depth);
     }
+    if (!json->trie.nodes[node].is_named) {
+        *kept = true;
+        return pass_looked_into(json, node, begin, written, depth);
+    }
     size_t before = json->rest.size;
     bool element = written.size == 0;
     if (keeps_rest(json))
         begin_rest_item(json, begin, written);
     size_t value_begin = json->rest.size;
-    if (!walk_value(json, node, depth))
+    if (!walk_value(json, node, depth, &ignored))
         return false;
     *kept = json->rest.size > value_begin;
     if (keeps_rest(json) && !*kept && element)
@@ -252,26 +279,26 @@ static bool walk_array(struct aq_json_decoder *json, uint32_t node, unsigned dep
 }
 
 /* The value at the cursor, which `node` awaits. */
-static bool walk_value(struct aq_json_decoder *json, uint32_t node, unsigned depth)
+static bool walk_value(struct aq_json_decoder *json, uint32_t node, unsigned depth,
+                       struct aq_slice *value)
 {
     struct aq_json_cursor *cursor = &json->cursor;
     const struct aq_trie_node *at = &json->trie.nodes[node];
     uint8_t c = aq_json_peek(cursor);
     bool inside = (c == '{' && at->has_members) || (c == '[' && at->has_elements);
-    bool whole = at->first_field != AQ_TRIE_NONE;
-    struct aq_slice value;
     if (!inside)
-        return aq_json_value(cursor, depth, &value) && capture(json, node, value);
+        return aq_json_value(cursor, depth, value) && capture(json, node, *value);
     if (depth >= AQ_JSON_DEPTH_MAX)
         return aq_json_fail(cursor, "nested deeper than 512");
     const uint8_t *begin = cursor->text + cursor->offsets[cursor->token];
-    json->captured_depth += whole;
+    json->captured_depth += at->is_column;
     bool done = c == '{' ? walk_object(json, node, depth) : walk_array(json, node, depth);
-    json->captured_depth -= whole;
-    if (!done || !whole)
-        return done;
+    json->captured_depth -= at->is_column;
+    if (!done)
+        return false;
     const uint8_t *end = cursor->text + cursor->offsets[cursor->token - 1] + 1;
-    return capture(json, node, aq_slice_make(begin, (size_t)(end - begin)));
+    *value = aq_slice_make(begin, (size_t)(end - begin));
+    return capture(json, node, *value);
 }
 
 /* A message that no path leads into is its own rest, as written. */
@@ -287,7 +314,7 @@ static bool walk_message(struct aq_json_decoder *json)
     aq_decoder_begin(json->decoder);
     bool inside = is_awaited(json, 0);
     bool empty = aq_json_peek(cursor) == '{' && cursor->token_count == 2;
-    if (inside && !walk_value(json, 0, 0))
+    if (inside && !walk_value(json, 0, 0, &whole))
         return false;
     if (!inside && !aq_json_value(cursor, 0, &whole))
         return false;

@@ -169,6 +169,7 @@ static enum aq_status plan_all(struct planner *planner, const struct aq_schema *
         return AQ_NO_MEMORY;
     for (size_t i = 0; i < column_count; i++)
         AQ_TRY(plan_column(planner, i, err));
+    decoder->column_field_count = decoder->field_count;
     AQ_TRY(aq_schema_batch_init(decoder->schema, true, &decoder->rows));
     return aq_schema_batch_init(rejects, true, &decoder->rejects);
 }

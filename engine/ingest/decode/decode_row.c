@@ -162,6 +162,8 @@ enum aq_status aq_decoder_settle(struct aq_decoder *decoder, uint64_t ordinal,
 {
     char reason[AQ_REASON_BYTES_MAX];
     size_t column_count = decoder->schema->column_count;
+    if (decoder->when != NULL && !aq_decoder_accepts(decoder))
+        return AQ_OK;
     for (size_t i = 0; i < column_count; i++) {
         enum aq_status status =
             fill_value(decoder, &decoder->plans[i], &decoder->values[i], reason);

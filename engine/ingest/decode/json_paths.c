@@ -53,13 +53,16 @@ static uint32_t add_child(struct aq_trie *trie, uint32_t parent, const struct aq
     return child;
 }
 
-static void add_path(struct aq_trie *trie, const struct aq_path *path, uint32_t field)
+static void add_path(struct aq_trie *trie, const struct aq_path *path, uint32_t field,
+                     bool of_column)
 {
     uint32_t node = 0;
     for (size_t i = 0; i < path->step_count; i++) {
         uint32_t child = find_child(trie, node, &path->steps[i]);
         node = child == AQ_TRIE_NONE ? add_child(trie, node, &path->steps[i]) : child;
+        trie->nodes[node].is_named = trie->nodes[node].is_named || of_column;
     }
+    trie->nodes[node].is_column = trie->nodes[node].is_column || of_column;
     trie->next_field[field] = trie->nodes[node].first_field;
     trie->nodes[node].first_field = field;
 }
@@ -111,7 +114,7 @@ enum aq_status aq_trie_build(struct aq_decoder *decoder, struct aq_trie *trie)
     init_node(&trie->nodes[0], NULL);
     for (size_t i = 0; i < decoder->field_count; i++)
         if (decoder->paths[i]->kind == AQ_PATH_VALUE)
-            add_path(trie, decoder->paths[i], (uint32_t)i);
+            add_path(trie, decoder->paths[i], (uint32_t)i, i < decoder->column_field_count);
     for (uint32_t i = 0; i < trie->node_count; i++)
         AQ_TRY(build_table(decoder, trie, i));
     return AQ_OK;

@@ -17,6 +17,7 @@ struct aq_message_decoder {
     struct aq_json_decoder *json; /* of JSON; so are the next ones of their formats */
     struct aq_message_csv *csv;
     size_t value_field; /* RAW; SIZE_MAX: no path names it */
+    struct aq_when *when;
 };
 
 static void find_value_field(struct aq_message_decoder *made)
@@ -31,6 +32,44 @@ static void find_value_field(struct aq_message_decoder *made)
     }
 }
 
+/* Its paths become fields behind those of the columns. */
+static enum aq_status plan_when(struct aq_message_decoder *made, const char *text,
+                                struct aq_error *err)
+{
+    struct aq_decoder *decoder = made->decoder;
+    if (text == NULL)
+        return AQ_OK;
+    AQ_TRY(aq_when_parse(text, &made->when, err));
+    size_t path_count = made->when->path_count;
+    decoder->when_fields = aq_arena_alloc(&decoder->arena, path_count * sizeof(size_t));
+    enum aq_status status = decoder->when_fields == NULL ? AQ_NO_MEMORY : AQ_OK;
+    for (size_t i = 0; status == AQ_OK && i < path_count; i++)
+        status = aq_decoder_add_path(decoder, &made->when->paths[i], &decoder->when_fields[i]);
+    if (status < 0)
+        return aq_error_set(err, status, "making a message decoder: out of memory");
+    decoder->when = made->when;
+    return AQ_OK;
+}
+
+static void forget_when(struct aq_decoder *decoder)
+{
+    decoder->when = NULL;
+    decoder->field_count = decoder->column_field_count;
+    while (decoder->special_count > 0 &&
+           decoder->specials[decoder->special_count - 1] >= decoder->field_count)
+        decoder->special_count--;
+}
+
+static enum aq_status plan_format(struct aq_message_decoder *made, struct aq_error *err)
+{
+    if (made->format == AQ_FORMAT_CSV)
+        return aq_message_csv_create(made->decoder, &made->csv, err);
+    if (made->format != AQ_FORMAT_RAW)
+        return aq_json_decoder_create(made->decoder, &made->json, err);
+    find_value_field(made);
+    return AQ_OK;
+}
+
 enum aq_status aq_message_decoder_create(struct aq_decoder *decoder,
                                          const struct aq_source_config *source,
                                          struct aq_message_decoder **created, struct aq_error *err)
@@ -38,16 +77,12 @@ enum aq_status aq_message_decoder_create(struct aq_decoder *decoder,
     struct aq_message_decoder *made = calloc(1, sizeof *made);
     if (made == NULL)
         return aq_error_set(err, AQ_NO_MEMORY, "making a message decoder: out of memory");
-    enum aq_status status = AQ_OK;
     made->decoder = decoder;
     made->format = source->format;
     decoder->has_kafka = true;
-    if (made->format == AQ_FORMAT_CSV)
-        status = aq_message_csv_create(decoder, &made->csv, err);
-    else if (made->format == AQ_FORMAT_RAW)
-        find_value_field(made);
-    else
-        status = aq_json_decoder_create(decoder, &made->json, err);
+    enum aq_status status = plan_when(made, source->when, err);
+    if (status == AQ_OK)
+        status = plan_format(made, err);
     if (status < 0) {
         aq_message_decoder_destroy(made);
         return status;
@@ -60,6 +95,8 @@ void aq_message_decoder_destroy(struct aq_message_decoder *decoder)
 {
     if (decoder == NULL)
         return;
+    forget_when(decoder->decoder);
+    aq_when_destroy(decoder->when);
     aq_json_decoder_destroy(decoder->json);
     aq_message_csv_destroy(decoder->csv);
     free(decoder);

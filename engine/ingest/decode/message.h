@@ -2,6 +2,7 @@
 #ifndef AQ_ENGINE_INGEST_DECODE_MESSAGE_H
 #define AQ_ENGINE_INGEST_DECODE_MESSAGE_H
 
+#include "engine/config/section/when.h"
 #include "engine/ingest/decode/decode.h"
 #include "engine/ingest/monitor.h"
 
@@ -27,8 +28,9 @@ struct aq_message_decoder;
 enum aq_decoded { AQ_DECODED_ROW, AQ_DECODED_REJECT, AQ_DECODED_PASSED };
 
 /**
- * `decoder` is borrowed and gets the rows. CSV: each message is one record without a header; the columns are
- * taken in declared order (their `from` names them), unless the message begins with a header line of its own.
+ * `decoder` is borrowed and gets the rows; one message decoder at a time. CSV: each message is one record
+ * without a header; its fields are, in declared order, what the columns take from the value (their first
+ * path that leads there), unless a header line stands before the record.
  */
 enum aq_status aq_message_decoder_create(struct aq_decoder *decoder,
                                          const struct aq_source_config *source,
@@ -44,12 +46,5 @@ void aq_message_decoder_destroy(struct aq_message_decoder *decoder);
 enum aq_status aq_message_decode(struct aq_message_decoder *decoder,
                                  const struct aq_kafka_message *message, enum aq_decoded *what,
                                  enum aq_reject_class *reject_class) AQ_RESULT;
-
-/* Conditions on messages: paths, literals, = == != <> < <= > >=, in (...), is [not] null, and, or, not. */
-struct aq_when;
-/** Parse a condition; a fault is AQ_INVALID with its column in the text and what was expected. */
-enum aq_status aq_when_parse(const char *text, struct aq_when **when,
-                             struct aq_error *err) AQ_RESULT;
-void aq_when_destroy(struct aq_when *when);
 
 #endif

@@ -9,7 +9,9 @@
 #include "engine/ingest/file/importer.h"
 
 /* A frame must stay far below AQ_FRAME_BYTES_MAX, whatever the config says. */
-#define FRAME_BYTES_MAX ((size_t)256 << 20)
+#define FRAME_BYTES_MAX ((uint64_t)256 << 20)
+/* Frames in memory at once: in flight, encoded; the one that is filled, decoded and routed. */
+#define FRAMES_IN_MEMORY (AQ_IMPORT_FRAMES_IN_FLIGHT + 2)
 
 static int64_t monotonic_us(void)
 {
@@ -23,11 +25,17 @@ void aq_import_begin_frame(struct aq_import *import)
     import->frame_begun_us = monotonic_us();
 }
 
+static uint64_t frame_size_max(const struct aq_config *config)
+{
+    uint64_t share = config->ingest_memory_bytes / FRAMES_IN_MEMORY;
+    uint64_t size = config->commit_size_bytes < share ? config->commit_size_bytes : share;
+    return size < FRAME_BYTES_MAX ? size : FRAME_BYTES_MAX;
+}
+
 bool aq_import_frame_is_due(const struct aq_import *import, bool look_at_clock)
 {
     const struct aq_config *config = import->importer->options->config;
-    size_t size = aq_decoder_size_bytes(import->importer->decoder);
-    if (size >= config->commit_size_bytes || size >= FRAME_BYTES_MAX)
+    if (aq_decoder_size_bytes(import->importer->decoder) >= frame_size_max(config))
         return true;
     return look_at_clock && monotonic_us() - import->frame_begun_us >= config->commit_interval_us;
 }

@@ -1,9 +1,10 @@
-/* Segments in a bucket are read as files: small, wanted whole, and scanned by code that has a descriptor.
+/* Objects read as files: segments, which are small, wanted whole and scanned by code that has a descriptor;
+ * and whatever is verified.
  *
- * Happy path: all blocks are fetched, through the block cache; written to a file that has no name, so
+ * Happy path: all blocks are fetched, through the reader's cache if it has one; written to a file that has no name, so
  * that nothing is left behind whatever happens; the hash of all of it is that in the catalog.
  * Failures: another hash is AQ_CORRUPT, once the bytes have been asked for a second time. */
-#include "engine/store/remote_copy.h"
+#include "engine/cache/object_copy.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -37,7 +38,7 @@ static enum aq_status write_all(int fd, const uint8_t *bytes, size_t size, struc
             continue;
         if (written <= 0)
             return aq_error_set_errno(err, written < 0 ? errno : EIO, "temporary file",
-                                      "cannot write the copy of a segment");
+                                      "cannot write the copy of an object");
         bytes += written;
         size -= (size_t)written;
     }
@@ -88,7 +89,7 @@ static enum aq_status copy_once(struct aq_object_reader *reader,
     return status;
 }
 
-enum aq_status aq_remote_copy(struct aq_object_reader *reader,
+enum aq_status aq_object_copy(struct aq_object_reader *reader,
                               const struct aq_remote_object *object, const char *folder,
                               const char *path, int *fd, struct aq_error *err)
 {

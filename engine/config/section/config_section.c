@@ -5,7 +5,7 @@
  * end at its end is cut). Failures: a file that cannot be read, is empty, too long or holds a NUL; a
  * secret given both ways. No message shows a secret.
  */
-#include "engine/config/config_section.h"
+#include "engine/config/section/config_section.h"
 
 #include <errno.h>
 #include <fcntl.h>

@@ -4,13 +4,14 @@
  * Happy path: either `files` (patterns, made relative to the config's folder) or `kafka`, into a known
  * dataset. Failures: both or none of them, an unknown dataset, a key that only the other kind has.
  */
-#include "engine/config/config_source.h"
+#include "engine/config/section/config_source.h"
 
 #include <stdio.h>
 #include <string.h>
 
 #include "engine/civil_time.h"
 #include "engine/config/config_node.h"
+#include "engine/config/section/when.h"
 
 struct source_nodes {
     const struct aq_config_node *kafka;
@@ -107,6 +108,27 @@ static enum aq_status parse_start(struct aq_config_reader *reader,
                           source->start);
 }
 
+/* The condition is compiled where messages are decoded; here it is only found to be one. */
+static enum aq_status check_when(struct aq_config_reader *reader, const struct aq_config_node *node,
+                                 const char *text)
+{
+    struct aq_when *when = NULL;
+    struct aq_error why = {0};
+    if (text == NULL)
+        return AQ_OK;
+    enum aq_status status = aq_when_parse(text, &when, &why);
+    aq_when_destroy(when);
+    if (status == AQ_OK)
+        return AQ_OK;
+    if (status != AQ_INVALID)
+        return aq_error_set(reader->err, status, "%s", why.message);
+    const struct aq_config_node *value = aq_config_node_find(node, "when");
+    struct aq_config_mark mark = value->mark;
+    if (value->text_column > 0)
+        mark.column = value->text_column + (int)aq_config_characters(text, (size_t)why.offset);
+    return aq_config_fail(reader, mark, "when: %s", why.message);
+}
+
 static enum aq_status parse_kafka(struct aq_config_reader *reader,
                                   const struct aq_config_node *node,
                                   const struct source_nodes *nodes, struct aq_source_config *source)
@@ -120,6 +142,7 @@ static enum aq_status parse_kafka(struct aq_config_reader *reader,
     source->is_kafka = true;
     source->kafka = nodes->kafka;
     source->when = nodes->when;
+    AQ_TRY(check_when(reader, node, nodes->when));
     return parse_start(reader, node, nodes, source);
 }
 

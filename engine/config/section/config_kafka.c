@@ -11,8 +11,8 @@
 #include <regex.h>
 #include <string.h>
 
-#include "engine/config/config_section.h"
-#include "engine/config/config_source.h"
+#include "engine/config/section/config_section.h"
+#include "engine/config/section/config_source.h"
 #include "format/arena.h"
 
 #define TOPIC_BYTES_MAX 249 /* Kafka's own */

@@ -8,8 +8,8 @@
 #include <arpa/inet.h>
 #include <string.h>
 
-#include "engine/config/config_section.h"
-#include "engine/config/config_source.h"
+#include "engine/config/section/config_section.h"
+#include "engine/config/section/config_source.h"
 
 #define GIB (UINT64_C(1) << 30)
 

@@ -1,6 +1,6 @@
 /* What the sections with secrets share. */
-#ifndef AQ_ENGINE_CONFIG_SECTION_H
-#define AQ_ENGINE_CONFIG_SECTION_H
+#ifndef AQ_ENGINE_CONFIG_SECTION_SECTION_H
+#define AQ_ENGINE_CONFIG_SECTION_SECTION_H
 
 #include "engine/config/config_node.h"
 

@@ -1,6 +1,6 @@
 /* Sources, and the sections `kafka:`, `tier:` and `http:`. */
-#ifndef AQ_ENGINE_CONFIG_SOURCE_H
-#define AQ_ENGINE_CONFIG_SOURCE_H
+#ifndef AQ_ENGINE_CONFIG_SECTION_SOURCE_H
+#define AQ_ENGINE_CONFIG_SECTION_SOURCE_H
 
 #include "engine/config/config_read.h"
 

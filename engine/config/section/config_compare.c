@@ -11,7 +11,7 @@
 #include <string.h>
 
 #include "engine/config/config_node.h"
-#include "engine/config/config_source.h"
+#include "engine/config/section/config_source.h"
 
 /* The next address of "a:1, b:2", or false at the end. */
 static bool next_broker(const char **at, struct aq_slice *broker)
