@@ -6,11 +6,13 @@
  * Failures: a source that fails is stopped, says so at once, and the next one of its thread goes on. A file
  * source that finds the disk full waits for room, unless it reads a pipe, which cannot be read again. */
 #include <poll.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "engine/ingest/kafka/kafka.h"
 #include "tools/commands/load.h"
 #include "tools/service/service_internal.h"
 
@@ -24,32 +26,13 @@ int aq_runner_rank(enum aq_status status)
     return status == AQ_CORRUPT ? 3 : status == AQ_TEMPORARY ? 1 : status < 0 ? 2 : 0;
 }
 
-static void set_states(const struct aq_runner *runner, enum aq_source_state state,
-                       const char *message)
-{
-    struct aq_monitor *monitor = runner->service->monitor;
-    for (size_t i = 0; i < runner->source_count; i++)
-        aq_monitor_state(monitor, aq_monitor_find(monitor, runner->sources[i]->name), state,
-                         message);
-}
-
-/* Of one source, or (NULL) of all that the runner has. */
+/* Of one source, or (NULL) of several together. */
 static void fail(struct aq_runner *runner, const struct aq_source_config *source,
                  enum aq_status status, struct aq_error *err)
 {
-    struct aq_service *service = runner->service;
-    char text[AQ_ERROR_PATH_MAX + AQ_ERROR_MESSAGE_MAX + 64];
     err->status = status;
-    aq_error_format(err, text, sizeof(text));
-    if (source == NULL)
-        set_states(runner, AQ_SOURCE_STOPPED, text);
-    else
-        aq_monitor_state(service->monitor, aq_monitor_find(service->monitor, source->name),
-                         AQ_SOURCE_STOPPED, text);
-    if (source == NULL && runner->source_count == 1)
-        source = runner->sources[0];
-    if (!service->single)
-        aq_program_say_error(service->program, source != NULL ? source->name : NULL, err);
+    if (!runner->service->single)
+        aq_program_say_error(runner->service->program, source != NULL ? source->name : NULL, err);
     if (aq_runner_rank(status) > aq_runner_rank(runner->status)) {
         runner->status = status;
         runner->err = *err;
@@ -116,10 +99,15 @@ static void run_file_source(struct aq_runner *runner, const struct aq_source_con
     if (status >= 0)
         status = load(runner, source, &paths, &err);
     aq_paths_deinit(&paths);
-    if (status < 0 && (status != AQ_INTERRUPTED || !aq_stop))
+    size_t index = aq_monitor_find(monitor, source->name);
+    if (status < 0 && (status != AQ_INTERRUPTED || !aq_stop)) {
+        char text[AQ_ERROR_PATH_MAX + AQ_ERROR_MESSAGE_MAX + 64];
+        aq_error_format(&err, text, sizeof(text));
+        aq_monitor_state(monitor, index, AQ_SOURCE_STOPPED, text);
         fail(runner, source, status, &err);
-    else if (!aq_stop)
-        aq_monitor_state(monitor, aq_monitor_find(monitor, source->name), AQ_SOURCE_DONE, NULL);
+    } else if (!aq_stop) {
+        aq_monitor_state(monitor, index, AQ_SOURCE_DONE, NULL);
+    }
 }
 
 static void run_files(struct aq_runner *runner)
@@ -130,11 +118,45 @@ static void run_files(struct aq_runner *runner)
 
 /* ---- Kafka ---- */
 
+/* `source "NAME": text` becomes the text, about that source. */
+static const char *split_notice(const struct aq_runner *runner, const char **message)
+{
+    char begin[AQ_NAME_BYTES_MAX + 16];
+    for (size_t i = 0; i < runner->source_count; i++) {
+        const char *name = runner->sources[i]->name;
+        int size = snprintf(begin, sizeof(begin), "source \"%s\"", name);
+        if (size < (int)sizeof(begin) && strncmp(*message, begin, (size_t)size) == 0) {
+            *message += (size_t)size + strspn(*message + size, ": ");
+            return name;
+        }
+    }
+    return runner->source_count == 1 ? runner->sources[0]->name : NULL;
+}
+
+static void on_notice(void *context, const char *message)
+{
+    const struct aq_runner *runner = context;
+    const char *source = split_notice(runner, &message);
+    aq_program_say_of(runner->service->program, AQ_LEVEL_NOTICE, source, message);
+}
+
 static void run_kafka(struct aq_runner *runner)
 {
+    struct aq_service *service = runner->service;
     struct aq_error err = {.offset = -1};
-    aq_error_set(&err, AQ_UNSUPPORTED, "reads Kafka: not yet in this version");
-    fail(runner, NULL, AQ_UNSUPPORTED, &err);
+    struct aq_kafka_run_options options = {
+        .config = service->config,
+        .sources = runner->sources,
+        .source_count = runner->source_count,
+        .once = service->program->options.once,
+        .stop = &aq_stop,
+        .monitor = service->monitor,
+        .notice = on_notice,
+        .context = runner,
+    };
+    enum aq_status status = aq_kafka_run(service->store, &options, &err);
+    if (status < 0)
+        fail(runner, runner->source_count == 1 ? runner->sources[0] : NULL, status, &err);
 }
 
 /* ---- threads ---- */
@@ -157,7 +179,8 @@ static struct aq_runner *runner_of(struct aq_service *service,
     void (*run)(struct aq_runner *) = source->is_kafka ? run_kafka : run_files;
     for (size_t i = 0; i < service->runner_count; i++) {
         struct aq_runner *runner = &service->runners[i];
-        if (runner->run == run && (!source->is_kafka))
+        if (runner->run == run &&
+            (!source->is_kafka || aq_kafka_same_group(runner->sources[0], source)))
             return runner;
     }
     struct aq_runner *made = &service->runners[service->runner_count++];

@@ -249,6 +249,7 @@ static enum aq_status run(struct loop *loop, struct aq_error *err)
     aq_notify("READY=1");
     run_loop(loop);
     aq_program_status_line(NULL);
+    aq_service_report(service);
     return judge_sources(service, err);
 }
 
@@ -282,6 +283,7 @@ enum aq_status aq_service_run(struct aq_program *program, const size_t *sources,
         .config = program->config,
         .single = source_count == 1,
         .wake_fd = -1,
+        .begun_ms = aq_service_now_ms(),
     };
     struct loop loop = {.service = &service, .watchdog_ms = aq_notify_watchdog_ms()};
     pthread_condattr_t monotonic;

@@ -42,6 +42,7 @@ struct aq_service {
     bool maintains;     /* the last runner is the maintenance loop */
     int wake_fd;        /* eventfd: a runner has ended */
     volatile bool quit; /* the maintenance loop shall end */
+    int64_t begun_ms;
     atomic_bool draining;
     atomic_llong turned_ms; /* when the main loop turned last; CLOCK_MONOTONIC */
     pthread_mutex_t lock;
@@ -61,6 +62,9 @@ enum aq_status aq_runners_start(struct aq_service *service, struct aq_error *err
 int aq_runner_rank(enum aq_status status);
 /** End a read that a runner may be blocked in: again and again while draining. */
 void aq_runners_interrupt(struct aq_service *service);
+
+/** Print what the Kafka sources brought. */
+void aq_service_report(struct aq_service *service);
 
 /** The maintenance loop's thread. */
 void aq_maintain_run(struct aq_runner *runner);
