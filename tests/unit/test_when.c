@@ -174,6 +174,18 @@ Test(when, columns_do_not_notice)
     teardown();
 }
 
+/* Of members that only the condition knows all are left over, as if nobody knew them. */
+Test(when, repeated_members)
+{
+    setup(body, AQ_FORMAT_JSON, "type = 'edit'");
+    cr_assert_eq(take("{\"type\":\"log\",\"a\":\"1\",\"type\":\"edit\",\"a\":\"2\"}"),
+                 AQ_DECODED_ROW);
+    cr_assert_str_eq(decode_cell(&fixture, "rest"), "{\"type\":\"log\",\"type\":\"edit\"}");
+    cr_assert_str_eq(decode_cell(&fixture, "a"), "2");
+    cr_assert_eq(take("{\"type\":\"edit\",\"type\":\"log\"}"), AQ_DECODED_PASSED);
+    teardown();
+}
+
 /* A condition on the whole of what a column takes a part of. */
 Test(when, a_whole_that_columns_take_apart)
 {
@@ -292,5 +304,25 @@ Test(when, is_forgotten_with_its_message_decoder)
     struct aq_source_config source = {.name = "test", .format = AQ_FORMAT_JSON};
     cr_assert_eq(aq_message_decoder_create(fixture.decoder, &source, &decoder, NULL), AQ_OK);
     cr_assert_eq(take("{}"), AQ_DECODED_ROW);
+    teardown();
+}
+
+/* What columns would have left over is left over, whatever the condition finds in it. */
+Test(when, a_form_that_columns_do_not_await)
+{
+    setup(body, AQ_FORMAT_JSON, "m is null or m[0] = 1 or m.y.z = 2");
+    cr_assert_eq(take("{\"m\":null}"), AQ_DECODED_ROW);
+    cr_assert_str_eq(decode_cell(&fixture, "rest"), "{\"m\":null}");
+    cr_assert_eq(take("{\"m\":[ 1 ]}"), AQ_DECODED_ROW);
+    cr_assert_str_eq(decode_cell(&fixture, "rest"), "{\"m\":[ 1 ]}");
+    cr_assert_eq(take("{\"m\":{\"x\":0,\"y\":{ \"z\":2}}}"), AQ_DECODED_ROW);
+    cr_assert_str_eq(decode_cell(&fixture, "rest"), "{\"m\":{\"y\":{ \"z\":2}}}");
+    cr_assert_str_eq(decode_cell(&fixture, "deep"), "0");
+    teardown();
+    setup("    columns:\n"
+          "      rest: {type: json, from: '*'}\n",
+          AQ_FORMAT_JSON, "a.b = 1");
+    cr_assert_eq(take("{ \"a\":{\"b\": 1} }"), AQ_DECODED_ROW);
+    cr_assert_str_eq(decode_cell(&fixture, "rest"), "{ \"a\":{\"b\": 1} }", "as written");
     teardown();
 }

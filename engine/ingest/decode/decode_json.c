@@ -25,8 +25,7 @@ struct aq_json_decoder {
     bool settling; /* second walk: only last ones count */
     bool no_memory;
     uint64_t unknown_count;
-    unsigned
-        captured_depth; /* > 0 inside of a value that is captured whole: nothing is left over */
+    unsigned captured_depth; /* > 0 inside of a value kept whole: nothing is left over */
 };
 
 static bool walk_value(struct aq_json_decoder *json, uint32_t node, unsigned depth,
@@ -169,6 +168,15 @@ static bool is_awaited(const struct aq_json_decoder *json, uint32_t node)
            (c == '[' && at->has_elements);
 }
 
+/* The same for the columns: else the value is left over for them, whatever the condition sees in it. */
+static bool is_awaited_by_columns(const struct aq_json_decoder *json, uint32_t node)
+{
+    const struct aq_trie_node *at = &json->trie.nodes[node];
+    uint8_t c = aq_json_peek(&json->cursor);
+    return at->is_column || (c == '{' && at->has_named_members) ||
+           (c == '[' && at->has_named_elements);
+}
+
 /* Of a name that is repeated only the last one counts. @return whether to pass over this one. */
 static bool is_superseded(struct aq_json_decoder *json, uint32_t node)
 {
@@ -187,17 +195,16 @@ static bool pass_named(struct aq_json_decoder *json, uint32_t node, size_t begin
                        struct aq_slice written, unsigned depth, bool *kept)
 {
     struct aq_slice ignored;
+    bool is_named = json->trie.nodes[node].is_named;
+    bool superseded = is_superseded(json, node);
     *kept = false;
-    if (is_superseded(json, node))
+    if (superseded && is_named)
         return aq_json_value(&json->cursor, depth, &ignored);
-    if (!is_awaited(json, node)) {
-        *kept = true;
+    *kept = true;
+    if (superseded || !is_awaited(json, node))
         return pass_unnamed(json, begin, written, depth);
-    }
-    if (!json->trie.nodes[node].is_named) {
-        *kept = true;
+    if (!is_awaited_by_columns(json, node))
         return pass_looked_into(json, node, begin, written, depth);
-    }
     size_t before = json->rest.size;
     bool element = written.size == 0;
     if (keeps_rest(json))
@@ -310,14 +317,14 @@ static bool walk_message(struct aq_json_decoder *json)
     json->rest.size = 0;
     json->repeated = false;
     json->unknown_count = 0;
-    json->captured_depth = 0;
     aq_decoder_begin(json->decoder);
-    bool inside = is_awaited(json, 0);
+    bool inside = is_awaited_by_columns(json, 0);
     bool empty = aq_json_peek(cursor) == '{' && cursor->token_count == 2;
-    if (inside && !walk_value(json, 0, 0, &whole))
+    json->captured_depth = !inside;
+    if (!(is_awaited(json, 0) ? walk_value(json, 0, 0, &whole) : aq_json_value(cursor, 0, &whole)))
         return false;
-    if (!inside && !aq_json_value(cursor, 0, &whole))
-        return false;
+    if (!inside)
+        json->unknown_count = 0;
     if (cursor->token != cursor->token_count)
         return aq_json_fail(cursor, "more follows behind the value");
     bool kept = json->rest.size > 0;

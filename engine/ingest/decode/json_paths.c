@@ -59,6 +59,10 @@ static void add_path(struct aq_trie *trie, const struct aq_path *path, uint32_t 
     uint32_t node = 0;
     for (size_t i = 0; i < path->step_count; i++) {
         uint32_t child = find_child(trie, node, &path->steps[i]);
+        if (of_column && path->steps[i].member.data == NULL)
+            trie->nodes[node].has_named_elements = true;
+        else if (of_column)
+            trie->nodes[node].has_named_members = true;
         node = child == AQ_TRIE_NONE ? add_child(trie, node, &path->steps[i]) : child;
         trie->nodes[node].is_named = trie->nodes[node].is_named || of_column;
     }

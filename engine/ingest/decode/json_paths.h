@@ -14,10 +14,13 @@ struct aq_trie_node {
     uint32_t next_sibling;
     uint32_t likely_child; /* the member that came at this point last time */
     uint32_t first_field;  /* that captures this place; chained by aq_trie.next_field */
-    bool is_named;         /* a column's path leads here or further */
-    bool is_column;        /* and one ends here */
     bool has_members;
     bool has_elements;
+    /* The same of columns alone, without what `when:` looks at. */
+    bool is_named;  /* a path leads here or further */
+    bool is_column; /* one ends here */
+    bool has_named_members;
+    bool has_named_elements;
     uint32_t table_mask; /* members hashed by name, where there are many: slots - 1 */
     uint32_t *table;
     uint64_t seen_message; /* number of the last message that had it ... */
