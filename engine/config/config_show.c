@@ -221,22 +221,26 @@ static void put_path(struct aq_bytes *out, const struct aq_config *config, const
     aq_bytes_deinit(&located);
 }
 
+/* Values of librdkafka's options may be URLs with a password in them. */
 static void put_scalar(struct aq_bytes *out, const struct aq_config *config,
-                       const struct aq_config_node *node)
+                       const struct aq_config_node *node, bool is_option)
 {
     size_t size = node->key == NULL ? 0 : strlen(node->key);
     if (size > 0 && aq_config_is_secret(node->key) && node->text[0] != '\0')
         put(out, "\"" MASK "\"");
     else if (size > 5 && strcmp(node->key + size - 5, "_file") == 0)
         put_path(out, config, node->text);
-    else
+    else if (is_option)
         put_masked(out, node->text);
+    else
+        put_text(out, node->text);
 }
 
 /* Of a mapping or list: what stands between its brackets. */
 static void put_entries(struct aq_bytes *out, const struct aq_config *config,
                         const struct aq_config_node *node)
 {
+    bool options = node->key != NULL && strcmp(node->key, "options") == 0;
     for (const struct aq_config_node *entry = node->first; entry != NULL; entry = entry->next) {
         bool list = entry->kind == AQ_NODE_LIST;
         if (node->kind == AQ_NODE_MAPPING) {
@@ -244,7 +248,7 @@ static void put_entries(struct aq_bytes *out, const struct aq_config *config,
             put(out, " ");
         }
         if (entry->kind == AQ_NODE_SCALAR) {
-            put_scalar(out, config, entry);
+            put_scalar(out, config, entry, options);
         } else {
             put(out, list ? "[" : "{");
             put_entries(out, config, entry);
