@@ -44,20 +44,25 @@ static inline void must(bool holds)
         abort();
 }
 
+static inline void decode_fuzz_init(struct decode_fuzz *fuzz, const char *config)
+{
+    must(aq_config_parse("f", aq_slice_of(config), &fuzz->config, NULL) == AQ_OK);
+    const struct aq_dataset_config *dataset = &fuzz->config->datasets[0];
+    must(aq_schema_rejects(&dataset->schema, 2, &fuzz->arena, &fuzz->rejects) == AQ_OK);
+    must(aq_decoder_create(dataset, &dataset->schema, &fuzz->rejects, "f", &fuzz->decoder, NULL) ==
+         AQ_OK);
+    fuzz->index = aq_json_index_create();
+    must(fuzz->index != NULL);
+}
+
 /* Made once, kept for all inputs: state that leaks from one message into the next would show. */
 static inline struct decode_fuzz *decode_fuzz_get(void)
 {
     static struct decode_fuzz fuzz;
     if (fuzz.decoder != NULL)
         return &fuzz;
-    must(aq_config_parse("f", aq_slice_of(decode_config), &fuzz.config, NULL) == AQ_OK);
-    const struct aq_dataset_config *dataset = &fuzz.config->datasets[0];
-    must(aq_schema_rejects(&dataset->schema, 2, &fuzz.arena, &fuzz.rejects) == AQ_OK);
-    must(aq_decoder_create(dataset, &dataset->schema, &fuzz.rejects, "f", &fuzz.decoder, NULL) ==
-         AQ_OK);
+    decode_fuzz_init(&fuzz, decode_config);
     must(aq_json_decoder_create(fuzz.decoder, &fuzz.json, NULL) == AQ_OK);
-    fuzz.index = aq_json_index_create();
-    must(fuzz.index != NULL);
     return &fuzz;
 }
 

@@ -10,7 +10,8 @@ static void show(const struct aq_config *config, struct aq_bytes *out)
         abort();
 }
 
-/* What stands above "ingest:" is the same after a round trip; below, masked secrets may differ. */
+/* A mask is a text like any other, so what is shown can be read again; not so where it names files, which
+ * may hold something else by now. */
 static void check_round_trip(const struct aq_config *config)
 {
     struct aq_bytes first = {0};
@@ -22,8 +23,7 @@ static void check_round_trip(const struct aq_config *config)
         if (!aq_slice_equal(aq_bytes_view(&first), aq_bytes_view(&second)))
             abort();
         aq_config_destroy(again);
-    } else if (config->tier == NULL && config->http == NULL && config->source_count == 0 &&
-               first.size < 1 << 20) {
+    } else if (first.size < 1 << 20 && memmem(first.data, first.size, "_file", 5) == NULL) {
         abort();
     }
     aq_bytes_deinit(&first);
