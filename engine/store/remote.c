@@ -81,6 +81,7 @@ static enum aq_status read_object(struct aq_object_store *bucket, const char *na
                                   struct incarnation *incarnation, struct aq_error *err)
 {
     struct aq_bytes bytes = {0};
+    *incarnation = (struct incarnation){0};
     enum aq_status status = aq_object_get(bucket, name, LINE_BYTES_MAX, &bytes, err);
     if (status == AQ_LIMIT || (status == AQ_OK && !parse_line(aq_bytes_view(&bytes), incarnation)))
         status = aq_error_set_at(err, AQ_CORRUPT, aq_object_path(bucket, name).text, 0,
@@ -119,6 +120,7 @@ static enum aq_status list_newest(struct aq_object_store *bucket, struct incarna
                                   struct aq_error *err)
 {
     uint64_t number = 0;
+    *newest = (struct incarnation){0};
     enum aq_status status = aq_object_list(bucket, FOLDER, visit_object, &number, err);
     if (status == AQ_NOT_FOUND || (status == AQ_OK && number == 0))
         return AQ_OK;
@@ -129,12 +131,10 @@ static enum aq_status list_newest(struct aq_object_store *bucket, struct incarna
 enum aq_status aq_remote_incarnation(struct aq_object_store *bucket, uint64_t *incarnation,
                                      struct aq_store_id *store_id, struct aq_error *err)
 {
-    struct incarnation newest = {0};
+    struct incarnation newest;
     enum aq_status status = read_object(bucket, LATEST_NAME, &newest, err);
-    if (status == AQ_NOT_FOUND || status == AQ_CORRUPT) {
-        newest = (struct incarnation){0};
+    if (status == AQ_NOT_FOUND || status == AQ_CORRUPT)
         status = list_newest(bucket, &newest, err);
-    }
     AQ_TRY(status);
     while (newest.number > 0) {
         struct incarnation next;

@@ -34,7 +34,7 @@ static void variant_deinit(struct aq_catalog *variant)
 
 static void *copy_array(const void *from, size_t count, size_t item_size)
 {
-    void *copy = malloc(count * item_size + 1);
+    void *copy = calloc(count + 1, item_size);
     if (copy != NULL && count > 0)
         memcpy(copy, from, count * item_size);
     return copy;

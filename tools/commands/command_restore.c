@@ -45,7 +45,7 @@ enum aq_status aq_command_restore(struct aq_program *program, struct aq_error *e
     const char *home = NULL;
     struct aq_object_store *bucket = NULL;
     struct aq_s3_capabilities can;
-    struct aq_restore_report report;
+    struct aq_restore_report report = {0};
     struct aq_bytes note = {0};
     AQ_TRY(aq_program_home(program, &home, err));
     AQ_TRY(aq_program_need_bucket(program, &bucket, err));
