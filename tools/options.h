@@ -65,6 +65,7 @@ struct aq_options {
     bool deep;
     bool replace;
     bool tier;
+    bool allow_incomplete;
     bool repair_plan;
 };
 

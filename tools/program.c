@@ -2,10 +2,13 @@
 #include "tools/program.h"
 
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
 #include <unistd.h>
+
+#include "tools/bucket.h"
 
 volatile bool aq_stop;
 static volatile sig_atomic_t stop_signal;
@@ -70,13 +73,19 @@ enum aq_status aq_program_config(struct aq_program *program, const struct aq_con
     return AQ_OK;
 }
 
+bool aq_program_in_bucket(const struct aq_program *program)
+{
+    return program->options.store != NULL && strncmp(program->options.store, "s3://", 5) == 0;
+}
+
 enum aq_status aq_program_home(struct aq_program *program, const char **home, struct aq_error *err)
 {
     if (program->options.store != NULL) {
         *home = program->options.store;
-        if (strncmp(*home, "s3://", 5) == 0)
-            return aq_error_set_at(err, AQ_UNSUPPORTED, *home, -1,
-                                   "a store in a bucket: not yet in this version");
+        if (aq_program_in_bucket(program))
+            return aq_error_set_at(err, AQ_INVALID, *home, -1,
+                                   "a store in a bucket is read-only; `aqstore restore --from` it "
+                                   "makes a home that can be written to");
         return AQ_OK;
     }
     const struct aq_config *config = NULL;
@@ -91,12 +100,43 @@ enum aq_status aq_program_home(struct aq_program *program, const char **home, st
     return AQ_OK;
 }
 
+/* Where a reader that has no home keeps blocks: $XDG_CACHE_HOME/aqstore, else ~/.cache/aqstore; "" where
+ * neither is known. */
+static void find_cache(char *out, size_t out_size)
+{
+    const char *cache = getenv("XDG_CACHE_HOME");
+    const char *user = getenv("HOME");
+    out[0] = '\0';
+    if (cache != NULL && cache[0] == '/')
+        snprintf(out, out_size, "%s/aqstore", cache);
+    else if (user != NULL && user[0] == '/')
+        snprintf(out, out_size, "%s/.cache/aqstore", user);
+}
+
+/* What is not at home is read from the bucket, if one is known. */
+static enum aq_status find_bucket(struct aq_program *program, struct aq_store_options *options,
+                                  struct aq_error *err)
+{
+    AQ_TRY(aq_program_bucket(program, &options->bucket, err));
+    options->cache_bytes = aq_program_tier_config(program).cache_bytes;
+    if (options->cache_bytes == 0)
+        options->cache_bytes = 1; /* none */
+    return AQ_OK;
+}
+
 static enum aq_status open_store(struct aq_program *program, enum aq_access access_wanted,
                                  struct aq_error *err)
 {
+    char cache[4096];
     struct aq_store_options options = {.create = access_wanted == AQ_ACCESS_CREATE,
-                                       .read_only = access_wanted == AQ_ACCESS_READ};
-    AQ_TRY(aq_program_home(program, &options.home, err));
+                                       .read_only = access_wanted == AQ_ACCESS_READ,
+                                       .allow_incomplete = program->options.allow_incomplete};
+    if (!aq_program_in_bucket(program) || access_wanted != AQ_ACCESS_READ)
+        AQ_TRY(aq_program_home(program, &options.home, err));
+    AQ_TRY(find_bucket(program, &options, err));
+    find_cache(cache, sizeof(cache));
+    if (options.home == NULL && cache[0] != '\0')
+        options.cache_path = cache;
     const char *io = program->options.io;
     options.io = strcmp(io, "uring") == 0   ? AQ_IO_URING
                  : strcmp(io, "posix") == 0 ? AQ_IO_POSIX

@@ -49,7 +49,10 @@ void aq_program_status_line(const char *line);
  * what to do when there is none. `config` is the program's. */
 enum aq_status aq_program_config(struct aq_program *program, const struct aq_config **config,
                                  struct aq_error *err) AQ_RESULT;
-/** Home of the store: --store, else the config's. Borrowed from the program. */
+/** Whether --store names a bucket: such a store can only be read. */
+bool aq_program_in_bucket(const struct aq_program *program);
+/** Home of the store: --store, else the config's. Borrowed from the program. AQ_INVALID for a store in a
+ * bucket, with what to do. */
 enum aq_status aq_program_home(struct aq_program *program, const char **home,
                                struct aq_error *err) AQ_RESULT;
 

@@ -71,7 +71,7 @@ static enum aq_status verify_object(struct run *run, const struct aq_catalog_fil
     char name[AQ_OBJECT_NAME_MAX + 1];
     struct aq_hash128 hash = {{0}};
     struct aq_error fault = {.offset = -1};
-    uint64_t size = entry->file_bytes != 0 ? entry->file_bytes : entry->size_bytes;
+    uint64_t size = aq_catalog_file_bytes(entry);
     snprintf(name, sizeof(name), "%.*s", (int)entry->object.size, (const char *)entry->object.data);
     struct aq_object_path path = aq_object_path(run->bucket, name);
     enum aq_status status =
@@ -100,6 +100,51 @@ static enum aq_status verify_copy(struct run *run, const struct aq_catalog_file 
         return verify_object(run, entry, err);
     run->verify.unchecked_count += entry->evicted;
     return AQ_OK;
+}
+
+/* A file of a mirror as if it were at home: fetched, and checked as one. */
+static enum aq_status verify_fetched(struct run *run, const struct aq_catalog *catalog,
+                                     const struct aq_catalog_file *entry, struct aq_error *err)
+{
+    struct aq_store_file file;
+    struct aq_error fault = {.offset = -1};
+    enum aq_status status = aq_store_file_fetch(run->bucket, entry, &file, &fault);
+    run->verify.object_count++;
+    if (status == AQ_CORRUPT || status == AQ_TEMPORARY) { /* damaged, or not there */
+        aq_verify_fault(&run->verify, &fault, "the whole file");
+        return AQ_OK;
+    }
+    if (status < 0) {
+        *err = fault;
+        return status;
+    }
+    status = entry->kind == AQ_FILE_SEGMENT
+                 ? aq_verify_segment(&run->verify, &file, catalog, entry, err)
+                 : aq_verify_archive(&run->verify, &file, catalog, entry, err);
+    aq_store_file_close(&file);
+    return status;
+}
+
+/* Opening has checked the mirror itself: one checkpoint, no chain of edits. */
+static enum aq_status verify_mirror(struct run *run, struct aq_error *err)
+{
+    struct aq_store *store = NULL;
+    const struct aq_catalog *catalog = NULL;
+    AQ_TRY(aq_program_bucket(run->program, &run->bucket, err));
+    AQ_TRY(aq_program_store(run->program, AQ_ACCESS_READ, &store, err));
+    AQ_TRY(aq_store_catalog(store, false, &catalog, err));
+    enum aq_status status = AQ_OK;
+    run->verify.edit_count++;
+    for (size_t i = 0; i < catalog->file_count && status >= 0; i++) {
+        if (aq_verify_stopped(&run->verify))
+            status = aq_error_set(err, AQ_INTERRUPTED, "stopped");
+        else if (run->verify.deep)
+            status = verify_fetched(run, catalog, &catalog->files[i], err);
+        else
+            run->verify.unchecked_count++;
+    }
+    aq_catalog_release(catalog);
+    return status;
 }
 
 static enum aq_status verify_files(struct run *run, const char *home,
@@ -146,6 +191,8 @@ static enum aq_status verify_store(struct run *run, struct aq_error *err)
     const char *home = NULL;
     struct aq_store *store = NULL;
     struct aq_error fault = {.offset = -1};
+    if (aq_program_in_bucket(run->program))
+        return verify_mirror(run, err);
     AQ_TRY(aq_program_home(run->program, &home, err));
     if (access(home, F_OK) != 0)
         return aq_error_set_at(err, AQ_NOT_FOUND, home, -1, "there is no store");
