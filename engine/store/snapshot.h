@@ -67,10 +67,13 @@ enum aq_status aq_unit_read(struct aq_snapshot *snapshot, const struct aq_unit *
                             const uint32_t *column_ids, struct aq_batch *batch,
                             struct aq_error *err) AQ_RESULT;
 
+/** Tiles up to this size are fetched by one request, directory and all columns. */
+#define AQ_SMALL_TILE_BYTES ((uint64_t)1 << 20)
+
 /**
  * Fetch what reading `column_ids` of these units will need, in few requests: ranges of one file no further
- * than 1 MiB apart are joined up to 16 MiB, several in flight; tiles that together are no more than
- * 1 MiB come whole, others directory first. Only remote units cost anything; they have no statistics
+ * than 1 MiB apart are joined up to 16 MiB, several in flight; small tiles come whole, others directory
+ * first. Only remote units cost anything; they have no statistics
  * before this. What is fetched is held in memory, 256 MiB at most: more is fetched as it is read.
  * @param units       In (file, index) order.
  * @param column_ids  NULL: the directories only.

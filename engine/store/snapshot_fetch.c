@@ -1,14 +1,11 @@
 /* Tiles of archives that are in the bucket: their directories, and fetching ahead.
  *
- * Happy path: of tiles that lie together and are small, everything is asked for at once; of others first
- * the directories, which say where the columns are, then those of the columns that are wanted. What
- * arrives is held in memory by the object reader, and reading a unit finds it there.
+ * Happy path: a small tile is asked for whole, of others first the directories, which say where the columns
+ * are, then the columns that are wanted; the object reader joins what lies together. What arrives is held in memory by the object reader, and reading a unit finds it there.
  * Failures: fetching may be given too much, or be given nothing: reading a unit fetches what it lacks. */
 #include "engine/store/snapshot_internal.h"
 
 #include <stdlib.h>
-
-#define WHOLE_BYTES_MAX ((uint64_t)1 << 20)
 
 const struct aq_tile_directory *aq_unit_directory(const struct aq_unit *unit)
 {
@@ -74,36 +71,18 @@ static uint64_t tile_end(const struct aq_tile_entry *tile)
     return tile->directory_offset + tile->directory_size_bytes;
 }
 
-/* Units from `first` on that lie together in one file; the end of them. */
-static size_t find_group(const struct aq_unit *const *units, size_t unit_count, size_t first)
-{
-    size_t end = first + 1;
-    while (end < unit_count && units[end]->remote && units[end]->file_id == units[first]->file_id &&
-           tile_of(units[end])->offset <= tile_end(tile_of(units[end - 1])) + AQ_FETCH_GAP_BYTES)
-        end++;
-    return end;
-}
-
+/* Of small tiles all at once: between their directories there is no more than is fetched anyway. */
 static enum aq_status want_directories(struct aq_snapshot *snapshot,
                                        const struct aq_unit *const *units, size_t unit_count,
                                        bool with_chunks, struct spans *spans)
 {
-    for (size_t first = 0, end; first < unit_count; first = end) {
-        end = first + 1;
-        if (!units[first]->remote)
+    for (size_t i = 0; i < unit_count; i++) {
+        if (!units[i]->remote || aq_unit_directory(units[i]) != NULL)
             continue;
-        end = find_group(units, unit_count, first);
-        uint64_t begin = tile_of(units[first])->offset;
-        uint64_t until = tile_end(tile_of(units[end - 1]));
-        if (with_chunks && until > begin && until - begin <= WHOLE_BYTES_MAX) {
-            AQ_TRY(add_span(snapshot, units[first], begin, until, spans));
-            continue;
-        }
-        for (size_t i = first; i < end; i++) {
-            const struct aq_tile_entry *tile = tile_of(units[i]);
-            if (aq_unit_directory(units[i]) == NULL)
-                AQ_TRY(add_span(snapshot, units[i], tile->directory_offset, tile_end(tile), spans));
-        }
+        const struct aq_tile_entry *tile = tile_of(units[i]);
+        bool whole = with_chunks && units[i]->size_bytes <= AQ_SMALL_TILE_BYTES;
+        AQ_TRY(add_span(snapshot, units[i], whole ? tile->offset : tile->directory_offset,
+                        tile_end(tile), spans));
     }
     return AQ_OK;
 }

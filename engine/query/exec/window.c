@@ -13,8 +13,6 @@
 
 #define WINDOW_BYTES_MAX ((uint64_t)128 << 20)
 #define WINDOW_BYTES_FIRST ((uint64_t)4 << 20)
-/* Below it directories and columns come by one request. */
-#define ONE_REQUEST_BYTES ((uint64_t)1 << 20)
 
 /* As if there were a unit with every row that is still missing: may one of them be wanted? */
 static enum aq_status check_complete(const struct aq_exec *exec, struct aq_error *err)
@@ -66,19 +64,18 @@ enum aq_status aq_window_open(struct aq_exec *exec, struct aq_error *err)
     return check_complete(exec, err);
 }
 
-/* Units of the next window that may have to be fetched, and their size. */
-static size_t choose_units(struct aq_exec *exec, const struct aq_unit **chosen,
-                           uint64_t *size_bytes)
+/* Units of the next window that may have to be fetched. */
+static size_t choose_units(struct aq_exec *exec, const struct aq_unit **chosen)
 {
     size_t count = 0;
-    *size_bytes = 0;
+    uint64_t size_bytes = 0;
     for (; exec->window_end < exec->unit_count; exec->window_end++) {
         const struct aq_unit *unit = &exec->units[exec->window_end];
         if (!unit->remote || aq_prune_unit(exec->plan, unit) == AQ_PRUNE_NONE)
             continue;
-        if (count > 0 && *size_bytes + unit->size_bytes > exec->window_bytes)
+        if (count > 0 && size_bytes + unit->size_bytes > exec->window_bytes)
             break;
-        *size_bytes += unit->size_bytes;
+        size_bytes += unit->size_bytes;
         chosen[count++] = unit;
     }
     exec->window_bytes *= 2;
@@ -113,13 +110,24 @@ static void count_fetched(struct aq_runtime *runtime, const struct aq_unit *cons
             i == 0 || units[i]->file_id != units[i - 1]->file_id;
 }
 
+/* Whether looking at statistics first spares anything: a small tile comes with its directory. */
+static bool any_large(const struct aq_unit *const *units, size_t count)
+{
+    bool large = false;
+    for (size_t i = 0; i < count; i++)
+        large |= units[i]->size_bytes > AQ_SMALL_TILE_BYTES;
+    return large;
+}
+
 static enum aq_status fetch(struct aq_exec *exec, const struct aq_unit **chosen, size_t count,
-                            uint64_t size_bytes, struct aq_error *err)
+                            struct aq_error *err)
 {
     const struct aq_plan *plan = exec->plan;
     struct aq_snapshot *snapshot = exec->runtime->snapshot;
     size_t column_count = exec->all_ties ? plan->input_count : plan->eager_input_count;
-    if (size_bytes > ONE_REQUEST_BYTES)
+    if (column_count == 0)
+        return AQ_OK; /* row counts are known */
+    if (any_large(chosen, count))
         AQ_TRY(aq_snapshot_prefetch(snapshot, chosen, count, NULL, 0, err));
     AQ_TRY(drop_answered(exec, chosen, &count, err));
     count_fetched(exec->runtime, chosen, count);
@@ -135,7 +143,6 @@ static enum aq_status fetch(struct aq_exec *exec, const struct aq_unit **chosen,
 
 enum aq_status aq_window_next(struct aq_exec *exec, struct aq_error *err)
 {
-    uint64_t size_bytes = 0;
     if (exec->plan->source != AQ_SOURCE_DATASET || exec->runtime->remote_tile_count == 0) {
         exec->window_end = exec->unit_count;
         return AQ_OK;
@@ -143,10 +150,10 @@ enum aq_status aq_window_next(struct aq_exec *exec, struct aq_error *err)
     const struct aq_unit **chosen = malloc((exec->unit_count + 1) * sizeof *chosen);
     if (chosen == NULL)
         return aq_error_set(err, AQ_NO_MEMORY, "out of memory");
-    size_t count = choose_units(exec, chosen, &size_bytes);
+    size_t count = choose_units(exec, chosen);
     enum aq_status status = AQ_OK;
     if (count > 0)
-        status = fetch(exec, chosen, count, size_bytes, err);
+        status = fetch(exec, chosen, count, err);
     free(chosen);
     return status;
 }
