@@ -129,6 +129,13 @@ Test(feeds, many_in_one_edit)
     uint64_t next[TOPIC_PARTITIONS];
     expect_exact(&owner, next);
     cr_assert_gt(next[3], 30);
+    struct aq_feed_state found[2] = {feed_wanted(&owner, 3), {.identity.feed_id = 2}};
+    cr_assert_eq(aq_store_find_feeds(owner.store, found, 2, NULL), AQ_OK);
+    cr_assert_eq(found[0].identity.feed_id, 4);
+    cr_assert_eq(found[0].position.next_ordinal, next[3]);
+    cr_assert_eq(found[1].position.next_ordinal, next[1]);
+    found[1].identity.feed_id = 99;
+    cr_assert_eq(aq_store_find_feeds(owner.store, found, 2, NULL), AQ_NOT_FOUND);
     owner_end(&owner);
 }
 
