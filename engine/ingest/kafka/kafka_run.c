@@ -155,7 +155,8 @@ static enum aq_status consume(struct aq_kafka_consumer *consumer, struct aq_erro
     return AQ_OK;
 }
 
-/* Leave the group; a broker that is down is not waited for long. */
+/* Leave the group; a broker that is down is not waited for long. Messages that were fetched meanwhile come
+ * through the same queue as the group's events, and are left for the next run. */
 static void leave(struct aq_kafka_consumer *consumer)
 {
     consumer->closing = true;
@@ -164,8 +165,12 @@ static void leave(struct aq_kafka_consumer *consumer)
     int64_t until_us = aq_kafka_now_us() + CLOSE_US;
     if (fault != NULL) /* fatal: nothing to leave */
         rd_kafka_error_destroy(fault);
-    while (fault == NULL && !rd_kafka_consumer_closed(consumer->rk) && aq_kafka_now_us() < until_us)
-        rd_kafka_queue_poll_callback(queue, 50);
+    while (fault == NULL && !rd_kafka_consumer_closed(consumer->rk) &&
+           aq_kafka_now_us() < until_us) {
+        rd_kafka_message_t *late = rd_kafka_consume_queue(queue, 50);
+        if (late != NULL)
+            rd_kafka_message_destroy(late);
+    }
     rd_kafka_queue_destroy(queue);
 }
 
