@@ -55,8 +55,8 @@ class Service:
 
 def create_topic(brokers, topic, partitions, **settings):
     config = {name.replace("_", "."): str(value) for name, value in settings.items()}
-    made = AdminClient({"bootstrap.servers": brokers}).create_topics([NewTopic(topic, partitions, 1, config=config)])
-    made[topic].result(WAIT_S)
+    admin = AdminClient({"bootstrap.servers": brokers})  # lives until the answer is there
+    admin.create_topics([NewTopic(topic, partitions, 1, config=config)])[topic].result(WAIT_S)
     return topic
 
 
