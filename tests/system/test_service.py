@@ -8,9 +8,11 @@ import re
 import shutil
 import signal
 import subprocess
+import threading
 import time
 
 import pytest
+from confluent_kafka import Producer
 
 import aq
 from running import Feeder, Ingest, Manager, wait_for
@@ -18,6 +20,7 @@ from running import Feeder, Ingest, Manager, wait_for
 HELPERS = aq.PROJECT / "tests/system/helpers"
 PROMTOOL = aq.PROJECT / "tests/services/promtool"
 DRAIN_S = 10
+TRY_AGAIN = 75  # exit code
 CONFIG = """\
 store: ./home
 datasets:
@@ -219,6 +222,122 @@ def test_an_address_that_is_taken_is_said(folder):
         assert f"cannot listen on {taken}: Address already in use" in result.message
 
 
+# ---- Kafka ----
+
+
+def kafka_source(name, dataset, brokers, topic, group):
+    return f"  {name}: {{dataset: {dataset}, kafka: {{brokers: '{brokers}', topics: ['{topic}'], group: '{group}'}}}}\n"
+
+
+def kafka_config(*sources):
+    """The config with these sources instead of files."""
+    lines = [text for text in CONFIG.splitlines(keepends=True) if not text.startswith(("  slow:", "  quick:"))]
+    return "".join(lines).replace("sources:\n", "sources:\n" + "".join(sources))
+
+
+def produce(kafka, topic, ns):
+    producer = Producer({"bootstrap.servers": kafka.brokers, "linger.ms": 5})
+    for n in ns:
+        producer.produce(topic, line(n).encode())
+        producer.poll(0)
+        if n % 1000 == 0:
+            producer.flush()
+    assert producer.flush(30) == 0
+
+
+def test_a_kafka_drain_under_load_and_going_on(folder, kafka, rng):
+    topic, group = kafka.create(kafka.name("drain")), kafka.name("group")
+    (folder / "aqstore.yaml").write_text(kafka_config(kafka_source("live", "air", kafka.brokers, topic, group)))
+    count = 40_000
+    producing = threading.Thread(target=produce, args=(kafka, topic, range(count)))
+    producing.start()
+    with ingest(folder) as running:
+        least = rng.randrange(1, 5000)
+        running.wait_for("rows", lambda: running.metric("aqstore_rows_total", source="live") >= least)
+        code, seconds = running.end(signal.SIGTERM, signal.SIGTERM)
+        assert code == aq.DONE and seconds < DRAIN_S, str(running)
+    producing.join()
+    kept = numbers(folder)
+    assert len(kept) == len(set(kept)) >= least
+    # Another member of the group may still be on its way out; `--once` waits for its own assignment.
+    report = json.loads(aq.run("--json", "ingest", "--once", cwd=folder).text)
+    assert report["source"] == "live" and report["rows"] == count - len(kept) and report["lost"] == 0
+    assert numbers(folder) == list(range(count))
+
+
+def test_a_broker_that_is_down_holds_up_no_other(folder, kafka):
+    topic = kafka.create(kafka.name("up"))
+    produce(kafka, topic, range(2000))
+    (folder / "aqstore.yaml").write_text(
+        kafka_config(
+            kafka_source("down", "water", "127.0.0.1:1", topic, kafka.name("group")),
+            kafka_source("up", "air", kafka.brokers, topic, kafka.name("group")),
+        )
+    )
+    with ingest(folder, options=["--log-format", "json"]) as running:
+        running.wait_for("rows", lambda: running.metric("aqstore_rows_total", source="up") == 2000)
+        sources = running.wait_for(
+            "the trouble", lambda: (sources := running.sources())["down"]["state"] == "waiting" and sources
+        )
+        assert "127.0.0.1:1" in sources["down"]["message"]
+        assert (sources["up"]["state"], sources["up"]["partitions"], sources["up"]["lag"]) == ("running", 3, 0)
+        assert running.get("/readyz")[0] == 503
+        assert running.metric("aqstore_lag_messages", source="up", topic=topic, partition="2") == 0
+        check_metrics(running.get("/metrics")[1])
+        code, seconds = running.end()
+        assert code == aq.DONE and seconds < DRAIN_S, str(running)
+        said = [json.loads(text) for text in running.messages.splitlines()]
+    assert any(message.get("source") == "down" and "127.0.0.1:1" in message["message"] for message in said)
+
+
+def test_once_with_a_broker_that_is_down_says_try_again(folder):
+    (folder / "aqstore.yaml").write_text(kafka_config(kafka_source("down", "air", "127.0.0.1:1", "topic", "group")))
+    assert "127.0.0.1:1" in aq.run("ingest", "--once", cwd=folder, code=TRY_AGAIN).message
+
+
+def test_files_and_topics_side_by_side(folder, kafka):
+    """Both write into one home, and into one dataset."""
+    topic = kafka.create(kafka.name("beside"))
+    produce(kafka, topic, range(100_000, 110_000))
+    source = kafka_source("live", "water", kafka.brokers, topic, kafka.name("group"))
+    slow = next(text for text in CONFIG.splitlines() if "slow:" in text)
+    (folder / "aqstore.yaml").write_text(CONFIG.replace(slow, slow + "\n" + source.rstrip("\n")))
+    feeder = Feeder(folder / "slow.fifo", [line(n) for n in range(20_000)], batch=200, pause_s=0.01)
+    aq.run("ingest", "--once", cwd=folder)
+    feeder.stop()
+    assert numbers(folder, "air") == list(range(20_000))
+    assert numbers(folder, "water") == [*range(1000), *range(100_000, 110_000)]
+    aq.Store(folder / "home").run("verify", "--deep")
+
+
+def test_a_terminal_gets_a_status_line(folder, kafka):
+    topic = kafka.create(kafka.name("line"))
+    produce(kafka, topic, range(100))
+    (folder / "aqstore.yaml").write_text(
+        kafka_config(kafka_source("live", "air", kafka.brokers, topic, kafka.name("group")))
+    )
+    master, slave = pty.openpty()
+    with ingest(folder, stderr=slave) as running:
+        os.close(slave)
+        shown = b""
+        while b"live running" not in shown or b"lag 0" not in shown:
+            shown += os.read(master, 65536)
+        assert running.end()[0] == aq.DONE
+    while chunk := read_terminal(master):
+        shown += chunk
+    os.close(master)
+    assert re.search(r"live running \| [\d.]+ ?k? rows/s \| lag 0 \| commit .* \| segment ", shown.decode())
+    assert "rows/s" not in shown.decode().rpartition("\x1b[K")[2], "the line is wiped at the end"
+
+
+def read_terminal(master):
+    """What is left; a terminal whose other side is closed is an error to read."""
+    try:
+        return os.read(master, 65536)
+    except OSError:
+        return b""
+
+
 # ---- messages ----
 
 
@@ -239,17 +358,6 @@ def test_quiet_says_errors_only(folder):
     with ingest(folder, "quick", options=["--quiet"]) as running:
         assert running.process.wait(60) == aq.DONE
         assert running.messages == ""
-
-
-def test_a_terminal_gets_a_line_that_is_wiped(folder):
-    master, slave = pty.openpty()
-    with ingest(folder, "quick", stderr=slave) as running:
-        assert running.process.wait(60) == aq.DONE
-    os.close(slave)
-    shown = os.read(master, 65536).decode()
-    os.close(master)
-    assert "listening" in shown
-    assert shown.count("\x1b[K") == 0 or shown.rindex("\x1b[K") > shown.rindex("rows/s")
 
 
 # ---- the service manager ----
