@@ -9,15 +9,29 @@
 #include "engine/store/shard_writer_internal.h"
 
 #include <inttypes.h>
+#include <stdlib.h>
 
 enum aq_status aq_store_find_feed(struct aq_store *store, struct aq_feed_state *feed,
                                   struct aq_error *err)
 {
-    struct aq_feed_origin origin;
     feed->identity.feed_id = 0;
-    feed->identity.incarnation = 1;
-    feed->position = (struct aq_feed_position){0};
-    return aq_feeds_read(store, feed, &origin, 1, err);
+    return aq_store_find_feeds(store, feed, 1, err);
+}
+
+enum aq_status aq_store_find_feeds(struct aq_store *store, struct aq_feed_state *feeds,
+                                   size_t feed_count, struct aq_error *err)
+{
+    struct aq_feed_origin *origins = calloc(feed_count + 1, sizeof *origins);
+    if (origins == NULL)
+        return aq_error_set(err, AQ_NO_MEMORY, "out of memory");
+    for (size_t i = 0; i < feed_count; i++) {
+        if (feeds[i].identity.feed_id == 0)
+            feeds[i].identity.incarnation = 1;
+        feeds[i].position = (struct aq_feed_position){0};
+    }
+    enum aq_status status = aq_feeds_read(store, feeds, origins, feed_count, err);
+    free(origins);
+    return status;
 }
 
 enum aq_status aq_shard_writer_holds(struct aq_shard_writer *writer, uint64_t feed_id, bool *holds,

@@ -19,6 +19,10 @@ struct aq_feed_state {
  */
 enum aq_status aq_store_find_feed(struct aq_store *store, struct aq_feed_state *feed,
                                   struct aq_error *err) AQ_RESULT;
+/** The same for many, true of one version of the catalog; each open segment is read once. A feed whose
+ * feed_id is set is looked up by that; AQ_NOT_FOUND when there is none. */
+enum aq_status aq_store_find_feeds(struct aq_store *store, struct aq_feed_state *feeds,
+                                   size_t feed_count, struct aq_error *err) AQ_RESULT;
 
 /**
  * Claim feeds for `writer`, all in one edit, whoever fed them before: the former owner's durable prefix is

@@ -8,7 +8,7 @@
 #include "engine/store/snapshot.h"
 #include "tests/unit/scratch.h"
 
-enum { TOPIC_PARTITIONS = 4, TOPIC_MESSAGES = 4096 };
+enum { TOPIC_PARTITIONS = 4, TOPIC_MESSAGES = 1 << 14 };
 
 enum message_kind { MESSAGE_ROW, MESSAGE_REJECT, MESSAGE_PASSED, MESSAGE_NONE };
 

@@ -2,7 +2,45 @@
 #include "compaction/compact.h"
 #include "tests/unit/feed_fixture.h"
 
+#include <sys/file.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+
 #define BIG ((uint64_t)1 << 30)
+
+/* What happens in between: run once, before the next commit gets its number, or before the next segment's
+ * lock is tried. In place of the C library's functions. */
+static void (*before_link)(void);
+static void (*before_lock)(void);
+
+static void run_once(void (**hook)(void))
+{
+    void (*run)(void) = *hook;
+    *hook = NULL;
+    if (run != NULL)
+        run();
+}
+
+int linkat(int old_fd, const char *old_name, int new_fd, const char *new_name, int flags)
+{
+    run_once(&before_link);
+    return (int)syscall(SYS_linkat, old_fd, old_name, new_fd, new_name, flags);
+}
+
+static bool is_segment(int fd)
+{
+    char link[64], path[512];
+    snprintf(link, sizeof link, "/proc/self/fd/%d", fd);
+    ssize_t size = readlink(link, path, sizeof path);
+    return size > 4 && memcmp(path + size - 4, ".seg", 4) == 0;
+}
+
+int flock(int fd, int operation)
+{
+    if (operation == (LOCK_SH | LOCK_NB) && is_segment(fd))
+        run_once(&before_lock);
+    return (int)syscall(SYS_flock, fd, operation);
+}
 
 static void expect_at(const struct owner *owner, unsigned partition, uint64_t next_ordinal)
 {
@@ -91,6 +129,13 @@ Test(feeds, many_in_one_edit)
     uint64_t next[TOPIC_PARTITIONS];
     expect_exact(&owner, next);
     cr_assert_gt(next[3], 30);
+    struct aq_feed_state found[2] = {feed_wanted(&owner, 3), {.identity.feed_id = 2}};
+    cr_assert_eq(aq_store_find_feeds(owner.store, found, 2, NULL), AQ_OK);
+    cr_assert_eq(found[0].identity.feed_id, 4);
+    cr_assert_eq(found[0].position.next_ordinal, next[3]);
+    cr_assert_eq(found[1].position.next_ordinal, next[1]);
+    found[1].identity.feed_id = 99;
+    cr_assert_eq(aq_store_find_feeds(owner.store, found, 2, NULL), AQ_NOT_FOUND);
     owner_end(&owner);
 }
 
@@ -319,6 +364,77 @@ Test(feeds, the_next_incarnation)
     owner_end(&b);
 }
 
+/* Races, made to happen. */
+
+static struct owner left, right;
+
+static void right_takes(void)
+{
+    owner_take_ok(&right, 3);
+    owner_append(&right, 3, 20);
+}
+
+/* Both have read where the feeds stand; the second to commit must read again. */
+Test(feeds, taken_by_two_at_once)
+{
+    scratch_make();
+    struct owner old;
+    owner_begin(&old, BIG);
+    owner_begin(&left, BIG);
+    owner_begin(&right, BIG);
+    owner_take_ok(&old, 1); /* the other feed is new to both */
+    owner_append(&old, 1, 30);
+    before_link = right_takes;
+    owner_take_ok(&left, 3);
+    cr_assert_null(before_link);
+    for (unsigned p = 0; p < 2; p++) {
+        cr_assert_eq(left.feeds[p].position.next_ordinal, right.feeds[p].position.next_ordinal);
+        cr_assert_gt(left.feeds[p].position.next_ordinal, 10);
+        cr_assert(holds(&left, p) && !holds(&right, p));
+        owner_append(&old, 1, 5);
+        owner_append(&right, 1u << p, 10);
+        owner_append(&left, 1u << p, 10);
+        expect_at(&old, p, left.feeds[p].position.next_ordinal);
+    }
+    const struct aq_catalog *catalog = feed_catalog(old.store);
+    cr_assert_eq(catalog->feed_count, 2);
+    aq_catalog_release(catalog);
+    owner_end(&old);
+    owner_end(&left);
+    owner_end(&right);
+}
+
+static void right_takes_and_left_goes_on(void)
+{
+    right_takes();
+    owner_append(&left, 3, 50);
+}
+
+/* Between reading the catalog and a segment's length: the length is then of another version. */
+Test(feeds, taken_while_a_snapshot_is_taken)
+{
+    scratch_make();
+    owner_begin(&left, BIG);
+    owner_begin(&right, BIG);
+    owner_take_ok(&left, 3);
+    owner_append(&left, 3, 30);
+    owner_take_ok(&right, 4); /* has a segment that the snapshot knows */
+    before_lock = right_takes_and_left_goes_on;
+    struct seen *seen = see(left.store);
+    cr_assert_null(before_lock);
+    for (uint64_t o = 0; o < TOPIC_MESSAGES; o++)
+        cr_assert_leq(seen->times[0][o], 1, "message %llu", (unsigned long long)o);
+    free(seen);
+    expect_at(&left, 0, right.feeds[0].position.next_ordinal);
+    /* And while a position is read. */
+    owner_release(&right, 0);
+    before_lock = right_takes_and_left_goes_on;
+    struct aq_feed_state found = feed_found(&left, 0);
+    cr_assert_eq(found.position.next_ordinal, right.feeds[0].position.next_ordinal);
+    owner_end(&left);
+    owner_end(&right);
+}
+
 /* The oracle test: owners of one home do whatever comes to their mind, and at every step each partition has
  * exactly the messages below its position. */
 
@@ -465,7 +581,112 @@ static void live(uint64_t seed, uint64_t segment_size)
 Test(feeds, oracle)
 {
     const char *rounds = getenv("AQ_FEED_ROUNDS");
-    int count = rounds == NULL ? 3 : atoi(rounds); /* of about a second each, that recovery waits */
+    int count = rounds == NULL ? 2 : atoi(rounds); /* of about a second each, that recovery waits */
     for (int i = 0; i < count; i++)
         live((uint64_t)i, i % 2 == 0 ? BIG : 4000);
+}
+
+/* The same with processes, which race, and are stopped, woken and killed: whatever a snapshot finds, it is each
+ * partition's first messages, each once. */
+
+enum { PROCESSES = 3, ROUNDS = 120 };
+
+/* One process's life, until it is killed. */
+static void compete(uint64_t seed)
+{
+    struct world world = {.random = seed};
+    struct owner *owner = &world.owners[0];
+    owner_begin(owner, choose(&world, 2) == 0 ? 20000 : BIG);
+    for (;;) {
+        struct aq_error err = {0};
+        unsigned deed = choose(&world, 40);
+        if (deed == 0) {
+            enum aq_status status = owner_take(owner, 1 + choose(&world, 15), &err);
+            cr_assert(status == AQ_OK || status == AQ_CONFLICT, "%s: %s", err.path, err.message);
+        } else if (deed == 1) {
+            unsigned partition = choose(&world, TOPIC_PARTITIONS);
+            if (owner->feeds[partition].identity.feed_id != 0)
+                owner_release(owner, partition);
+        } else if (deed == 2) {
+            cr_assert_eq(aq_shard_writer_seal(owner->writer, NULL), AQ_OK);
+        } else {
+            owner_append(owner, appendable(owner) & (1 + choose(&world, 15)),
+                         1 + choose(&world, 12));
+        }
+        usleep(choose(&world, 1000));
+    }
+}
+
+static pid_t start_process(uint64_t seed)
+{
+    pid_t child = scratch_fork();
+    if (child == 0) {
+        compete(seed);
+        _exit(0);
+    }
+    return child;
+}
+
+static void kill_process(pid_t child)
+{
+    int result;
+    cr_assert_eq(kill(child, SIGKILL), 0);
+    kill(child, SIGCONT);
+    cr_assert_eq(waitpid(child, &result, 0), child);
+    cr_assert(WIFSIGNALED(result) && WTERMSIG(result) == SIGKILL, "it failed before: %d", result);
+}
+
+static void expect_beginnings(struct aq_store *store)
+{
+    struct seen *seen = see(store);
+    for (unsigned p = 0; p < TOPIC_PARTITIONS; p++) {
+        uint64_t end = TOPIC_MESSAGES;
+        while (end > 0 && seen->times[p][end - 1] == 0)
+            end--;
+        for (uint64_t o = 0; o < end; o++)
+            cr_assert_eq(seen->times[p][o], message_kind(p, o) <= MESSAGE_REJECT,
+                         "message %llu of %u: %u times, there are some up to %llu",
+                         (unsigned long long)o, p, seen->times[p][o], (unsigned long long)end);
+    }
+    free(seen);
+}
+
+Test(feeds, processes)
+{
+    scratch_make();
+    struct world world = {.random = 4711};
+    struct owner reader;
+    pid_t children[PROCESSES];
+    uint64_t next[TOPIC_PARTITIONS];
+    owner_begin(&reader, BIG);
+    for (unsigned i = 0; i < PROCESSES; i++)
+        children[i] = start_process(i);
+    for (unsigned round = 0; round < ROUNDS; round++) {
+        unsigned who = choose(&world, PROCESSES);
+        cr_assert_eq(kill(children[who], SIGSTOP), 0);
+        usleep(choose(&world, 20000));
+        expect_beginnings(reader.store);
+        if (round % 10 == 0) {
+            kill_process(children[who]);
+            children[who] = start_process(100 + round);
+        } else {
+            cr_assert_eq(kill(children[who], SIGCONT), 0);
+        }
+        if (round == ROUNDS / 2)
+            compact_all(reader.store);
+    }
+    for (unsigned i = 0; i < PROCESSES; i++)
+        kill_process(children[i]);
+    struct aq_recovery_report report;
+    struct aq_error err = {0};
+    cr_assert_eq(aq_store_recover(reader.store, &report, &err), AQ_OK, "%s: %s", err.path,
+                 err.message);
+    expect_exact(&reader, next);
+    compact_all(reader.store);
+    expect_exact(&reader, next);
+    cr_assert_gt(next[0] + next[1] + next[2] + next[3], 1000);
+    cr_log_info("positions %llu %llu %llu %llu", (unsigned long long)next[0],
+                (unsigned long long)next[1], (unsigned long long)next[2],
+                (unsigned long long)next[3]);
+    owner_end(&reader);
 }

@@ -1,6 +1,8 @@
-/* sources: where each feed stands, as the catalog's newest edit says. */
+/* sources: where each feed stands, by the catalog and the durable frames of segments being written. */
+#include <stdlib.h>
 #include <string.h>
 
+#include "engine/store/feeds.h"
 #include "tools/commands/commands.h"
 #include "tools/output/rows.h"
 
@@ -14,7 +16,7 @@ static const struct aq_result_column columns[] = {
 };
 
 static void add_feed(struct aq_rows *rows, const struct aq_catalog *catalog,
-                     const struct aq_catalog_feed *feed)
+                     const struct aq_feed_state *feed)
 {
     const struct aq_schema *schema = aq_catalog_schema_by_id(catalog, feed->identity.dataset_id, 0);
     const struct aq_feed_position *position = &feed->position;
@@ -34,6 +36,21 @@ static void add_feed(struct aq_rows *rows, const struct aq_catalog *catalog,
     aq_rows_time(rows, position->last_stamp_us != 0, position->last_stamp_us);
 }
 
+static enum aq_status add_feeds(struct aq_rows *rows, struct aq_store *store,
+                                const struct aq_catalog *catalog, struct aq_error *err)
+{
+    struct aq_feed_state *feeds = calloc(catalog->feed_count + 1, sizeof *feeds);
+    if (feeds == NULL)
+        return aq_error_set(err, AQ_NO_MEMORY, "out of memory");
+    for (size_t i = 0; i < catalog->feed_count; i++)
+        feeds[i].identity = catalog->feeds[i].identity;
+    enum aq_status status = aq_store_find_feeds(store, feeds, catalog->feed_count, err);
+    for (size_t i = 0; status == AQ_OK && i < catalog->feed_count; i++)
+        add_feed(rows, catalog, &feeds[i]);
+    free(feeds);
+    return status;
+}
+
 enum aq_status aq_command_sources(struct aq_program *program, struct aq_error *err)
 {
     const struct aq_options *options = &program->options;
@@ -48,9 +65,9 @@ enum aq_status aq_command_sources(struct aq_program *program, struct aq_error *e
     AQ_TRY(aq_store_catalog(store, true, &catalog, err));
     struct aq_rows rows;
     aq_rows_init(&rows, columns, sizeof(columns) / sizeof(columns[0]));
-    for (size_t i = 0; i < catalog->feed_count; i++)
-        add_feed(&rows, catalog, &catalog->feeds[i]);
-    enum aq_status status = aq_rows_report(&rows, "sources", options->json, program->out, err);
+    enum aq_status status = add_feeds(&rows, store, catalog, err);
+    if (status == AQ_OK)
+        status = aq_rows_report(&rows, "sources", options->json, program->out, err);
     aq_rows_deinit(&rows);
     aq_catalog_release(catalog);
     return status;
