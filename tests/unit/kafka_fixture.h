@@ -30,6 +30,7 @@ static inline void mock_start(int broker_count)
     cr_assert_eq(rd_kafka_conf_set(conf, "test.mock.num.brokers", count, text, sizeof text),
                  RD_KAFKA_CONF_OK);
     cr_assert_eq(rd_kafka_conf_set(conf, "linger.ms", "0", text, sizeof text), RD_KAFKA_CONF_OK);
+    rd_kafka_conf_set(conf, "log_level", "0", text, sizeof text);
     mock_producer = rd_kafka_new(RD_KAFKA_PRODUCER, conf, text, sizeof text);
     cr_assert_not_null(mock_producer, "%s", text);
     mock = rd_kafka_handle_mock_cluster(mock_producer);
@@ -123,19 +124,21 @@ static inline void mock_note(void *context, const char *message)
     snprintf(notices + size, sizeof notices - size, "%s\n", message);
 }
 
-/** All sources of the config, in one consumer. */
-static inline enum aq_status mock_run(bool once, const volatile bool *stop)
+static inline void mock_prepare_monitor(void)
 {
-    const struct aq_source_config *sources[8];
-    size_t indices[8];
-    for (size_t i = 0; i < mock_config->source_count; i++) {
-        sources[i] = &mock_config->sources[i];
-        indices[i] = i;
-    }
+    size_t indices[8] = {0, 1, 2, 3, 4, 5, 6, 7};
     aq_monitor_destroy(mock_monitor);
     cr_assert_eq(
         aq_monitor_create(mock_config, indices, mock_config->source_count, &mock_monitor, NULL),
         AQ_OK);
+}
+
+/** All sources of the config, in one consumer. */
+static inline enum aq_status mock_run(bool once, const volatile bool *stop)
+{
+    const struct aq_source_config *sources[8];
+    for (size_t i = 0; i < mock_config->source_count; i++)
+        sources[i] = &mock_config->sources[i];
     struct aq_kafka_run_options options = {.config = mock_config,
                                            .sources = sources,
                                            .source_count = mock_config->source_count,
@@ -149,6 +152,7 @@ static inline enum aq_status mock_run(bool once, const volatile bool *stop)
 
 static inline void mock_run_once(void)
 {
+    mock_prepare_monitor();
     enum aq_status status = mock_run(true, NULL);
     cr_assert_eq(status, AQ_OK, "%s: %s\n%s", err.path, err.message, notices);
 }
@@ -204,6 +208,101 @@ static inline struct aq_feed_state mock_feed(const char *dataset, const char *to
     }
     aq_catalog_release(catalog);
     return found;
+}
+
+/* A run in a thread of its own, until mock_run_end. */
+static volatile bool mock_stop_flag;
+static pthread_t mock_thread;
+static enum aq_status mock_status;
+
+static inline void *mock_run_thread(void *context)
+{
+    (void)context;
+    mock_status = mock_run(false, &mock_stop_flag);
+    return NULL;
+}
+
+static inline void mock_run_begin(void)
+{
+    mock_stop_flag = false;
+    mock_prepare_monitor();
+    cr_assert_eq(pthread_create(&mock_thread, NULL, mock_run_thread, NULL), 0);
+}
+
+static inline void mock_run_end(void)
+{
+    mock_stop_flag = true;
+    cr_assert_eq(pthread_join(mock_thread, NULL), 0);
+    cr_assert_eq(mock_status, AQ_OK, "%s: %s\n%s", err.path, err.message, notices);
+}
+
+/** Wait until the first source shows this, at most 30 s. */
+static inline void mock_wait(enum aq_source_state state, uint64_t row_count)
+{
+    for (int i = 0; i < 3000; i++) {
+        struct aq_monitor_view view = mock_look();
+        bool done = view.sources[0].state == state && view.sources[0].row_count >= row_count;
+        aq_monitor_view_deinit(&view);
+        if (done)
+            return;
+        usleep(10000);
+    }
+    struct aq_monitor_view view = mock_look();
+    cr_assert_fail("state %d, %llu rows, \"%s\"\n%s", (int)view.sources[0].state,
+                   (unsigned long long)view.sources[0].row_count, view.sources[0].message, notices);
+}
+
+/** A feed of "air" as an earlier run might have left it. */
+static inline void mock_put_feed(const char *topic, int32_t partition, uint64_t next_ordinal,
+                                 int64_t last_stamp_us, bool with_hash)
+{
+    char cluster[128];
+    const struct aq_schema *schema = NULL;
+    const struct aq_schema *rejects = NULL;
+    struct aq_shard_writer *writer = NULL;
+    const struct aq_shard_writer_options options = {.segment_size_bytes = 1 << 20, .depth = 1};
+    cr_assert_eq(aq_kafka_cluster_id(&mock_config->sources[0], cluster, &err), AQ_OK, "%s",
+                 err.message);
+    cr_assert_eq(
+        aq_store_declare(mock_store, &mock_config->datasets[0].schema, &schema, &rejects, &err),
+        AQ_OK);
+    cr_assert_eq(aq_shard_writer_create(mock_store, &options, &writer, &err), AQ_OK);
+    struct aq_feed_state state = {
+        .identity = {.dataset_id = schema->dataset_id,
+                     .source = aq_slice_of("live"),
+                     .name = aq_slice_of(topic),
+                     .cluster = aq_slice_of(cluster),
+                     .partition = partition,
+                     .incarnation = 1},
+        .position = {.next_ordinal = next_ordinal, .last_stamp_us = last_stamp_us},
+    };
+    if (with_hash)
+        memset(state.position.hash.bytes, 7, sizeof state.position.hash.bytes);
+    cr_assert_eq(aq_shard_writer_take_over(writer, &state, 1, &err), AQ_OK, "%s", err.message);
+    cr_assert_eq(aq_shard_writer_seal(writer, &err), AQ_OK, "%s", err.message);
+    aq_shard_writer_destroy(writer);
+}
+
+/** Commit an offset as somebody who is no member of the group. */
+static inline void mock_commit(const char *group, const char *topic, int32_t partition,
+                               int64_t offset, const char *metadata)
+{
+    char text[512];
+    rd_kafka_conf_t *conf = rd_kafka_conf_new();
+    rd_kafka_conf_set(conf, "bootstrap.servers", rd_kafka_mock_cluster_bootstraps(mock), text,
+                      sizeof text);
+    rd_kafka_conf_set(conf, "group.id", group, text, sizeof text);
+    rd_kafka_t *rk = rd_kafka_new(RD_KAFKA_CONSUMER, conf, text, sizeof text);
+    cr_assert_not_null(rk, "%s", text);
+    rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(1);
+    rd_kafka_topic_partition_t *one = rd_kafka_topic_partition_list_add(list, topic, partition);
+    one->offset = offset;
+    one->metadata = strdup(metadata);
+    one->metadata_size = strlen(metadata);
+    rd_kafka_resp_err_t fault = rd_kafka_commit(rk, list, 0);
+    cr_assert_eq(fault, RD_KAFKA_RESP_ERR_NO_ERROR, "%s", rd_kafka_err2str(fault));
+    rd_kafka_topic_partition_list_destroy(list);
+    rd_kafka_destroy(rk);
 }
 
 static inline void mock_stop(void)

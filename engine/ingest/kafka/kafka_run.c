@@ -226,9 +226,7 @@ static enum aq_status run(struct aq_kafka_consumer *consumer, struct aq_error *e
         aq_kafka_frame_drop(consumer, false);
     enum aq_status drained = drain(consumer, status < 0 ? &later : err);
     leave(consumer);
-    if (status == AQ_OK)
-        status = drained;
-    return status == AQ_OK ? judge(consumer, err) : status;
+    return status == AQ_OK ? drained : status;
 }
 
 static void release(struct aq_kafka_consumer *consumer)
@@ -272,6 +270,8 @@ enum aq_status aq_kafka_run(struct aq_store *store, const struct aq_kafka_run_op
     if (status == AQ_OK)
         status = run(consumer, &own);
     show_end(consumer, status, &own);
+    if (status == AQ_OK)
+        status = judge(consumer, &own);
     release(consumer);
     free(consumer);
     if (status < 0 && err != NULL)
