@@ -104,23 +104,29 @@ bool aq_catalog_masks_file(const struct aq_catalog *catalog, uint64_t file_id)
     return at < catalog->mask_count && catalog->masks[at].file_id == file_id;
 }
 
+uint64_t aq_catalog_range_rows(const struct aq_catalog *catalog,
+                               const struct aq_source_range *range,
+                               const struct aq_section_entry *section)
+{
+    const struct aq_schema *schema = aq_catalog_schema_by_id(catalog, section->dataset_id, 0);
+    const struct aq_catalog_feed *feed = aq_catalog_feed(catalog, range->feed_id);
+    if (schema == NULL || feed == NULL)
+        return 0;
+    if (feed->identity.dataset_id == section->dataset_id)
+        return range->row_count;
+    return feed->identity.dataset_id == schema->rejects_of ? range->reject_count : 0;
+}
+
 uint32_t aq_catalog_masked_rows(const struct aq_catalog *catalog, uint64_t file_id,
                                 const struct aq_frame_header *frame,
                                 const struct aq_section_entry *section)
 {
-    const struct aq_schema *schema = aq_catalog_schema_by_id(catalog, section->dataset_id, 0);
     uint64_t rows = 0;
-    for (size_t i = 0; schema != NULL && i < frame->range_count; i++) {
+    for (size_t i = 0; i < frame->range_count; i++) {
         const struct aq_source_range *range = &frame->ranges[i];
-        const struct aq_catalog_feed *feed = aq_catalog_feed(catalog, range->feed_id);
-        if (feed == NULL ||
-            !aq_catalog_is_masked(catalog, file_id, range->feed_id, range->first_ordinal))
+        if (!aq_catalog_is_masked(catalog, file_id, range->feed_id, range->first_ordinal))
             continue;
-        uint64_t count = 0;
-        if (feed->identity.dataset_id == section->dataset_id)
-            count = range->row_count;
-        else if (feed->identity.dataset_id == schema->rejects_of)
-            count = range->reject_count;
+        uint64_t count = aq_catalog_range_rows(catalog, range, section);
         /* Stored counts are not to be trusted to add up. */
         rows = count > section->row_count - rows ? section->row_count : rows + count;
     }

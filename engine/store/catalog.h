@@ -111,6 +111,10 @@ bool aq_catalog_is_masked(const struct aq_catalog *catalog, uint64_t file_id, ui
                           uint64_t ordinal);
 /** Whether there is a mask on the file, whatever it hides. */
 bool aq_catalog_masks_file(const struct aq_catalog *catalog, uint64_t file_id);
+/** How many rows of a frame's section are from one of the frame's ranges. */
+uint64_t aq_catalog_range_rows(const struct aq_catalog *catalog,
+                               const struct aq_source_range *range,
+                               const struct aq_section_entry *section);
 /** How many rows of a section of the file do not count, by the ranges of its frame; at most
  * section->row_count. */
 uint32_t aq_catalog_masked_rows(const struct aq_catalog *catalog, uint64_t file_id,

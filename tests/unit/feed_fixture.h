@@ -235,7 +235,8 @@ static inline void owner_append(struct owner *owner, unsigned wanted, unsigned c
     for (unsigned k = 0; k < 3; k++)
         part_count += feed_partition(&rows, ranges, range_count, partitions, message_key(k, 0),
                                      &parts[part_count]);
-    struct aq_partition reject_part = {.row_count = (uint32_t)rejects.row_count};
+    struct aq_partition reject_part = {.slot_start_us = parts[0].slot_start_us,
+                                       .row_count = (uint32_t)rejects.row_count};
     struct aq_section_input sections[2];
     size_t section_count = 0;
     if (rows.row_count > 0)

@@ -1,6 +1,7 @@
 /* Feeds that change hands: positions, claims and masks, with owners that live, die, freeze and wake. */
 #include "compaction/compact.h"
 #include "tests/unit/feed_fixture.h"
+#include "tools/verify/verify.h"
 
 #include <sys/file.h>
 #include <sys/syscall.h>
@@ -57,6 +58,33 @@ static void compact_all(struct aq_store *store)
     struct aq_error err = {0};
     cr_assert_eq(aq_compact(store, &options, &report, &err), AQ_OK, "%s: %s", err.path,
                  err.message);
+}
+
+/* Every segment is what the catalog says, masks included. */
+static void verify_segments(struct aq_store *store)
+{
+    const struct aq_catalog *catalog = feed_catalog(store);
+    struct aq_verify verify = {.deep = true};
+    for (size_t i = 0; i < catalog->file_count; i++) {
+        char name[64];
+        char path[80];
+        struct aq_store_file file;
+        struct aq_error err = {0};
+        if (catalog->files[i].kind != AQ_FILE_SEGMENT)
+            continue;
+        aq_catalog_file_name(AQ_FILE_SEGMENT, catalog->files[i].file_id, name, sizeof name);
+        snprintf(path, sizeof path, "home/%s", name);
+        cr_assert_eq(aq_store_file_open(scratch_file(path), &file, &err), AQ_OK, "%s: %s", err.path,
+                     err.message);
+        cr_assert_eq(aq_verify_segment(&verify, &file, catalog, &catalog->files[i], &err), AQ_OK,
+                     "%s", err.message);
+        aq_store_file_close(&file);
+    }
+    cr_assert_eq(verify.fault_count, 0, "%s: %s",
+                 verify.faults == NULL ? "" : verify.faults->error.path,
+                 verify.faults == NULL ? "" : verify.faults->error.message);
+    aq_verify_deinit(&verify);
+    aq_catalog_release(catalog);
 }
 
 static size_t mask_count(struct aq_store *store)
@@ -563,6 +591,7 @@ static void live(uint64_t seed, uint64_t segment_size)
             cr_assert_geq(next[p], world.next[p], "seed %llu, step %d: %u went back",
                           (unsigned long long)seed, i, p);
         memcpy(world.next, next, sizeof next);
+        verify_segments(world.owners[0].store);
     }
     for (unsigned i = 0; i < OWNERS; i++) {
         owner_thaw(&world.frozen[i], true);
@@ -570,6 +599,7 @@ static void live(uint64_t seed, uint64_t segment_size)
     }
     struct aq_recovery_report report;
     cr_assert_eq(aq_store_recover(world.owners[0].store, &report, NULL), AQ_OK);
+    verify_segments(world.owners[0].store);
     compact_all(world.owners[0].store);
     cr_assert_eq(mask_count(world.owners[0].store), 0, "compaction applies masks for good");
     expect_exact(&world.owners[0], next);

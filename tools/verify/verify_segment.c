@@ -117,12 +117,31 @@ static enum aq_status read_frame(struct walk *walk, uint64_t offset, struct aq_e
     return walk->end_known ? AQ_OK : verify_sections(walk, err);
 }
 
+/* Masks go by the counts of the ranges: they must be those of the sections. */
+static void check_counts(struct walk *walk)
+{
+    const struct aq_frame_header *header = &walk->view.header;
+    for (size_t i = 0; i < header->section_count; i++) {
+        const struct aq_section_entry *section = &header->sections[i];
+        uint64_t row_count = 0;
+        for (size_t r = 0; r < header->range_count; r++)
+            row_count += aq_catalog_range_rows(walk->catalog, &header->ranges[r], section);
+        if (row_count != section->row_count)
+            aq_verify_fault_at(walk->verify, walk->file->path, walk->view.offset,
+                               "the source ranges count %" PRIu64 " rows of dataset %" PRIu32
+                               ", the section has %" PRIu32,
+                               row_count, section->dataset_id, section->row_count);
+    }
+}
+
 static enum aq_status check_frame(struct walk *walk, struct aq_error *err)
 {
     const struct aq_frame_header *header = &walk->view.header;
     struct aq_error fault = {.offset = -1};
     check_chain(walk);
     describe_positions(walk);
+    if (walk->entry != NULL && walk->entry->state == AQ_FILE_CLOSED)
+        check_counts(walk);
     if (walk->end_known && verify_sections(walk, &fault) < 0) {
         aq_verify_fault(walk->verify, &fault, "positions %s", walk->last_positions);
     } else {
