@@ -52,7 +52,7 @@ REPLAY_BINARIES := $(FUZZ:fuzz/fuzz_%.c=$B/replay/%)
 FUZZ_BINARIES := $(FUZZ:fuzz/%.c=build/fuzz/bin/%)
 VENV := build/venv/bin
 
-.PHONY: all help demo test test-long unit unit-binaries check check-all bench fuzz fuzz-binaries \
+.PHONY: all help demo test test-long unit unit-binaries check check-all bench bench-kafka fuzz fuzz-binaries \
 	kafka s3 install clean ALWAYS
 .SUFFIXES:
 .DELETE_ON_ERROR:
@@ -86,6 +86,9 @@ $B/%.o: %.cc
 $B/unit/%: $B/tests/unit/%.o $B/libtools.a $B/libaqstore.a
 	@mkdir -p $(@D)
 	$(CXX) $(LDFLAGS) -o $@ $^ -lcriterion $(PKG_LIBS)
+
+$B/bench/discard: $B/bench/discard.o
+	$(CC) $(LDFLAGS) -o $@ $^ -lrdkafka
 
 # A fuzz target's function behind a plain main, for its corpus.
 $B/replay/%: $B/fuzz/fuzz_%.o $B/fuzz/replay.o $B/libaqstore.a
@@ -123,6 +126,9 @@ check-all: ## the same over the whole tree, nothing kept
 
 bench: all ## measure beside DuckDB on real data
 	@$(VENV)/python bench/run.py
+
+bench-kafka: all $B/bench/discard ## measure Kafka to durable rows beside plain consumers
+	@$(VENV)/python bench/kafka.py
 
 fuzz: ## run each fuzz target for FUZZ_SECONDS
 	@$(MAKE) --no-print-directory MODE=fuzz fuzz-binaries
