@@ -49,12 +49,14 @@ struct owner {
     struct aq_feed_state feeds[TOPIC_PARTITIONS]; /* as it believes; feed_id 0: not fed */
 };
 
+/* POSIX: an append is durable when it returns. */
+static enum aq_io_kind feed_io = AQ_IO_POSIX;
+
 static inline struct aq_store *feed_store(void)
 {
     struct aq_store *store = NULL;
     struct aq_error err = {0};
-    struct aq_store_options options = {
-        .home = scratch_file("home"), .create = true, .io = AQ_IO_POSIX};
+    struct aq_store_options options = {.home = scratch_file("home"), .create = true, .io = feed_io};
     enum aq_status status = aq_store_open(&options, &store, &err);
     cr_assert_eq(status, AQ_OK, "%s: %s", err.path, err.message);
     return store;

@@ -686,6 +686,7 @@ Test(feeds, processes)
     scratch_make();
     struct world world = {.random = 4711};
     struct owner reader;
+    feed_io = AQ_IO_AUTO; /* frames in flight, where there is io_uring */
     pid_t children[PROCESSES];
     uint64_t next[TOPIC_PARTITIONS];
     owner_begin(&reader, BIG);
