@@ -21,6 +21,7 @@
 #define REPEATS_REMEMBERED 32
 #define REPEAT_SECONDS 60.0
 #define MESSAGE_BYTES_MAX 2048
+#define OCCASION_DIGITS 16
 
 /* A line that was said a while ago, and how often since. */
 struct repeat {
@@ -133,9 +134,19 @@ static void tell_repeats(const struct aq_program *program, struct repeat *repeat
     repeat->held_back = 0;
 }
 
+/* Of what tells messages apart: long hexadecimal numbers, the names of things made for one occasion, do
+ * not. */
 static uint64_t hash_message(const char *source, const char *message)
 {
-    uint64_t hash = aq_checksum(message, strlen(message));
+    char text[MESSAGE_BYTES_MAX];
+    size_t size = 0;
+    for (const char *at = message; *at != '\0' && size < sizeof(text); at++) {
+        size_t digits = strspn(at, "0123456789abcdef");
+        if (digits >= OCCASION_DIGITS)
+            at += digits - 1;
+        text[size++] = digits >= OCCASION_DIGITS ? (char)0 : *at;
+    }
+    uint64_t hash = aq_checksum(text, size);
     if (source != NULL)
         hash ^= aq_checksum(source, strlen(source)) * 3;
     return hash == 0 ? 1 : hash;

@@ -330,6 +330,68 @@ def test_a_terminal_gets_a_status_line(folder, kafka):
     assert "rows/s" not in shown.decode().rpartition("\x1b[K")[2], "the line is wiped at the end"
 
 
+TIER = """
+tier: {{to: "s3://{bucket}/home", endpoint: "{endpoint}", access_key: "{key}", secret_key: "{secret}", protect: 1s}}
+"""
+
+
+def tiered(bucket, kafka, topic, endpoint=None):
+    """A Kafka source whose segments are closed after a second, and a bucket to copy them to."""
+    source = kafka_source("live", "air", kafka.brokers, topic, kafka.name("group"))
+    tier = TIER.format(
+        bucket=bucket.name, endpoint=endpoint or bucket.endpoint, key=bucket.access_key, secret=bucket.secret_key
+    )
+    return kafka_config(source).replace("segment_size: 1MiB", "segment_size: 1MiB, segment_age: 1s") + tier
+
+
+def test_closed_files_go_to_the_bucket_while_sources_run(folder, kafka, bucket):
+    topic = kafka.create(kafka.name("tiered"))
+    (folder / "aqstore.yaml").write_text(tiered(bucket, kafka, topic))
+    produce(kafka, topic, range(1000))
+    with ingest(folder) as running:
+        running.wait_for("copies", lambda: running.metric("aqstore_tier_uploaded_files_total") > 0)
+        produce(kafka, topic, range(1000, 2000))
+        running.wait_for("a mirror", lambda: running.metric("aqstore_tier_mirrored_edit") > 0)
+        running.wait_for("more copies", lambda: running.metric("aqstore_tier_uploaded_files_total") > 1)
+        assert running.metric("aqstore_tier_runs_total", result="ok") >= 2
+        assert running.metric("aqstore_tier_runs_total", result="failed") == 0, running.messages
+        assert time.time() - running.metric("aqstore_tier_last_success_timestamp_seconds") < 60
+        check_metrics(running.get("/metrics")[1])
+        code, seconds = running.end()
+        assert code == aq.DONE and seconds < DRAIN_S, str(running)
+    assert bucket.objects()
+    assert numbers(folder) == list(range(2000))
+
+
+def test_a_bucket_that_is_down_holds_up_nothing(folder, kafka, s3proxy):
+    topic = kafka.create(kafka.name("untiered"))
+    (folder / "aqstore.yaml").write_text(tiered(s3proxy, kafka, topic, endpoint="http://127.0.0.1:1"))
+    with ingest(folder) as running:
+        produce(kafka, topic, range(1000))
+        running.wait_for("rows", lambda: running.metric("aqstore_rows_total", source="live") == 1000)
+        assert running.get("/readyz")[0] == 200
+        code, seconds = running.end()
+        assert code == aq.DONE and seconds < DRAIN_S, str(running)
+        assert s3proxy.secret_key not in running.messages
+    assert numbers(folder) == list(range(1000))
+
+
+def test_a_bucket_that_refuses_is_said_and_counted(folder, kafka, s3proxy):
+    topic = kafka.create(kafka.name("refused"))
+    s3proxy.secret_key = "WRONG-SECRET-9931"
+    (folder / "aqstore.yaml").write_text(tiered(s3proxy, kafka, topic))
+    with ingest(folder) as running:
+        running.wait_for("failures", lambda: running.metric("aqstore_tier_runs_total", result="failed") >= 2)
+        produce(kafka, topic, range(1000))
+        running.wait_for("rows", lambda: running.metric("aqstore_rows_total", source="live") == 1000)
+        assert running.get("/readyz")[0] == 200
+        assert running.end()[0] == aq.DONE, str(running)
+        first = [text for text in running.messages.splitlines() if s3proxy.name in text or "S3" in text]
+        assert first and not any(s3proxy.secret_key in text for text in first), running.messages
+        assert "said 1 more time" in running.messages or "more times: " in running.messages
+    assert numbers(folder) == list(range(1000))
+
+
 def read_terminal(master):
     """What is left; a terminal whose other side is closed is an error to read."""
     try:

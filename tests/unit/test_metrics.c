@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "tests/unit/golden.h"
+#include "tools/service/maintain.h"
 #include "tools/service/metrics.h"
 #include "tools/service/process_usage.h"
 #include "tools/service/readiness.h"
@@ -81,6 +82,7 @@ Test(metrics, are_rendered_as_the_golden_file_says)
                                           .failure_count = 2,
                                           .uploaded_count = 3,
                                           .uploaded_bytes = 4,
+                                          .evicted_count = 8,
                                           .removed_count = 5,
                                           .removed_bytes = 6,
                                           .mirrored_number = 7,
@@ -170,4 +172,15 @@ Test(metrics, status_line_gives_rates_since_the_last_one)
     aq_status_line_make(&line, &view, 102, &out);
     cr_assert_str_eq(text(), "live running, files done | 2500 rows/s | lag 15 | commit 0.50 s | "
                              "segment 300 B");
+}
+
+Test(metrics, maintenance_backs_off_up_to_its_span)
+{
+    const int64_t minute_us = INT64_C(60) * 1000000;
+    cr_assert_eq(aq_maintain_wait_us(60 * minute_us, 0), 60 * minute_us);
+    cr_assert_eq(aq_maintain_wait_us(60 * minute_us, 1), minute_us);
+    cr_assert_eq(aq_maintain_wait_us(60 * minute_us, 3), 4 * minute_us);
+    cr_assert_eq(aq_maintain_wait_us(60 * minute_us, 7), 60 * minute_us);
+    cr_assert_eq(aq_maintain_wait_us(60 * minute_us, 4000000000u), 60 * minute_us);
+    cr_assert_eq(aq_maintain_wait_us(1000000, 1), 1000000);
 }

@@ -231,6 +231,8 @@ static void render_maintain(const struct aq_maintain_counts *counts, struct aq_b
               counts->uploaded_count);
     one_count(out, "aqstore_tier_uploaded_bytes_total", "counter", "Bytes copied to the bucket.",
               counts->uploaded_bytes);
+    one_count(out, "aqstore_tier_evicted_files_total", "counter",
+              "Files that the bucket alone holds now.", counts->evicted_count);
     one_count(out, "aqstore_tier_mirrored_edit", "gauge",
               "Edit of the catalog that the bucket's mirror stands at; 0 when there is none.",
               counts->mirrored_number);

@@ -11,6 +11,7 @@ struct aq_maintain_counts {
     uint64_t failure_count;
     uint64_t uploaded_count;
     uint64_t uploaded_bytes;
+    uint64_t evicted_count; /* files that left the home */
     uint64_t removed_count; /* by gc */
     uint64_t removed_bytes;
     uint64_t mirrored_number; /* edit that the bucket's mirror stands at; 0: none */

@@ -1,4 +1,4 @@
-/* The threads that run sources.
+/* The threads of the service: those that run sources, and the maintenance loop.
  *
  * Happy path: Kafka sources that share a consumer share a thread; the file sources have one, in which they
  * run one after the other in the order of the config. Each thread sets the states of its sources, and
@@ -205,6 +205,12 @@ enum aq_status aq_runners_create(struct aq_service *service, const size_t *sourc
             return aq_error_set(err, AQ_NO_MEMORY, "out of memory");
         runner->sources[runner->source_count++] = source;
     }
+    service->maintains = service->has_kafka && !service->program->options.once &&
+                         service->program->bucket != NULL && service->config->tier != NULL &&
+                         service->config->tier_config.protect_us > 0;
+    if (service->maintains)
+        service->runners[service->runner_count++] =
+            (struct aq_runner){.what = "maintenance", .run = aq_maintain_run};
     for (size_t i = 0; i < service->runner_count; i++)
         service->runners[i].service = service;
     return AQ_OK;

@@ -17,6 +17,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "tools/bucket.h"
 #include "tools/output/human.h"
 #include "tools/output/progress.h"
 #include "tools/service/notify.h"
@@ -24,8 +25,9 @@
 #include "tools/service/status_line.h"
 
 #define TURN_MS 1000
-#define INTERRUPT_MS 100 /* between wake-ups of a blocked runner */
-#define STATUS_MS 5000   /* between the manager's status texts */
+#define INTERRUPT_MS 100    /* between wake-ups of a blocked runner */
+#define STATUS_MS 5000      /* between the manager's status texts */
+#define MAINTENANCE_MS 3000 /* it has to end, once all sources have */
 
 struct loop {
     struct aq_service *service;
@@ -35,6 +37,7 @@ struct loop {
     int64_t status_ms;
     int64_t watchdog_ms;
     int64_t deadline_ms; /* of ending; 0: not ending yet */
+    bool hurried;
     sigset_t waiting_mask;
 };
 
@@ -122,6 +125,23 @@ static void wait_for_news(struct loop *loop)
 
 /* ---- ending ---- */
 
+static enum aq_status judge_sources(const struct aq_service *service, struct aq_error *err)
+{
+    const struct aq_runner *worst = NULL;
+    for (size_t i = 0; i < service->runner_count; i++) {
+        const struct aq_runner *runner = &service->runners[i];
+        if (runner->status < 0 && (!aq_stop || runner->failed_draining) &&
+            (worst == NULL || aq_runner_rank(runner->status) > aq_runner_rank(worst->status)))
+            worst = runner;
+    }
+    if (worst == NULL)
+        return AQ_OK;
+    *err = worst->err;
+    if (!service->single)
+        aq_error_set(err, worst->status, "not all sources did their work; see the messages above");
+    return worst->status;
+}
+
 static size_t count_running(const struct aq_service *service, bool sources_only)
 {
     size_t count = 0;
@@ -147,32 +167,58 @@ static void begin_to_end(struct loop *loop)
     pthread_mutex_unlock(&service->lock);
 }
 
+static void name_stuck(const struct aq_service *service, struct aq_bytes *names)
+{
+    for (size_t i = 0; i < service->runner_count; i++) {
+        const struct aq_runner *runner = &service->runners[i];
+        if (atomic_load(&runner->ended))
+            continue;
+        aq_bytes_chars(names, names->size > 0 ? "; " : "");
+        aq_bytes_chars(names, runner->what);
+        for (size_t s = 0; s < runner->source_count; s++) {
+            aq_bytes_chars(names, s == 0 ? " (" : ", ");
+            aq_bytes_chars(names, runner->sources[s]->name);
+        }
+        aq_bytes_chars(names, runner->source_count > 0 ? ")" : "");
+    }
+    aq_bytes_u8(names, '\0');
+}
+
 /* The threads that are stuck hold the store: nothing may be released under them. */
 static _Noreturn void end_under_them(struct aq_service *service)
 {
     struct aq_bytes names = {0};
     struct aq_error err = {.offset = -1};
-    for (size_t i = 0; i < service->runner_count; i++) {
-        const struct aq_runner *runner = &service->runners[i];
-        if (atomic_load(&runner->ended))
-            continue;
-        aq_bytes_chars(&names, names.size > 0 ? "; " : "");
-        aq_bytes_chars(&names, runner->what);
-        for (size_t s = 0; s < runner->source_count; s++) {
-            aq_bytes_chars(&names, s == 0 ? " (" : ", ");
-            aq_bytes_chars(&names, runner->sources[s]->name);
-        }
-        aq_bytes_chars(&names, runner->source_count > 0 ? ")" : "");
-    }
-    aq_bytes_u8(&names, '\0');
-    aq_error_set(&err, AQ_IO,
-                 "still busy after %d s: %s; ended all the same: what was acknowledged is durable, "
-                 "the next run goes on from there",
-                 AQ_DRAIN_MS / 1000,
-                 aq_bytes_status(&names) == AQ_OK ? (const char *)names.data : "");
+    enum aq_status status = AQ_OK;
+    name_stuck(service, &names);
+    const char *text = aq_bytes_status(&names) == AQ_OK ? (const char *)names.data : "";
     aq_program_status_line(NULL);
+    if (count_running(service, true) > 0) {
+        status = aq_error_set(&err, AQ_IO,
+                              "still busy after %d s: %s; ended all the same: what was "
+                              "acknowledged is durable, the next run goes on from there",
+                              AQ_DRAIN_MS / 1000, text);
+    } else {
+        aq_program_say(service->program, AQ_LEVEL_NOTICE,
+                       "still busy: %s; cut short, the next run repeats it", text);
+        aq_service_report(service);
+        status = judge_sources(service, &err);
+    }
     aq_program_hold_repeats(service->program, false);
-    _exit(aq_program_fail(service->program, &err));
+    struct aq_error ignored = {0};
+    (void)!aq_out_close(service->program->out, true, &ignored);
+    _exit(status < 0 ? aq_program_fail(service->program, &err) : 0);
+}
+
+/* Only maintenance is left, which can be cut short: it may be waiting for a bucket that is down. */
+static void hurry(struct loop *loop)
+{
+    if (loop->hurried)
+        return;
+    loop->hurried = true;
+    int64_t soon_ms = aq_service_now_ms() + MAINTENANCE_MS;
+    if (soon_ms < loop->deadline_ms)
+        loop->deadline_ms = soon_ms;
 }
 
 static void run_loop(struct loop *loop)
@@ -180,8 +226,11 @@ static void run_loop(struct loop *loop)
     struct aq_service *service = loop->service;
     while (count_running(service, false) > 0) {
         turn(loop);
-        if (loop->deadline_ms == 0 && (aq_stop || count_running(service, true) == 0))
+        bool sources_ended = count_running(service, true) == 0;
+        if (loop->deadline_ms == 0 && (aq_stop || sources_ended))
             begin_to_end(loop);
+        if (sources_ended)
+            hurry(loop);
         if (loop->deadline_ms != 0 && aq_service_now_ms() >= loop->deadline_ms)
             end_under_them(service);
         wait_for_news(loop);
@@ -221,23 +270,6 @@ static enum aq_status start_http(struct aq_service *service, struct aq_error *er
     return AQ_OK;
 }
 
-static enum aq_status judge_sources(const struct aq_service *service, struct aq_error *err)
-{
-    const struct aq_runner *worst = NULL;
-    for (size_t i = 0; i < service->runner_count; i++) {
-        const struct aq_runner *runner = &service->runners[i];
-        if (runner->status < 0 && (!aq_stop || runner->failed_draining) &&
-            (worst == NULL || aq_runner_rank(runner->status) > aq_runner_rank(worst->status)))
-            worst = runner;
-    }
-    if (worst == NULL)
-        return AQ_OK;
-    *err = worst->err;
-    if (!service->single)
-        aq_error_set(err, worst->status, "not all sources did their work; see the messages above");
-    return worst->status;
-}
-
 static enum aq_status run(struct loop *loop, struct aq_error *err)
 {
     struct aq_service *service = loop->service;
@@ -256,7 +288,9 @@ static enum aq_status run(struct loop *loop, struct aq_error *err)
 static enum aq_status prepare(struct aq_service *service, const size_t *sources,
                               size_t source_count, struct aq_error *err)
 {
+    struct aq_object_store *bucket;
     AQ_TRY(aq_program_store(service->program, AQ_ACCESS_CREATE, &service->store, err));
+    AQ_TRY(aq_program_bucket(service->program, &bucket, err));
     service->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     if (service->wake_fd < 0)
         return aq_error_set_errno(err, errno, "", "cannot make an eventfd");

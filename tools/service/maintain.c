@@ -1,0 +1,161 @@
+/* The maintenance loop: what `aqstore tier` does, every tier.protect, while sources run.
+ *
+ * Happy path: closed files are copied to the bucket and the catalog is mirrored there; what is due leaves the
+ * home; then gc removes what nothing names any more. The first run comes at once: a process that was away
+ * may have left much to protect.
+ * Failures: each is said, counted and tried again, later and later; sources never wait for it. Somebody who
+ * reads the store keeps its files for now, which is no failure. */
+#include "tools/service/maintain.h"
+
+#include <time.h>
+
+#include "compaction/tier/tier.h"
+#include "engine/object/s3.h"
+#include "tools/bucket.h"
+#include "tools/service/service_internal.h"
+
+#define RETRY_US (60 * AQ_US_PER_SECOND)
+#define DOUBLINGS_MAX 16
+
+int64_t aq_maintain_wait_us(int64_t protect_us, unsigned failures)
+{
+    if (failures == 0)
+        return protect_us;
+    unsigned doublings = failures - 1 < DOUBLINGS_MAX ? failures - 1 : DOUBLINGS_MAX;
+    int64_t wait_us = RETRY_US << doublings;
+    return wait_us < protect_us ? wait_us : protect_us;
+}
+
+/* A run, and what it did. */
+struct run {
+    struct aq_service *service;
+    struct aq_object_store *bucket;
+    bool probed;
+    struct aq_s3_capabilities can;
+    struct aq_tier_report tier;
+    struct aq_gc_report home;
+};
+
+static void on_file(void *context, const char *file, const char *what, uint64_t size_bytes)
+{
+    const struct run *run = context;
+    (void)size_bytes;
+    aq_program_say(run->service->program, AQ_LEVEL_DETAIL, "%s: %s", file, what);
+}
+
+static enum aq_status probe(struct run *run, struct aq_error *err)
+{
+    if (run->probed)
+        return AQ_OK;
+    AQ_TRY(aq_s3_probe(run->bucket, &run->can, err));
+    run->probed = true;
+    return AQ_OK;
+}
+
+static enum aq_status protect(struct run *run, struct aq_error *err)
+{
+    struct aq_service *service = run->service;
+    const struct aq_tier_config *config = &service->config->tier_config;
+    AQ_TRY(probe(run, err));
+    struct aq_tier_options options = {
+        .bucket = run->bucket,
+        .conditional = run->can.conditional_put,
+        .protect = true,
+        .now_us = aq_service_now_us(),
+        .after_us = config->after_us,
+        .keep_home_us = config->keep_home_us,
+        .explain = on_file,
+        .context = run,
+        .stop = &service->quit,
+    };
+    AQ_TRY(aq_tier(service->store, &options, &run->tier, err));
+    if (run->tier.unmirrored != NULL)
+        aq_program_say(service->program, AQ_LEVEL_NOTICE,
+                       "the catalog's copy in the bucket was left as it was: %s",
+                       run->tier.unmirrored);
+    return aq_program_keep_bucket_note(service->program, aq_store_home(service->store), err);
+}
+
+static enum aq_status collect(struct run *run, struct aq_error *err)
+{
+    struct aq_service *service = run->service;
+    struct aq_gc_report objects;
+    enum aq_status status = aq_gc(service->store, false, NULL, NULL, &run->home, err);
+    if (status < 0 && status != AQ_CONFLICT)
+        return status;
+    return aq_tier_gc(service->store, run->bucket, service->config->history_us, false, NULL, NULL,
+                      &objects, err);
+}
+
+static void count(const struct run *run, enum aq_status status)
+{
+    struct aq_service *service = run->service;
+    struct aq_maintain_counts *counts = &service->maintain;
+    pthread_mutex_lock(&service->lock);
+    counts->run_count += status == AQ_OK;
+    counts->failure_count += status < 0;
+    counts->uploaded_count += run->tier.uploaded_count;
+    counts->uploaded_bytes += run->tier.uploaded_bytes;
+    counts->evicted_count += run->tier.evicted_count;
+    counts->removed_count += run->home.file_count;
+    counts->removed_bytes += run->home.bytes;
+    if (run->tier.mirrored_number > 0)
+        counts->mirrored_number = run->tier.mirrored_number;
+    if (status == AQ_OK)
+        counts->last_success_us = aq_service_now_us();
+    pthread_mutex_unlock(&service->lock);
+}
+
+/* One run; false when it failed. */
+static bool run_once(struct run *run)
+{
+    struct aq_service *service = run->service;
+    struct aq_error err = {.offset = -1};
+    run->tier = (struct aq_tier_report){0};
+    run->home = (struct aq_gc_report){0};
+    enum aq_status status = protect(run, &err);
+    if (status == AQ_OK)
+        status = collect(run, &err);
+    if (service->quit)
+        return true; /* cut short, to be repeated by the next process */
+    count(run, status);
+    if (status < 0) {
+        err.status = status;
+        aq_program_say_error(service->program, NULL, &err);
+    } else if (run->tier.uploaded_count > 0) {
+        aq_program_say(service->program, AQ_LEVEL_DETAIL, "%llu files copied to the bucket",
+                       (unsigned long long)run->tier.uploaded_count);
+    }
+    return status == AQ_OK;
+}
+
+/* Until the time has come, or (true) the service ends. */
+static bool wait_or_quit(struct aq_service *service, int64_t wait_us)
+{
+    struct timespec until;
+    clock_gettime(CLOCK_MONOTONIC, &until);
+    until.tv_sec += wait_us / AQ_US_PER_SECOND;
+    until.tv_nsec += (wait_us % AQ_US_PER_SECOND) * 1000;
+    if (until.tv_nsec >= 1000000000) {
+        until.tv_sec++;
+        until.tv_nsec -= 1000000000;
+    }
+    int result = 0;
+    pthread_mutex_lock(&service->lock);
+    while (!service->quit && result == 0)
+        result = pthread_cond_timedwait(&service->quitting, &service->lock, &until);
+    bool quit = service->quit;
+    pthread_mutex_unlock(&service->lock);
+    return quit;
+}
+
+void aq_maintain_run(struct aq_runner *runner)
+{
+    struct aq_service *service = runner->service;
+    struct run run = {.service = service, .bucket = service->program->bucket};
+    int64_t protect_us = service->config->tier_config.protect_us;
+    unsigned failures = 0;
+    do {
+        failures = run_once(&run) ? 0 : failures + 1;
+    } while (!wait_or_quit(service, aq_maintain_wait_us(protect_us, failures)));
+}
