@@ -6,6 +6,7 @@
 
 #include "compaction/tier/tier.h"
 #include "engine/object/object_backend.h"
+#include "engine/store/feeds.h"
 #include "engine/store/remote.h"
 #include "tests/unit/air_fixture.h"
 
@@ -208,6 +209,16 @@ Test(tier, says_what_it_would_do_and_does_not)
     aq_store_close(air.store);
 }
 
+static struct aq_gc_report tier_gc(struct aq_store *store, struct aq_object_store *bucket,
+                                   int64_t age_us, bool dry_run)
+{
+    struct aq_gc_report report;
+    struct aq_error err = {0};
+    cr_assert_eq(aq_tier_gc(store, bucket, age_us, dry_run, NULL, NULL, &report, &err), AQ_OK,
+                 "%s: %s", err.path, err.message);
+    return report;
+}
+
 Test(tier, keeps_what_is_young)
 {
     scratch_make();
@@ -226,6 +237,7 @@ Test(tier, keeps_what_is_young)
     cr_assert_eq(report.uploaded_count, 1);
     cr_assert_eq(report.evicted_count, 0);
     cr_assert_eq(report.mirrored_number, 0);
+    cr_assert_eq(tier_gc(air.store, bucket, 0, false).file_count, 0); /* named at home alone */
     options.now_us = FIRST_DAY + 100 * DAY;
     report = tier(air.store, &options, AQ_OK);
     cr_assert_eq(report.uploaded_count, 0);
@@ -273,6 +285,59 @@ Test(tier, says_how_far_the_mirror_goes)
     cr_assert_eq(aq_catalog_feed(mirror, feed_id)->position.next_ordinal, 11);
     expect_copies(mirror, bucket);
     aq_catalog_release(mirror);
+    aq_object_close(bucket);
+    aq_store_close(air.store);
+}
+
+/* A writer that feeds partition 0 of a topic, whoever did before. */
+static struct aq_shard_writer *take_topic(struct aq_store *store, const struct air *air,
+                                          struct aq_feed_state *feed)
+{
+    struct aq_shard_writer *writer = NULL;
+    struct aq_shard_writer_options options = {.segment_size_bytes = 1 << 30, .depth = 4};
+    *feed = (struct aq_feed_state){.identity = {.dataset_id = air->schema->dataset_id,
+                                                .source = aq_slice_of("live"),
+                                                .name = aq_slice_of("topic"),
+                                                .cluster = aq_slice_of("cluster")}};
+    cr_assert_eq(aq_store_find_feed(store, feed, NULL), AQ_OK);
+    cr_assert_eq(aq_shard_writer_create(store, &options, &writer, NULL), AQ_OK);
+    cr_assert_eq(aq_shard_writer_take_over(writer, feed, 1, NULL), AQ_OK);
+    return writer;
+}
+
+/* The feed's position is the new owner's to go on from, but the rows before it are in no closed file. */
+Test(tier, mirrors_nothing_while_a_former_owner_has_a_segment_open)
+{
+    scratch_make();
+    struct air air;
+    make_air(&air, "home");
+    struct aq_object_store *bucket = open_bucket("bucket");
+    struct aq_tier_options options = everything(bucket);
+    struct aq_store *other = open_store("home", false);
+    struct aq_feed_state feed;
+    uint64_t ordinal = 0;
+    struct aq_shard_writer *former = take_topic(air.store, &air, &feed);
+    append_frame(&air, former, feed.identity.feed_id, &ordinal, 10);
+    cr_assert_eq(aq_shard_writer_flush(former, NULL), AQ_OK);
+    struct aq_shard_writer *owner = take_topic(other, &air, &feed);
+    cr_assert_eq(feed.position.next_ordinal, 11);
+    struct aq_tier_report report = tier(air.store, &options, AQ_OK);
+    cr_assert_eq(report.uploaded_count, 3);
+    cr_assert_not_null(report.unmirrored);
+    cr_assert_eq(report.mirrored_number, 0);
+    cr_assert_eq(report.evicted_count, 0); /* for the bucket alone would not bring it back */
+    aq_shard_writer_destroy(former);
+    struct aq_recovery_report recovered;
+    cr_assert_eq(aq_store_recover(air.store, &recovered, NULL), AQ_OK);
+    report = tier(air.store, &options, AQ_OK);
+    cr_assert_null(report.unmirrored);
+    cr_assert_eq(report.evicted_count, 2);
+    const struct aq_catalog *mirror = mirror_of(bucket);
+    cr_assert_eq(aq_catalog_feed(mirror, feed.identity.feed_id)->position.next_ordinal, 11);
+    expect_copies(mirror, bucket);
+    aq_catalog_release(mirror);
+    aq_shard_writer_destroy(owner);
+    aq_store_close(other);
     aq_object_close(bucket);
     aq_store_close(air.store);
 }
@@ -391,16 +456,6 @@ Test(tier, uploads_again_what_the_bucket_has_lost)
     aq_store_close(air.store);
 }
 
-static struct aq_gc_report tier_gc(struct aq_store *store, struct aq_object_store *bucket,
-                                   int64_t age_us, bool dry_run)
-{
-    struct aq_gc_report report;
-    struct aq_error err = {0};
-    cr_assert_eq(aq_tier_gc(store, bucket, age_us, dry_run, NULL, NULL, &report, &err), AQ_OK,
-                 "%s: %s", err.path, err.message);
-    return report;
-}
-
 Test(tier, collects_orphans_and_old_mirrors)
 {
     scratch_make();
@@ -447,6 +502,7 @@ struct deadly {
     struct aq_object_store *below;
     unsigned left;
     bool after;
+    bool spoils; /* what is put, instead of killing */
 };
 
 static struct aq_object_store *enter(const struct aq_object_store *store)
@@ -476,7 +532,15 @@ static enum aq_status deadly_put_file(struct aq_object_store *store, const char 
                                       const struct aq_object_file *file, struct aq_error *err)
 {
     struct aq_object_store *below = enter(store);
-    return leave(store, below->backend->put_file(below, name, file, err));
+    enum aq_status status = leave(store, below->backend->put_file(below, name, file, err));
+    struct aq_bytes bytes = {0};
+    if (status != AQ_OK || !((struct deadly *)store)->spoils)
+        return status;
+    cr_assert_eq(aq_object_get(below, name, UINT64_MAX, &bytes, NULL), AQ_OK);
+    bytes.data[bytes.size / 2] ^= 1;
+    cr_assert_eq(aq_object_put(below, name, aq_bytes_view(&bytes), NULL), AQ_OK);
+    aq_bytes_deinit(&bytes);
+    return AQ_OK;
 }
 
 static enum aq_status deadly_get(struct aq_object_store *store, const char *name, uint64_t size_max,
@@ -566,6 +630,23 @@ static void copy_home(const char *from, const char *to)
     cr_assert_eq(system(command), 0);
 }
 
+/* No file may have left the home that the bucket alone would not bring back. */
+static void expect_mirrored(struct aq_store *store, struct aq_object_store *bucket)
+{
+    const struct aq_catalog *catalog = catalog_of(store);
+    for (size_t i = 0; i < catalog->file_count; i++) {
+        const struct aq_catalog_file *file = &catalog->files[i];
+        if (!file->evicted)
+            continue;
+        const struct aq_catalog *mirror = mirror_of(bucket);
+        const struct aq_catalog_file *mirrored = aq_catalog_file(mirror, file->file_id);
+        cr_assert_not_null(mirrored);
+        cr_assert(aq_slice_equal(mirrored->object, file->object));
+        aq_catalog_release(mirror);
+    }
+    aq_catalog_release(catalog);
+}
+
 /* After the kill: run again; nothing is lost, nothing there twice, all else is an orphan. */
 static void expect_converged(struct air *air, const char *home)
 {
@@ -574,6 +655,7 @@ static void expect_converged(struct air *air, const char *home)
     struct aq_gc_report gc;
     air_bucket = bucket;
     air_open(air, home);
+    expect_mirrored(air->store, bucket);
     tier(air->store, &options, AQ_OK);
     tier(air->store, &options, AQ_OK);
     cr_assert_eq(aq_gc(air->store, false, NULL, NULL, &gc, NULL), AQ_OK);
@@ -609,6 +691,28 @@ Test(tier, goes_on_after_a_kill_at_any_request)
         }
         cr_assert_gt(request, 20);
     }
+}
+
+Test(tier, believes_no_copy_that_it_has_not_read_back)
+{
+    scratch_make();
+    struct air air;
+    make_air(&air, "home");
+    struct aq_object_store *bucket = open_bucket("bucket");
+    struct deadly spoiling = {.base = {.backend = &deadly_backend, .root = bucket->root},
+                              .below = bucket,
+                              .left = UINT_MAX - 1,
+                              .spoils = true};
+    struct aq_tier_options options = everything(&spoiling.base);
+    uint64_t before = head(air.store);
+    tier(air.store, &options, AQ_IO);
+    cr_assert_eq(head(air.store), before);
+    cr_assert_eq(count_objects(bucket, "data/"), 0);
+    expect_all_rows(&air, true);
+    options.bucket = bucket;
+    tier(air.store, &options, AQ_OK);
+    aq_object_close(bucket);
+    aq_store_close(air.store);
 }
 
 /* In a process of its own: a restore that is killed. */
