@@ -51,6 +51,11 @@ struct aq_tier_report {
 enum aq_status aq_tier(struct aq_store *store, const struct aq_tier_options *options,
                        struct aq_tier_report *report, struct aq_error *err) AQ_RESULT;
 
+/** Whether this home owns the bucket: AQ_CONFLICT when it was superseded by a restore elsewhere, or the bucket
+ * is another store's. A home that was never there owns it. */
+enum aq_status aq_tier_check_home(struct aq_store *store, struct aq_object_store *bucket,
+                                  struct aq_error *err) AQ_RESULT;
+
 /**
  * Remove from the bucket, under the lock "tier": mirrors but the last two and those that were the newest
  * one less than `age_us` ago; objects below data/ that neither the head nor a mirror that stays
@@ -76,6 +81,8 @@ struct aq_restore_report {
     int64_t mirrored_us; /* when the mirror was written */
     size_t
         incomplete_count; /* datasets of which rows were in open segments then: not in the bucket */
+    size_t missing_count; /* files that the bucket should have and has not, or not whole */
+    char first_missing[64]; /* object of one of them; "" */
 };
 /**
  * Make a new home at `home` (which must not hold a store: AQ_EXISTS) from the bucket's newest mirror, as the

@@ -71,4 +71,10 @@ enum aq_status aq_tier_mirror(struct aq_tier_job *job, struct aq_error *err) AQ_
 /** Commit `evict` for what may leave the home and still is in the bucket (tier_evict.c). */
 enum aq_status aq_tier_evict(struct aq_tier_job *job, struct aq_error *err) AQ_RESULT;
 
+/** Count the objects that the catalog names and the bucket lacks (tier_presence.c). */
+enum aq_status aq_tier_find_missing(struct aq_object_store *bucket,
+                                    const struct aq_catalog *catalog,
+                                    struct aq_restore_report *report,
+                                    struct aq_error *err) AQ_RESULT;
+
 #endif

@@ -56,3 +56,14 @@ enum aq_status aq_tier_check_owner(struct aq_object_store *bucket, const struct 
                                catalog->incarnation, *newest);
     return AQ_OK;
 }
+
+enum aq_status aq_tier_check_home(struct aq_store *store, struct aq_object_store *bucket,
+                                  struct aq_error *err)
+{
+    const struct aq_catalog *catalog = NULL;
+    uint64_t newest;
+    AQ_TRY(aq_store_catalog(store, false, &catalog, err));
+    enum aq_status status = aq_tier_check_owner(bucket, catalog, &newest, err);
+    aq_catalog_release(catalog);
+    return status;
+}

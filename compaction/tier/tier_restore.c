@@ -1,8 +1,8 @@
 /* A lost home, made again from the bucket.
  *
- * Happy path: read the newest mirror; register the next incarnation, which stops whoever still has the former
+ * Happy path: read the newest mirror; see whether the bucket has all that it names; register the next incarnation, which stops whoever still has the former
  * home; put the same mirror below it; make the home.
- * Failures: another restore took the number -> AQ_CONFLICT. Died before the home was made: a repeated call
+ * Failures: objects that are gone are counted, no more: what is there is worth having. Another restore took the number -> AQ_CONFLICT. Died before the home was made: a repeated call
  * finds the newest mirror, the same one, and registers one incarnation more. */
 #include "compaction/tier/tier_job.h"
 #include "engine/store/remote.h"
@@ -61,6 +61,8 @@ enum aq_status aq_tier_restore(struct aq_object_store *bucket, const char *home,
     AQ_TRY(aq_remote_check_home(home, err));
     enum aq_status status = aq_remote_load(bucket, &remote, err);
     uint64_t incarnation = remote.newest + 1;
+    if (status == AQ_OK)
+        status = aq_tier_find_missing(bucket, remote.catalog, report, err);
     if (status == AQ_OK)
         status = take_over(bucket, &remote, incarnation, err);
     if (status == AQ_OK)

@@ -369,6 +369,7 @@ Test(tier, restores_a_lost_home_and_stops_the_old_one)
     cr_assert_eq(report.incarnation, 2);
     cr_assert_eq(report.file_count, 3);
     cr_assert_eq(report.incomplete_count, 0);
+    cr_assert_eq(report.missing_count, 0);
     restore(bucket, "new", AQ_EXISTS);
     /* The old one. */
     uint64_t before = head(air.store);
@@ -492,6 +493,29 @@ Test(tier, collects_orphans_and_old_mirrors)
     expect_copies(mirror, bucket);
     aq_catalog_release(mirror);
     cr_assert_lt(count_objects(bucket, "data/"), objects);
+    aq_object_close(bucket);
+    aq_store_close(air.store);
+}
+
+Test(tier, counts_what_a_restore_will_miss)
+{
+    scratch_make();
+    struct air air;
+    make_air(&air, "home");
+    struct aq_object_store *bucket = open_bucket("bucket");
+    struct aq_tier_options options = everything(bucket);
+    tier(air.store, &options, AQ_OK);
+    const struct aq_catalog *catalog = catalog_of(air.store);
+    char gone[100];
+    char cut[100];
+    object_name(&catalog->files[0], gone);
+    object_name(&catalog->files[2], cut);
+    cr_assert_eq(aq_object_delete(bucket, gone, NULL), AQ_OK);
+    cr_assert_eq(aq_object_put(bucket, cut, aq_slice_of("AQSEGMNT"), NULL), AQ_OK);
+    struct aq_restore_report report = restore(bucket, "new", AQ_OK);
+    cr_assert_eq(report.missing_count, 2);
+    cr_assert(strcmp(report.first_missing, gone) == 0 || strcmp(report.first_missing, cut) == 0);
+    aq_catalog_release(catalog);
     aq_object_close(bucket);
     aq_store_close(air.store);
 }

@@ -17,6 +17,7 @@ static void report_json(struct aq_program *program, const struct aq_restore_repo
     aq_json_member_count(&out, "bytes", report->bytes);
     aq_json_member_time(&out, "mirrored", report->mirrored_us);
     aq_json_member_count(&out, "incomplete_datasets", report->incomplete_count);
+    aq_json_member_count(&out, "missing", report->missing_count);
     aq_json_close(&out, '}');
     aq_bytes_u8(&out, '\n');
     aq_out_bytes(program->out, &out);
@@ -63,5 +64,10 @@ enum aq_status aq_command_restore(struct aq_program *program, struct aq_error *e
         report_json(program, &report);
     else
         report_text(program, &report, home);
-    return AQ_OK;
+    if (report.missing_count == 0)
+        return AQ_OK;
+    return aq_error_set_at(err, AQ_CORRUPT, aq_object_path(bucket, report.first_missing).text, -1,
+                           "is missing or cut off, %zu object%s in all: the home was made, but "
+                           "queries on these files will fail; bring them back into the bucket",
+                           report.missing_count, report.missing_count == 1 ? "" : "s");
 }
