@@ -24,7 +24,6 @@ static const struct property defaults[] = {
     {"check.crcs", "true"},
     {"log.connection.close", "false"},
     {"socket.keepalive.enable", "true"},
-    {"queued.min.messages", "20000"},
 };
 
 static const struct property forced[] = {
@@ -128,23 +127,30 @@ static uint64_t clamp(uint64_t value, uint64_t least, uint64_t most)
 }
 
 /*
- * A share of ingest.memory waits in librdkafka's queue: a sixteenth, counted by it in bytes of messages;
- * with its 400 bytes or so beside each, and the fetch that is on its way, small messages make several
- * times that. Frames have the rest.
+ * A sixth of ingest.memory is for what waits in librdkafka's queue, and as much for the 400 bytes or so that
+ * it keeps beside each message; the fetches that are on their way and the frames have the rest. Less
+ * would be slow: once the queue is full, librdkafka 2.0 looks at it again after a second only, so that a
+ * long backlog is read at one queue a second.
  */
+#define MESSAGE_OVERHEAD_BYTES 400
+
 static enum aq_status set_memory(rd_kafka_conf_t *conf, const struct aq_config *config,
                                  struct aq_error *err)
 {
     char queue[32];
+    char count[32];
     char fetch[32];
     char partition[32];
-    uint64_t share = config->ingest_memory_bytes / count_groups(config) / 16;
-    uint64_t fetch_bytes = clamp(share, 1 << 20, 50 << 20);
+    uint64_t share = config->ingest_memory_bytes / count_groups(config) / 6;
+    uint64_t fetch_bytes = clamp(share / 3, 1 << 20, 50 << 20);
     snprintf(queue, sizeof queue, "%" PRIu64, clamp(share >> 10, 256, 1 << 20));
+    snprintf(count, sizeof count, "%" PRIu64,
+             clamp(share / MESSAGE_OVERHEAD_BYTES, 1000, 10000000));
     snprintf(fetch, sizeof fetch, "%" PRIu64, fetch_bytes);
     snprintf(partition, sizeof partition, "%" PRIu64, clamp(fetch_bytes / 4, 64 << 10, 1 << 20));
     const struct property properties[] = {
         {"queued.max.messages.kbytes", queue},
+        {"queued.min.messages", count},
         {"fetch.max.bytes", fetch},
         {"max.partition.fetch.bytes", partition},
     };
