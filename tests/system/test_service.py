@@ -363,6 +363,24 @@ def test_closed_files_go_to_the_bucket_while_sources_run(folder, kafka, bucket):
     assert numbers(folder) == list(range(2000))
 
 
+def test_a_home_that_was_restored_elsewhere_ends(folder, kafka, s3proxy):
+    topic = kafka.create(kafka.name("superseded"))
+    (folder / "aqstore.yaml").write_text(tiered(s3proxy, kafka, topic))
+    produce(kafka, topic, range(1000))
+    with ingest(folder) as running:
+        running.wait_for("a mirror", lambda: running.metric("aqstore_tier_uploaded_files_total") > 0)
+        restored = aq.Store(folder / "restored", env={**s3proxy.env, "AWS_ENDPOINT_URL": s3proxy.endpoint})
+        restored.run("restore", "--from", f"s3://{s3proxy.name}/home")
+        assert running.process.wait(30) == aq.CONFLICT, str(running)
+        assert "superseded by a restore elsewhere" in running.messages
+    # What the old home had on top is read again.
+    config = (folder / "aqstore.yaml").read_text().replace("store: ./home", "store: ./restored")
+    (folder / "restored.yaml").write_text(config)
+    aq.run("--config", folder / "restored.yaml", "ingest", "--once", env=s3proxy.env)
+    rows = restored.rows("SELECT n FROM air ORDER BY n")
+    assert [n for (n,) in rows] == list(range(1000))
+
+
 def test_a_bucket_that_is_down_holds_up_nothing(folder, kafka, s3proxy):
     topic = kafka.create(kafka.name("untiered"))
     (folder / "aqstore.yaml").write_text(tiered(s3proxy, kafka, topic, endpoint="http://127.0.0.1:1"))

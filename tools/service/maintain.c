@@ -4,7 +4,8 @@
  * home; then gc removes what nothing names any more. The first run comes at once: a process that was away
  * may have left much to protect.
  * Failures: each is said, counted and tried again, later and later; sources never wait for it. Somebody who
- * reads the store keeps its files for now, which is no failure. */
+ * reads the store keeps its files for now, which is no failure. One alone ends the service: the store was
+ * restored elsewhere, and what this home went on with would be read twice. */
 #include "tools/service/maintain.h"
 
 #include <time.h>
@@ -107,21 +108,21 @@ static void count(const struct run *run, enum aq_status status)
 }
 
 /* One run; false when it failed. */
-static bool run_once(struct run *run)
+static bool run_once(struct run *run, struct aq_error *err)
 {
     struct aq_service *service = run->service;
-    struct aq_error err = {.offset = -1};
+    *err = (struct aq_error){.offset = -1};
     run->tier = (struct aq_tier_report){0};
     run->home = (struct aq_gc_report){0};
-    enum aq_status status = protect(run, &err);
+    enum aq_status status = protect(run, err);
     if (status == AQ_OK)
-        status = collect(run, &err);
+        status = collect(run, err);
     if (service->quit)
         return true; /* cut short, to be repeated by the next process */
     count(run, status);
     if (status < 0) {
-        err.status = status;
-        aq_program_say_error(service->program, NULL, &err);
+        err->status = status;
+        aq_program_say_error(service->program, NULL, err);
     } else if (run->tier.uploaded_count > 0) {
         aq_program_say(service->program, AQ_LEVEL_DETAIL, "%llu files copied to the bucket",
                        (unsigned long long)run->tier.uploaded_count);
@@ -149,13 +150,33 @@ static bool wait_or_quit(struct aq_service *service, int64_t wait_us)
     return quit;
 }
 
+/* A lock that another process holds is a conflict, too, and passes. */
+static bool is_superseded(const struct run *run, const struct aq_error *err)
+{
+    return err->status == AQ_CONFLICT &&
+           aq_tier_check_home(run->service->store, run->bucket, NULL) == AQ_CONFLICT;
+}
+
+static void end_service(struct aq_runner *runner, const struct aq_error *err)
+{
+    runner->status = err->status;
+    runner->err = *err;
+    runner->failed_draining = true; /* so that it counts although the service was told to end */
+    aq_stop = true;
+}
+
 void aq_maintain_run(struct aq_runner *runner)
 {
     struct aq_service *service = runner->service;
     struct run run = {.service = service, .bucket = service->program->bucket};
     int64_t protect_us = service->config->tier_config.protect_us;
     unsigned failures = 0;
+    struct aq_error err;
     do {
-        failures = run_once(&run) ? 0 : failures + 1;
+        failures = run_once(&run, &err) ? 0 : failures + 1;
+        if (failures > 0 && is_superseded(&run, &err)) {
+            end_service(runner, &err);
+            return;
+        }
     } while (!wait_or_quit(service, aq_maintain_wait_us(protect_us, failures)));
 }
