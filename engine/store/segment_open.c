@@ -39,6 +39,17 @@ static struct aq_claimed_feed *find_claim(struct aq_feed_claims *claims, uint64_
     return (struct aq_claimed_feed *)aq_feed_claims_find(claims, feed_id);
 }
 
+void aq_feed_claims_append(struct aq_feed_claims *claims, const struct aq_source_range *ranges,
+                           size_t range_count)
+{
+    for (size_t i = 0; i < range_count; i++) {
+        struct aq_claimed_feed *feed = find_claim(claims, ranges[i].feed_id);
+        assert(feed != NULL && ranges[i].first_ordinal >= feed->appended_ordinal &&
+               ranges[i].next_ordinal >= ranges[i].first_ordinal);
+        feed->appended_ordinal = ranges[i].next_ordinal;
+    }
+}
+
 void aq_feed_claims_advance(struct aq_feed_claims *claims, const struct aq_source_range *ranges,
                             size_t range_count)
 {
@@ -151,7 +162,8 @@ static void note_single(void *context, struct aq_feed_claims *claims)
     struct aq_single_claim *claim = context;
     claim->identity.feed_id = claim->new_feed_id;
     aq_feed_claims_note(claims, &(struct aq_claimed_feed){.feed_id = claim->identity.feed_id,
-                                                          .next_ordinal = claim->from_ordinal});
+                                                          .next_ordinal = claim->from_ordinal,
+                                                          .appended_ordinal = claim->from_ordinal});
 }
 
 static bool single_concerns(void *context, uint64_t feed_id)

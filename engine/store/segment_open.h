@@ -9,6 +9,8 @@
 struct aq_claimed_feed {
     uint64_t feed_id;
     uint64_t next_ordinal; /* behind the last durable message */
+    uint64_t
+        appended_ordinal; /* behind the last message handed over: what is below it would be twice */
     bool finished;
     bool yields; /* may be taken over: then it is `lost`, else that is a conflict */
     bool lost;   /* somebody else's by now: what is still written of it is masked from the start */
@@ -32,6 +34,10 @@ enum aq_status aq_feed_claims_reserve(struct aq_feed_claims *claims, size_t coun
  * reserved. */
 void aq_feed_claims_note(struct aq_feed_claims *claims, const struct aq_claimed_feed *feed);
 void aq_feed_claims_forget(struct aq_feed_claims *claims, uint64_t feed_id);
+/** Move the feeds on behind ranges that are being written; each must be claimed, and lie at or behind where
+ * its feed stands (asserted): nothing is written twice. */
+void aq_feed_claims_append(struct aq_feed_claims *claims, const struct aq_source_range *ranges,
+                           size_t range_count);
 /** Move the feeds on behind durable ranges. */
 void aq_feed_claims_advance(struct aq_feed_claims *claims, const struct aq_source_range *ranges,
                             size_t range_count);

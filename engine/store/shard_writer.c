@@ -306,8 +306,7 @@ enum aq_status aq_shard_writer_append(struct aq_shard_writer *writer,
                                       struct aq_error *err)
 {
     AQ_TRY(aq_shard_writer_check(writer, err));
-    for (size_t i = 0; i < range_count; i++)
-        assert(aq_feed_claims_find(&writer->claims, ranges[i].feed_id) != NULL);
+    aq_feed_claims_append(&writer->claims, ranges, range_count);
     struct aq_error error = {0};
     enum aq_status status = append(writer, ranges, range_count, sections, section_count, &error);
     return aq_shard_writer_finish(writer, status, &error, err);

@@ -34,7 +34,7 @@ enum aq_status aq_shard_writer_claim(struct aq_shard_writer *writer,
 
 /**
  * Encode and submit one frame; returns before it is durable, waiting only while `depth` frames are in
- * flight. Every feed in `ranges` must be claimed. Opens and rolls segments as needed. After a
+ * flight. Every feed in `ranges` must be claimed, and go on at or behind where it stands (asserted). Opens and rolls segments as needed. After a
  * failure the writer is dead: every call returns the same error; what was acked is durable.
  */
 enum aq_status aq_shard_writer_append(struct aq_shard_writer *writer,

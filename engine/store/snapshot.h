@@ -31,9 +31,7 @@ struct aq_unit {
     struct aq_slice key_min;
     struct aq_slice key_max;
     const struct aq_partition
-        *partitions; /* frame sections, after aq_snapshot_partitions; else NULL.
-                                              Also NULL where some rows of a section are masked: then
-                                              its keys bound more than its rows */
+        *partitions; /* frame sections, after aq_snapshot_partitions; else NULL */
     size_t partition_count;
     const void *detail; /* private */
 };

@@ -96,6 +96,7 @@ static void note_take(const struct take *take, struct aq_feed_claims *claims)
 {
     struct aq_claimed_feed feed = {.feed_id = take->state.identity.feed_id,
                                    .next_ordinal = take->state.position.next_ordinal,
+                                   .appended_ordinal = take->state.position.next_ordinal,
                                    .yields = true};
     aq_feed_claims_note(claims, &feed);
 }

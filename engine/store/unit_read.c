@@ -1,6 +1,7 @@
 /* Reading a unit: a frame's section, or the wanted chunks of a tile.
  *
- * Happy path: read the bytes, verify, decode into the caller's batch.
+ * Happy path: read the bytes, verify, decode into the caller's batch. Of a section that is masked in part
+ * the rows' feeds and ordinals are decoded, too, and say which rows are left.
  * Failures: bytes that are not what was written are AQ_CORRUPT with file and offset. */
 #include "engine/store/snapshot_internal.h"
 
@@ -162,13 +163,57 @@ static enum aq_status take_partitions(struct aq_snapshot *snapshot, struct aq_un
         if (i == 0 || aq_slice_compare(*key, unit->key_max) > 0)
             unit->key_max = *key;
     }
-    const struct aq_unit_detail *detail = unit->detail;
     unit->has_keys = keyed && count > 0;
-    if (detail->masked_rows > 0) /* what is left of each partition is not known */
-        return AQ_OK;
     unit->partitions = partitions;
     unit->partition_count = count;
     return AQ_OK;
+}
+
+/* What is left of each partition; those of which nothing is left are dropped. */
+static void shrink_partitions(const struct aq_catalog *catalog, const struct aq_unit *unit,
+                              const struct aq_batch *messages, struct aq_partition *partitions,
+                              size_t *count)
+{
+    size_t kept = 0;
+    uint32_t next = 0;
+    for (size_t i = 0; i < *count; i++) {
+        struct aq_partition partition = partitions[i];
+        uint32_t row = partition.row_first;
+        uint32_t end = row + partition.row_count;
+        partition.row_first = next;
+        for (; row < end; row++)
+            next += !aq_catalog_is_masked(catalog, unit->file_id,
+                                          (uint64_t)messages->columns[0].ints[row],
+                                          (uint64_t)messages->columns[1].ints[row]);
+        partition.row_count = next - partition.row_first;
+        if (partition.row_count > 0)
+            partitions[kept++] = partition;
+    }
+    *count = kept;
+}
+
+/* Leave masked rows out of the partitions of a section, whose bytes these are. */
+static enum aq_status mask_partitions(struct aq_snapshot *snapshot, const struct aq_unit *unit,
+                                      struct aq_slice bytes, struct aq_partition *partitions,
+                                      size_t *count, struct aq_error *err)
+{
+    static const enum aq_type types[] = {AQ_TYPE_BIGINT, AQ_TYPE_BIGINT};
+    static const uint32_t ids[] = {AQ_SYSTEM_ID_FEED, AQ_SYSTEM_ID_ORDINAL};
+    const struct aq_unit_detail *detail = unit->detail;
+    const struct aq_catalog *catalog = NULL;
+    struct aq_batch messages;
+    enum aq_status status = aq_batch_init(&messages, 2, types);
+    if (status < 0)
+        aq_error_set(err, status, "out of memory");
+    else
+        status = declarations_for(snapshot, detail->section, &catalog, err);
+    if (status == AQ_OK)
+        status = decode_section(catalog, bytes, detail->section, ids, &messages, err);
+    if (status == AQ_OK)
+        shrink_partitions(snapshot->catalog, unit, &messages, partitions, count);
+    aq_batch_deinit(&messages);
+    aq_catalog_release(catalog);
+    return status;
 }
 
 enum aq_status aq_unit_partition(struct aq_snapshot *snapshot, struct aq_unit *unit,
@@ -184,6 +229,8 @@ enum aq_status aq_unit_partition(struct aq_snapshot *snapshot, struct aq_unit *u
     AQ_TRY(section_bytes(snapshot, unit, &bytes, err));
     enum aq_status status =
         aq_section_partitions(bytes, detail->section, &snapshot->arena, &partitions, &count, err);
+    if (status == AQ_OK && detail->masked_rows > 0)
+        status = mask_partitions(snapshot, unit, bytes, partitions, &count, err);
     if (status == AQ_OK) {
         status = take_partitions(snapshot, unit, partitions, count, keyed);
         if (status < 0)

@@ -297,6 +297,17 @@ static inline void see_unit(struct aq_snapshot *snapshot, const struct aq_unit *
         cr_assert(
             aq_slice_equal(key, aq_slice_of(message_key((unsigned)partition, (uint64_t)ordinal))));
     }
+    size_t covered = 0;
+    for (size_t i = 0; i < unit->partition_count; i++) {
+        const struct aq_partition *partition = &unit->partitions[i];
+        cr_assert_eq(partition->row_first, covered);
+        cr_assert_gt(partition->row_count, 0);
+        for (; covered < partition->row_first + partition->row_count && !rejected; covered++)
+            cr_assert(aq_slice_equal(batch.columns[0].slices[covered], partition->key));
+        covered = partition->row_first + partition->row_count;
+    }
+    if (unit->kind == AQ_FILE_SEGMENT)
+        cr_assert_eq(covered, batch.row_count);
     if (!rejected)
         cr_assert(unit->has_time && min == unit->min_time_us && max == unit->max_time_us);
     aq_batch_deinit(&batch);
