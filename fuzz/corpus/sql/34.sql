@@ -1,0 +1,1 @@
+SELECT nullif(n, 3), coalesce(x, n, 0), greatest(n, x), city || '/' || n, CASE WHEN x BETWEEN 1 AND 2 THEN city WHEN n IS DISTINCT FROM 4 THEN 'b' ELSE NULL END FROM t WHERE n NOT BETWEEN x AND 10

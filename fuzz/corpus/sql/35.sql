@@ -1,0 +1,1 @@
+SELECT j -> 'a' ->> 0, j ->> 'b', (j ->> 'c')::float8 + x FROM t WHERE (j -> 'a') IS NOT NULL AND city LIKE 'h%' ORDER BY j ->> 'b' DESC, ts

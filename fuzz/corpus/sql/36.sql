@@ -1,0 +1,1 @@
+SELECT extract(hour FROM ts AT TIME ZONE 'Asia/Shanghai') AS h, date_trunc('day', ts), ts::date, ts + INTERVAL '1 day', to_char(ts, 'YYYY') FROM t WHERE ts >= '2025-02-14' AND ts < DATE '2025-02-15'

@@ -1,0 +1,1 @@
+SELECT city, first(x, ts), last(x, ts), count(DISTINCT n), sum(x) FILTER (WHERE n > 0), stddev(x), max(ts) - min(ts) FROM t GROUP BY city HAVING avg(x) > 1 ORDER BY sum(n) NULLS FIRST LIMIT 3 OFFSET 1

@@ -1,0 +1,1 @@
+WITH a AS (SELECT city AS c, avg(x) AS m FROM t GROUP BY 1) SELECT c, round(m, 1), m > 1 FROM a WHERE c IN ('a', 'b') AND m IS NOT NULL

@@ -1,0 +1,1 @@
+EXPLAIN SELECT t.city, t.n * 2 - -x, abs(n % 3), NOT (n = 1 OR x <> 2.5 AND city > 'b') FROM t WHERE t.n IN (1, 2, NULL) AND ts IS NULL

@@ -1,0 +1,1 @@
+SELECT nullif(n, 3) FROM t

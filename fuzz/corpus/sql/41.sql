@@ -1,0 +1,1 @@
+SELECT coalesce(x, n) FROM t

@@ -1,0 +1,1 @@
+SELECT greatest(n, x) FROM t

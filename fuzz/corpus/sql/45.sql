@@ -1,0 +1,1 @@
+SELECT n IN (1, x) FROM t

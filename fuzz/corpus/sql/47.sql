@@ -1,0 +1,1 @@
+SELECT city LIKE 'a%' FROM t

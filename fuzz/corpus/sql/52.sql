@@ -1,0 +1,1 @@
+SELECT extract(hour FROM ts) FROM t

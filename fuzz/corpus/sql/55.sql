@@ -1,0 +1,1 @@
+SELECT time_bucket('1 hour', ts) FROM t

@@ -1,0 +1,1 @@
+SELECT first(x, ts) FROM t

@@ -1,0 +1,1 @@
+SELECT round(x, 1) FROM t
