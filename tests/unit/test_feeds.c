@@ -611,7 +611,9 @@ static void live(uint64_t seed, uint64_t segment_size)
 Test(feeds, oracle)
 {
     const char *rounds = getenv("AQ_FEED_ROUNDS");
-    int count = rounds == NULL ? 2 : atoi(rounds); /* of about a second each, that recovery waits */
+    int count = rounds == NULL ? 2
+                               : (int)strtol(rounds, NULL,
+                                             10); /* of about a second each, that recovery waits */
     for (int i = 0; i < count; i++)
         live((uint64_t)i, i % 2 == 0 ? BIG : 4000);
 }
