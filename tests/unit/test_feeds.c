@@ -9,9 +9,10 @@
 
 #define BIG ((uint64_t)1 << 30)
 
-/* What happens in between: run once, before the next commit gets its number, or before the next segment's
- * lock is tried. In place of the C library's functions. */
+/* What happens in between: run once, before a commit gets its number (the next one, or as many later as
+ * `links_left` says), or before the next segment's lock is tried. In place of the C library's functions. */
 static void (*before_link)(void);
+static unsigned links_left;
 static void (*before_lock)(void);
 
 static void run_once(void (**hook)(void))
@@ -24,7 +25,10 @@ static void run_once(void (**hook)(void))
 
 int linkat(int old_fd, const char *old_name, int new_fd, const char *new_name, int flags)
 {
-    run_once(&before_link);
+    if (before_link != NULL && links_left > 0)
+        links_left--;
+    else
+        run_once(&before_link);
     return (int)syscall(SYS_linkat, old_fd, old_name, new_fd, new_name, flags);
 }
 
@@ -430,6 +434,76 @@ Test(feeds, taken_by_two_at_once)
     owner_end(&old);
     owner_end(&left);
     owner_end(&right);
+}
+
+/* Taken while the owner seals, opens its next segment, seals that: before each of these edits in turn. */
+Test(feeds, taken_while_the_owner_rolls)
+{
+    for (unsigned k = 0; k < 4; k++) {
+        uint64_t next[TOPIC_PARTITIONS];
+        scratch_make();
+        owner_begin(&left, BIG);
+        owner_begin(&right, BIG);
+        owner_take_ok(&left, 7);
+        owner_append(&left, 7, 30);
+        before_link = right_takes;
+        links_left = k;
+        cr_assert_eq(aq_shard_writer_seal(left.writer, NULL), AQ_OK);
+        owner_append(&left, 7, 30);
+        cr_assert_eq(aq_shard_writer_seal(left.writer, NULL), AQ_OK);
+        owner_append(&left, 7, 30);
+        cr_assert_null(before_link, "there were not so many edits");
+        expect_at(&left, 0, right.feeds[0].position.next_ordinal);
+        expect_at(&left, 2, left.feeds[2].position.next_ordinal);
+        cr_assert(holds(&right, 0) && !holds(&left, 1) && holds(&left, 2));
+        cr_assert_eq(aq_shard_writer_seal(left.writer, NULL), AQ_OK);
+        cr_assert_eq(aq_shard_writer_seal(right.writer, NULL), AQ_OK);
+        verify_segments(left.store);
+        compact_all(left.store);
+        expect_exact(&left, next);
+        owner_end(&left);
+        owner_end(&right);
+    }
+}
+
+static struct aq_store *helper;
+
+static void helper_recovers(void)
+{
+    struct aq_recovery_report report;
+    cr_assert_eq(aq_store_recover(helper, &report, NULL), AQ_OK);
+    cr_assert_eq(report.segment_count, 1);
+}
+
+/* A dead owner's segment is closed while it is taken over from, and the other way round. */
+Test(feeds, taken_while_the_owner_is_recovered)
+{
+    for (unsigned k = 0; k < 2; k++) {
+        uint64_t next[TOPIC_PARTITIONS];
+        scratch_make();
+        owner_begin(&left, BIG);
+        owner_take_ok(&left, 3);
+        owner_append(&left, 3, 30);
+        uint64_t durable = left.feeds[0].position.next_ordinal;
+        owner_end(&left);
+        owner_begin(&right, BIG);
+        helper = feed_store();
+        before_link = k == 0 ? helper_recovers : right_takes;
+        if (k == 0)
+            right_takes();
+        else
+            helper_recovers();
+        cr_assert_null(before_link);
+        expect_exact(&right, next);
+        cr_assert_gt(next[0], durable);
+        cr_assert_eq(mask_count(helper), k == 0 ? 0 : 2);
+        cr_assert_eq(aq_shard_writer_seal(right.writer, NULL), AQ_OK);
+        verify_segments(helper);
+        compact_all(helper);
+        expect_exact(&right, next);
+        owner_end(&right);
+        aq_store_close(helper);
+    }
 }
 
 static void right_takes_and_left_goes_on(void)
