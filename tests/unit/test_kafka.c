@@ -299,3 +299,17 @@ Test(kafka, a_property_that_is_none_is_shown_with_its_place)
     cr_assert_eq(aq_kafka_check(mock_config, &mock_config->sources[0], &err), AQ_OK, "%s",
                  err.message);
 }
+
+/* librdkafka before 2.3 asserts when it destroys a member that the group never gave an assignment. */
+Test(kafka, a_member_that_was_given_nothing_can_leave)
+{
+    enum { SYNC_GROUP = 14, FAULT_COUNT = 8 };
+    rd_kafka_resp_err_t faults[FAULT_COUNT];
+    for (size_t i = 0; i < FAULT_COUNT; i++)
+        faults[i] = RD_KAFKA_RESP_ERR_REBALANCE_IN_PROGRESS;
+    rd_kafka_mock_push_request_errors_array(mock, SYNC_GROUP, FAULT_COUNT, faults);
+    mock_run_begin();
+    usleep(
+        5000000); /* a session's time, after which the mock lets it join; then it waits for its share */
+    mock_run_end();
+}

@@ -126,6 +126,7 @@ struct aq_kafka_consumer {
         bool lost;
         rd_kafka_topic_partition_list_t *partitions;
     } rebalance;
+    bool subscribed;
     bool assigned; /* at least once */
     bool closing;
 

@@ -141,6 +141,7 @@ static enum aq_status consume(struct aq_kafka_consumer *consumer, struct aq_erro
     bool once = consumer->options->once;
     if (once)
         AQ_TRY(note_goals(consumer, err));
+    consumer->subscribed = true;
     AQ_TRY(aq_kafka_subscribe(consumer, err));
     while (!is_stopped(consumer)) {
         enum aq_status status = step(consumer, err);
@@ -229,6 +230,14 @@ static enum aq_status run(struct aq_kafka_consumer *consumer, struct aq_error *e
     return status == AQ_OK ? drained : status;
 }
 
+/* librdkafka before 2.3 asserts when it destroys a member of a cooperative group that was never given an
+ * assignment (its issue 4312): such a handle is left to the end of the process. */
+static bool can_destroy(const struct aq_kafka_consumer *consumer)
+{
+    return consumer->rk != NULL &&
+           (consumer->assigned || !consumer->subscribed || rd_kafka_version() >= 0x02030000);
+}
+
 static void release(struct aq_kafka_consumer *consumer)
 {
     if (consumer->rebalance.partitions != NULL)
@@ -240,7 +249,7 @@ static void release(struct aq_kafka_consumer *consumer)
     aq_kafka_once_end(consumer);
     aq_kafka_sources_destroy(consumer);
     free(consumer->headers);
-    if (consumer->rk != NULL)
+    if (can_destroy(consumer))
         rd_kafka_destroy_flags(consumer->rk, RD_KAFKA_DESTROY_F_NO_CONSUMER_CLOSE);
 }
 
