@@ -21,6 +21,7 @@ from judge import instant
 ROW, REJECT, PASSED = "row", "reject", "passed"
 SHOWN = 5  # differences in a message
 SILENT = logging.getLogger("librdkafka")  # brokers are killed here on purpose
+SILENT.setLevel(logging.CRITICAL)
 SILENT.addHandler(logging.NullHandler())
 SILENT.propagate = False
 

@@ -1,0 +1,218 @@
+"""What happens to a log under its reader: groups rewound, messages expired, topics made anew, transactions aborted,
+messages without a value or too large. The store's positions decide, and what is lost is said."""
+
+import json
+import time
+
+import pytest
+import xxhash
+from confluent_kafka import Producer
+
+import aq
+import kafka_ledger
+from kafka_feeds import EDITS, Consumer, Feeds, ingest_once, until
+from kafka_ledger import PASSED, REJECT, ROW, Ledger, Message, assert_holds
+
+MESSAGE_BYTES_MAX = 16 << 20
+
+
+class Edits:
+    """One topic of edits, a ledger and a store that reads it."""
+
+    def __init__(self, kafka, unpacked, folder, **settings):
+        self.kafka, self.unpacked = kafka, unpacked
+        self.feeds, self.ledger = Feeds(kafka), Ledger()
+        if settings:
+            kafka.delete(self.topic)
+            kafka.create(self.topic, **settings)
+        self.store = aq.Store(folder / "store", self.feeds.config(folder / "aqstore.yaml", sources=["edits"]))
+        self.sent = 0
+
+    @property
+    def topic(self):
+        return self.feeds.edits
+
+    def send(self, count, **options):
+        messages = self.feeds.plain(self.unpacked, count, self.sent)
+        self.sent += count
+        self.ledger.produce(self.kafka, messages, **options)
+        return messages
+
+    def holds(self, **options):
+        return assert_holds(self.ledger, self.store, {(EDITS, self.topic): "edits"}, **options)
+
+    def contents(self):
+        return kafka_ledger.contents(self.store, {(EDITS, self.topic): "edits"})
+
+    def ends(self):
+        ends = {}
+        for message in self.ledger.messages:
+            ends[message.partition] = max(ends.get(message.partition, 0), message.offset + 1)
+        return ends
+
+
+@pytest.fixture
+def edits(kafka, unpacked, tmp_path):
+    return Edits(kafka, unpacked, tmp_path)
+
+
+def sources(store):
+    return json.loads(store.run("--json", "sources").text)["sources"]
+
+
+def test_a_rewound_group_reads_nothing_twice(edits, kafka):
+    """The broker's offsets are information only: the store knows where it stands."""
+    edits.send(3000)
+    ingest_once(edits.store)
+    before = edits.contents()
+    committed = kafka.committed(edits.feeds.group, edits.topic)
+    assert {number: part.offset for number, part in committed.items()} == edits.ends()
+    kafka.set_offsets(edits.feeds.group, edits.topic, {0: 0, 1: 0, 2: 0})
+    ingest_once(edits.store)
+    assert edits.contents() == before
+    edits.holds()
+    edits.send(500)
+    ingest_once(edits.store)
+    assert edits.holds()[ROW] == 3500
+
+
+def test_a_topic_made_anew_is_a_new_incarnation(edits, kafka):
+    """All its messages are newer than what is stored: taken from its beginning, never for duplicates."""
+    edits.send(900)
+    ingest_once(edits.store)
+    kafka.delete(edits.topic)
+    kafka.create(edits.topic)
+    time.sleep(0.01)
+    edits.send(1200)
+    ingest_once(edits.store)
+    assert edits.holds()[ROW] == 2100
+    ingest_once(edits.store)
+    assert edits.holds()[ROW] == 2100
+
+
+def test_a_log_cut_below_the_position_needs_a_word(edits, kafka):
+    """A topic that is shorter than what was read of it, and empty: nothing says that it goes on from there."""
+    edits.send(600)
+    ingest_once(edits.store)
+    kafka.delete(edits.topic)
+    kafka.create(edits.topic)
+    ingest_once(edits.store, code=None)
+    edits.holds()
+    edits.send(30)
+    ingest_once(edits.store)
+    assert edits.holds()[ROW] == 630
+
+
+def transaction(edits, producer, count, commit, partitions=3):
+    """Send `count` messages in one transaction; only committed ones are in the ledger."""
+    messages = edits.feeds.plain(edits.unpacked, count, edits.sent)
+    edits.sent += count
+    delivered, faults = [], []
+
+    def noted(error, record, message):
+        (faults if error else delivered).append(error or (message, record))
+
+    producer.begin_transaction()
+    for number, message in enumerate(messages):
+        producer.produce(message.topic, message.value, message.key, number % partitions, headers=message.headers,
+                         on_delivery=lambda error, record, message=message: noted(error, record, message))
+        if number % 100 == 0:
+            producer.poll(0)
+    assert producer.flush(30) == 0 and not faults, faults[:3]
+    if commit:
+        producer.commit_transaction()
+        for message, record in delivered:
+            edits.ledger.note(message, None, record)
+    else:
+        producer.abort_transaction()
+
+
+def test_only_committed_transactions_count(edits, kafka, rng):
+    """Sparse offsets: aborted messages and the markers of transactions are no messages, and nobody waits for them."""
+    producer = Producer({"bootstrap.servers": kafka.brokers, "transactional.id": kafka.name("writer")})
+    producer.init_transactions(30)
+    for number in range(12):
+        transaction(edits, producer, rng.randrange(1, 300), commit=number not in (2, 3, 7, 11))
+    ingest_once(edits.store)
+    stored = edits.holds()[ROW]
+    assert 0 < stored == len(edits.ledger.messages)
+    for _ in range(3):
+        transaction(edits, producer, 50, commit=False)
+    ingest_once(edits.store)
+    assert edits.holds()[ROW] == stored
+    producer.begin_transaction()  # and one that is still open: what is behind it cannot be read yet
+    for message in edits.feeds.plain(edits.unpacked, 10, edits.sent):
+        producer.produce(message.topic, message.value, message.key, headers=message.headers)
+    assert producer.flush(30) == 0
+    ingest_once(edits.store)
+    assert edits.holds()[ROW] == stored
+    producer.abort_transaction()
+    transaction(edits, producer, 70, commit=True)
+    ingest_once(edits.store)
+    assert edits.holds()[ROW] == stored + 70
+
+
+def test_tombstones_are_passed_over(edits, kafka):
+    """A message without a value is no row; it is counted, and the position goes past it, also at the log's end."""
+    messages = edits.feeds.plain(edits.unpacked, 300)
+    nothing = [Message(edits.topic, f"gone {number}".encode(), None, {"edits": PASSED}) for number in range(60)]
+    edits.ledger.produce(kafka, messages[:150] + nothing[:30] + messages[150:] + nothing[30:])
+    ingest_once(edits.store)
+    assert edits.holds() == {ROW: 300, PASSED: 60}
+    assert {feed["partition"]: feed["next_message"] for feed in sources(edits.store)} == edits.ends()
+    ingest_once(edits.store)
+    assert edits.holds() == {ROW: 300, PASSED: 60}
+
+
+
+
+def test_a_message_above_the_limit_is_a_reject(kafka, unpacked, tmp_path):
+    """Its first 64 KiB, its size (with key and headers) and its value's hash are kept; messages around it are rows, also
+    one just below the limit."""
+    edits = Edits(kafka, unpacked, tmp_path, max_message_bytes=64 << 20)
+    head = b'{"channel": "#x", "time": "2015-09-12T00:00:00Z", "page": "'
+    fits = head + b"x" * (MESSAGE_BYTES_MAX - 1024) + b'"}'
+    over = head + b"y" * (MESSAGE_BYTES_MAX - len(head) - 1) + b'"}'
+    far = head + b"z" * (2 * MESSAGE_BYTES_MAX) + b'"}'
+    special = [
+        Message(edits.topic, b"fits", fits, {"edits": ROW}),
+        Message(edits.topic, b"over", over, {"edits": REJECT}),
+        Message(edits.topic, b"far", far, {"edits": REJECT}),
+    ]
+    plain = edits.feeds.plain(unpacked, 200)
+    edits.ledger.produce(kafka, plain[:100] + special + plain[100:], producers=1, **{"message.max.bytes": 64 << 20})
+    ingest_once(edits.store)
+    rows, rejects = kafka_ledger.found_rows(edits.store, EDITS), kafka_ledger.found_rejects(edits.store, "edits")
+    rejects = {**rejects[edits.topic], **rejects["edits"]}
+    for message in special[1:]:
+        ((data, reason),) = rejects[message.partition, message.offset]
+        assert data == message.value[: 64 << 10]
+        size = len(message.value) + len(message.key) + sum(len(name) + len(value) for name, value in message.headers)
+        assert str(size) in reason and xxhash.xxh3_128_hexdigest(message.value) in reason, reason
+    assert sum(map(len, rejects.values())) == 2
+    assert sum(map(len, rows[edits.topic].values())) == 201
+    assert rows[edits.topic][special[0].partition, special[0].offset] == [kafka_ledger.expected_row(special[0], EDITS)]
+
+
+def test_a_topic_that_appears_is_taken_by_its_pattern(kafka, unpacked, tmp_path):
+    """A running source with a pattern takes a new topic from its beginning, not only what comes after it noticed."""
+    feeds, ledger = Feeds(kafka), Ledger()
+    stem = kafka.name("pattern")
+    feeds.shapes = {(EDITS, f"'^{stem}[.].*'"): "edits"}
+    store = aq.Store(tmp_path / "store",
+                     feeds.config(tmp_path / "aqstore.yaml", topic_metadata_refresh_interval_ms=500))
+    names = [kafka.create(f"{stem}.{word}") for word in ("first", "second")]
+    with Consumer(store, tmp_path) as consumer:
+        for number, name in enumerate([*names, f"{stem}.late"]):
+            if name not in names:
+                kafka.create(name)
+            messages = feeds.plain(unpacked, 200, 200 * number)
+            for message in messages:
+                message.topic, message.headers = name, [("topic", name.encode())]
+            ledger.produce(kafka, messages)
+            until(lambda: kafka_ledger.json.loads(store.run(  # pylint: disable=cell-var-from-loop
+                "query", "--format", "ndjson", "SELECT count(*) AS n FROM edits", code=None).text or '{"n": 0}')["n"]
+                == len(ledger.messages), 30, f"{len(ledger.messages)} rows", [consumer])
+        consumer.drain()
+    for name in {message.topic for message in ledger.messages}:
+        assert_holds(ledger, store, {(EDITS, name): "edits"})
