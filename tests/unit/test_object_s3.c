@@ -242,3 +242,212 @@ Test(object_s3, stale_uploads)
     cr_assert_eq(count, 0);
     aq_object_close(store);
 }
+
+/* With a proxy in between that spoils some answers: a right result or AQ_TEMPORARY, never wrong bytes.
+ * AQ_TEST_S3_DIRECT is the same server without it, AQ_TEST_S3_ROUNDS how often each operation is done. */
+
+struct faulty {
+    struct aq_object_store *store;
+    struct aq_object_store *direct;
+    unsigned rounds;
+    unsigned temporary; /* results that were no results */
+};
+
+static struct faulty open_faulty(uint64_t multipart_bytes)
+{
+    const char *direct = getenv("AQ_TEST_S3_DIRECT");
+    const char *rounds = getenv("AQ_TEST_S3_ROUNDS");
+    if (direct == NULL)
+        cr_skip_test("no proxy");
+    struct aq_s3_options wanted = options();
+    wanted.timeout_ms = 1000;
+    wanted.deadline_ms = 5000;
+    wanted.multipart_bytes = multipart_bytes;
+    struct faulty faulty = {.store = open_with(&wanted)};
+    wanted.endpoint = direct;
+    wanted.timeout_ms = 0;
+    faulty.direct = open_with(&wanted);
+    faulty.rounds = rounds == NULL ? 20 : (unsigned)strtoul(rounds, NULL, 10);
+    return faulty;
+}
+
+static void close_faulty(struct faulty *faulty)
+{
+    cr_log_info("%u of %u rounds had no result", faulty->temporary, faulty->rounds);
+    aq_object_close(faulty->store);
+    aq_object_close(faulty->direct);
+}
+
+/* Whether it has a result; it must then be `wanted`. */
+static bool settled(struct faulty *faulty, enum aq_status status, enum aq_status wanted,
+                    const struct aq_error *err, const char *what)
+{
+    faulty->temporary += status == AQ_TEMPORARY;
+    cr_assert(status == wanted || status == AQ_TEMPORARY, "%s: %s: %s", what,
+              aq_status_text(status), err->message);
+    return status == wanted;
+}
+
+Test(object_s3_faults, conditional_puts)
+{
+    struct faulty faulty = open_faulty(0);
+    for (unsigned i = 0; i < faulty.rounds; i++) {
+        char name[40], text[40];
+        struct aq_error err = {0};
+        struct aq_bytes bytes = {0};
+        snprintf(name, sizeof name, "commit/%05u", i);
+        snprintf(text, sizeof text, "content %u with a nonce", i);
+        struct aq_slice data = aq_slice_of(text);
+        bool taken = i % 4 == 3; /* somebody else was there before */
+        if (taken)
+            cr_assert_eq(aq_object_put(faulty.direct, name, aq_slice_of("theirs"), NULL), AQ_OK);
+        enum aq_status status = aq_object_put_if_absent(faulty.store, name, data, &err);
+        settled(&faulty, status, taken ? AQ_EXISTS : AQ_OK, &err, "put");
+        enum aq_status found = aq_object_get(faulty.direct, name, 100, &bytes, NULL);
+        cr_assert(found == AQ_OK || (status == AQ_TEMPORARY && found == AQ_NOT_FOUND));
+        if (found == AQ_OK)
+            cr_assert(aq_slice_equal(aq_bytes_view(&bytes), taken ? aq_slice_of("theirs") : data));
+        aq_bytes_deinit(&bytes);
+    }
+    close_faulty(&faulty);
+}
+
+Test(object_s3_faults, reads)
+{
+    enum { SIZE = 50000, PARTS = 10 };
+    struct faulty faulty = open_faulty(0);
+    uint8_t *data = malloc(SIZE);
+    uint8_t *got = malloc(SIZE);
+    suite_fill(data, SIZE, 7);
+    cr_assert_eq(aq_object_put(faulty.direct, "read/a", aq_slice_make(data, SIZE), NULL), AQ_OK);
+    for (unsigned i = 0; i < faulty.rounds; i++) {
+        struct aq_object_range ranges[PARTS];
+        struct aq_error err = {0};
+        struct aq_bytes bytes = {0};
+        uint64_t size = 0;
+        memset(got, 0, SIZE);
+        for (size_t k = 0; k < PARTS; k++)
+            ranges[k] = (struct aq_object_range){"read/a", k * (SIZE / PARTS), SIZE / PARTS,
+                                                 got + k * (SIZE / PARTS)};
+        enum aq_status status = aq_object_get_ranges(faulty.store, ranges, PARTS, &err);
+        if (settled(&faulty, status, AQ_OK, &err, "ranges"))
+            cr_assert_eq(memcmp(got, data, SIZE), 0);
+        status = aq_object_get(faulty.store, "read/a", SIZE, &bytes, &err);
+        if (settled(&faulty, status, AQ_OK, &err, "get"))
+            cr_assert(aq_slice_equal(aq_bytes_view(&bytes), aq_slice_make(data, SIZE)));
+        aq_bytes_deinit(&bytes);
+        if (settled(&faulty, aq_object_head(faulty.store, "read/a", &size, &err), AQ_OK, &err,
+                    "head"))
+            cr_assert_eq(size, SIZE);
+        status = aq_object_get(faulty.store, "read/none", SIZE, &bytes, &err);
+        settled(&faulty, status, AQ_NOT_FOUND, &err, "get of nothing");
+    }
+    free(data);
+    free(got);
+    close_faulty(&faulty);
+}
+
+Test(object_s3_faults, lists_and_deletes)
+{
+    struct faulty faulty = open_faulty(0);
+    const char *wanted = "l/0:1 l/1:1 l/2:1 l/3:1 ";
+    for (unsigned i = 0; i < faulty.rounds; i++) {
+        struct suite_listing listing = {.ascending = true};
+        struct aq_error err = {0};
+        for (int k = 0; k < 4; k++) {
+            char name[] = {'l', '/', (char)('0' + k), '\0'};
+            cr_assert_eq(aq_object_put(faulty.direct, name, aq_slice_of("x"), NULL), AQ_OK);
+        }
+        enum aq_status status = aq_object_list(faulty.store, "l/", suite_visit, &listing, &err);
+        if (settled(&faulty, status, AQ_OK, &err, "list"))
+            cr_assert_str_eq(listing.first, wanted);
+        if (settled(&faulty, aq_object_delete(faulty.store, "l/2", &err), AQ_OK, &err, "delete"))
+            cr_assert_not(aq_object_exists(faulty.direct, "l/2"));
+    }
+    close_faulty(&faulty);
+}
+
+Test(object_s3_faults, files_in_parts)
+{
+    enum { SIZE = (11 << 20) + 5 };
+    struct faulty faulty = open_faulty(1 << 20);
+    int fd = suite_file(SIZE);
+    uint8_t *wanted = malloc(SIZE);
+    suite_fill(wanted, SIZE, 0);
+    for (unsigned i = 0; i < (faulty.rounds + 4) / 5; i++) {
+        char name[40];
+        struct aq_error err = {0};
+        uint64_t size;
+        snprintf(name, sizeof name, "data/%05u", i);
+        enum aq_status status = aq_object_put_file(faulty.store, name, fd, SIZE, NULL, NULL, &err);
+        if (settled(&faulty, status, AQ_OK, &err, "put of a file") ||
+            aq_object_head(faulty.direct, name, &size, NULL) == AQ_OK)
+            suite_expect(faulty.direct, name, aq_slice_make(wanted, SIZE));
+        cr_assert_eq(aq_object_delete(faulty.direct, name, NULL), AQ_OK);
+    }
+    free(wanted);
+    close(fd);
+    close_faulty(&faulty);
+}
+
+/* The same small object again and again, while the proxy cuts its answer one byte later each time. */
+Test(object_s3_faults, every_cut)
+{
+    struct faulty faulty = open_faulty(0);
+    const char *text = "an object whose answer is cut at every byte, head and body";
+    cr_assert_eq(aq_object_put(faulty.direct, "cut", aq_slice_of(text), NULL), AQ_OK);
+    for (unsigned i = 0; i < faulty.rounds; i++) {
+        struct aq_error err = {0};
+        struct aq_bytes bytes = {0};
+        char part[9] = "";
+        enum aq_status status = i % 2 == 0
+                                    ? aq_object_get(faulty.store, "cut", 1000, &bytes, &err)
+                                    : aq_object_get_range(faulty.store, "cut", 3, part, 8, &err);
+        cr_assert_eq(status, AQ_OK, "%s", err.message);
+        cr_assert(i % 2 == 0 ? aq_slice_equal(aq_bytes_view(&bytes), aq_slice_of(text))
+                             : memcmp(part, text + 3, 8) == 0);
+        aq_bytes_deinit(&bytes);
+    }
+    close_faulty(&faulty);
+}
+
+/* Answers that the proxy makes up: AQ_TEST_S3_STATUS, the name of a status, and AQ_TEST_S3_MESSAGE, what its
+ * message says, for a put and for a read. */
+Test(object_s3_refusals, put)
+{
+    const char *status = getenv("AQ_TEST_S3_STATUS");
+    const char *message = getenv("AQ_TEST_S3_MESSAGE");
+    struct aq_error err = {0};
+    if (status == NULL || message == NULL)
+        cr_skip_test("no refusal planned");
+    struct aq_s3_options wanted = options();
+    wanted.deadline_ms = 3000;
+    struct aq_object_store *store = open_with(&wanted);
+    enum aq_status found = aq_object_put_if_absent(store, "x", aq_slice_of("x"), &err);
+    cr_assert_str_eq(aq_status_text(found), status, "%s", err.message);
+    cr_assert_not_null(strstr(err.message, message), "%s", err.message);
+    cr_assert_not_null(strstr(err.path, "s3://"));
+    cr_log_info("%s: %s", err.path, err.message);
+    aq_object_close(store);
+}
+
+/* A server that does not know If-None-Match: no catalog, but files can be put. */
+Test(object_s3_refusals, no_conditions)
+{
+    struct aq_error err = {0};
+    struct aq_s3_capabilities capabilities = {true, true};
+    if (getenv("AQ_TEST_S3_NO_CONDITIONS") == NULL)
+        cr_skip_test("conditions are known");
+    struct aq_s3_options wanted = options();
+    wanted.multipart_bytes = 1 << 20;
+    struct aq_object_store *store = open_with(&wanted);
+    cr_assert_eq(aq_s3_probe(store, &capabilities, &err), AQ_OK, "%s", err.message);
+    cr_assert_not(capabilities.conditional_put);
+    cr_assert_not(capabilities.conditional_multipart);
+    if (strcmp(getenv("AQ_TEST_S3_NO_CONDITIONS"), "refused") == 0) {
+        cr_assert_eq(aq_object_put_if_absent(store, "x", aq_slice_of("x"), &err), AQ_UNSUPPORTED);
+        suite_put_file(store, 1000, false);
+        suite_put_file(store, 2 << 20, true);
+    }
+    aq_object_close(store);
+}

@@ -63,6 +63,7 @@ static enum aq_status next_page(struct listing *listing, struct aq_error *err)
         .query = (const char *)query.data,
         .out = &body,
         .out_max = AQ_S3_LISTING_BYTES_MAX,
+        .root = "ListBucketResult",
     };
     if (status == AQ_OK)
         status = aq_s3_run_one(listing->store, &request, err);

@@ -37,6 +37,7 @@ static enum aq_status begin(struct upload *upload, struct aq_error *err)
         .body = aq_s3_body_of((struct aq_slice){0}),
         .out = &reply,
         .out_max = REPLY_BYTES_MAX,
+        .root = "InitiateMultipartUploadResult",
     };
     enum aq_status status = aq_s3_run_one(upload->store, &request, err);
     if (status == AQ_OK)
@@ -128,7 +129,6 @@ static enum aq_status send_completion(struct upload *upload, struct aq_slice man
                                       struct aq_error *err)
 {
     struct aq_bytes reply = {0};
-    char etag[256];
     struct aq_s3_request request = {
         .kind = AQ_S3_POST,
         .name = upload->name,
@@ -137,18 +137,16 @@ static enum aq_status send_completion(struct upload *upload, struct aq_slice man
         .body = aq_s3_body_of(manifest),
         .out = &reply,
         .out_max = REPLY_BYTES_MAX,
+        .root = "CompleteMultipartUploadResult",
     };
     enum aq_status status = aq_s3_run_one(upload->store, &request, err);
-    if (status == AQ_OK)
-        status = aq_s3_xml_text(aq_bytes_view(&reply), "CompleteMultipartUploadResult/ETag", etag,
-                                sizeof etag, err);
-    *uncertain = request.uncertain || status == AQ_CORRUPT;
+    *uncertain = request.uncertain;
     aq_bytes_deinit(&reply);
     return status;
 }
 
-static enum aq_status complete(struct upload *upload, const struct aq_s3_body *body, bool if_absent,
-                               struct aq_error *err)
+static enum aq_status complete(struct upload *upload, const struct aq_s3_body *body,
+                               bool must_refuse, struct aq_error *err)
 {
     struct aq_bytes manifest = {0};
     struct aq_bytes query = {0};
@@ -156,10 +154,15 @@ static enum aq_status complete(struct upload *upload, const struct aq_s3_body *b
     enum aq_status status = make_manifest(upload, &manifest, err);
     if (status == AQ_OK && make_query("", upload->id, &query) != AQ_OK)
         status = aq_error_set(err, AQ_NO_MEMORY, "out of memory");
+    struct aq_slice xml = aq_bytes_view(&manifest);
     if (status == AQ_OK)
-        status = send_completion(upload, aq_bytes_view(&manifest), (const char *)query.data,
-                                 if_absent, &uncertain, err);
-    if (uncertain && (status == AQ_EXISTS || status == AQ_NOT_FOUND || status == AQ_CORRUPT))
+        status = send_completion(upload, xml, (char *)query.data, true, &uncertain, err);
+    if (status == AQ_UNSUPPORTED && !must_refuse) {
+        status = aq_s3_ask_absent(upload->store, upload->name, err);
+        if (status == AQ_OK)
+            status = send_completion(upload, xml, (char *)query.data, false, &uncertain, err);
+    }
+    if (uncertain && (status == AQ_EXISTS || status == AQ_NOT_FOUND))
         status = aq_s3_settle(upload->store, upload->name, body, err);
     aq_bytes_deinit(&manifest);
     aq_bytes_deinit(&query);
@@ -189,9 +192,10 @@ static void release(struct upload *upload)
     free(upload->parts);
 }
 
+/* `must_refuse`: not even after asking, where the server knows no conditions. */
 static enum aq_status put_in_parts(struct aq_s3_store *store, const char *name,
-                                   const struct aq_s3_body *body, bool if_absent,
-                                   const struct aq_s3_watch *watch, struct aq_error *err)
+                                   const struct aq_s3_body *body, bool must_refuse,
+                                   struct aq_s3_watch *watch, struct aq_error *err)
 {
     struct upload upload = {.store = store, .name = name};
     struct aq_object_path path = aq_object_path(&store->base, name);
@@ -204,7 +208,7 @@ static enum aq_status put_in_parts(struct aq_s3_store *store, const char *name,
     if (status == AQ_OK && watch != NULL && watch->progress != NULL)
         status = watch->progress(watch->context, body->size);
     if (status == AQ_OK)
-        status = complete(&upload, body, if_absent, err);
+        status = complete(&upload, body, must_refuse, err);
     if (status != AQ_OK)
         (void)!abort_upload(store, name, upload.id, NULL);
     release(&upload);
@@ -223,10 +227,6 @@ enum aq_status aq_s3_put_parts(struct aq_s3_store *store, const char *name,
 {
     struct aq_s3_body body = {.fd = file->fd, .size = file->size_bytes};
     struct aq_s3_watch watch = {.progress = file->progress, .context = file->context};
-    enum aq_status status = put_in_parts(store, name, &body, true, &watch, err);
-    if (status != AQ_UNSUPPORTED)
-        return status;
-    AQ_TRY(aq_s3_ask_absent(store, name, err));
     return put_in_parts(store, name, &body, false, &watch, err);
 }
 
@@ -286,6 +286,7 @@ static enum aq_status sweep_page(struct sweep *sweep, bool *more, struct aq_erro
         .query = (const char *)query.data,
         .out = &body,
         .out_max = AQ_S3_LISTING_BYTES_MAX,
+        .root = "ListMultipartUploadsResult",
     };
     if (status == AQ_OK)
         status = aq_s3_run_one(sweep->store, &request, err);

@@ -69,7 +69,7 @@ enum aq_status aq_s3_settle(struct aq_s3_store *store, const char *name,
 }
 
 static enum aq_status put_body(struct aq_s3_store *store, struct aq_s3_request *request,
-                               const struct aq_s3_watch *watch, struct aq_error *err)
+                               struct aq_s3_watch *watch, struct aq_error *err)
 {
     enum aq_status status = aq_s3_run(store, request, 1, watch, err);
     if (status == AQ_EXISTS && request->uncertain)

@@ -57,7 +57,6 @@ struct page_reading {
     struct aq_s3_page *page;
     struct aq_s3_entry entry; /* the one that is being read; its texts are owned */
     bool encoded;
-    bool listing; /* the root's name is a listing's */
 };
 
 static bool copy(const char *text, char **out)
@@ -105,11 +104,8 @@ static enum aq_status visit_page(void *context, const char *path, const char *te
     struct page_reading *reading = context;
     struct aq_s3_page *page = reading->page;
     const char *field = strchr(path, '/');
-    if (field == NULL) {
-        reading->listing = strcmp(path, "ListBucketResult") == 0 ||
-                           strcmp(path, "ListMultipartUploadsResult") == 0;
+    if (field == NULL)
         return AQ_OK;
-    }
     field++;
     if (strcmp(field, "Contents") == 0 || strcmp(field, "Upload") == 0)
         return add_entry(reading);
@@ -160,8 +156,6 @@ enum aq_status aq_s3_page_read(struct aq_slice body, struct aq_s3_page *page, st
     /* A continuation token is opaque; a key marker is a key. */
     if (reading.encoded && page->next != NULL && page->next_upload != NULL)
         decode(page->next);
-    if (status == AQ_OK && !reading.listing)
-        status = aq_error_set(err, AQ_CORRUPT, "the server's answer is no listing");
     if (status == AQ_OK && page->truncated && page->next == NULL)
         status = aq_error_set(err, AQ_CORRUPT,
                               "the server cuts a listing without saying where it goes on");

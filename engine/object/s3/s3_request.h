@@ -26,6 +26,7 @@ enum aq_s3_kind {
 
 struct aq_s3_answer {
     long status;    /* of HTTP; 0: none came */
+    bool whole;     /* its head came to its end */
     int64_t length; /* -1: not said */
     bool has_range;
     struct aq_s3_content_range range;
@@ -49,6 +50,7 @@ struct aq_s3_request {
     struct aq_bytes
         *out;         /* what a good answer's body is appended to; NULL: it is read and forgotten */
     uint64_t out_max; /* a longer one is AQ_LIMIT */
+    const char *root; /* outermost element of `out`\'s XML; NULL: `out` may be anything */
     /* Filled in: */
     struct aq_s3_answer answer; /* of the last try */
     struct aq_s3_error error;   /* what a refusal says */
@@ -79,8 +81,9 @@ struct aq_s3_store {
 
 /** Told what all requests of a run have sent together, of bodies; never less than before. */
 struct aq_s3_watch {
-    aq_object_progress_fn progress;
+    aq_object_progress_fn progress; /* may be NULL */
     void *context;
+    uint64_t told;
 };
 
 /**
@@ -91,7 +94,7 @@ struct aq_s3_watch {
  * @thread Any.
  */
 enum aq_status aq_s3_run(struct aq_s3_store *store, struct aq_s3_request *requests,
-                         size_t request_count, const struct aq_s3_watch *watch,
+                         size_t request_count, struct aq_s3_watch *watch,
                          struct aq_error *err) AQ_RESULT;
 /** Close connections that are kept for later. */
 void aq_s3_sessions_close(struct aq_s3_store *store);

@@ -27,6 +27,7 @@ struct slot {
     bool flying;
     bool renewed; /* the keys, for this request */
     unsigned tries;
+    unsigned brief_tries; /* that ended in what hardly gets better */
     int64_t begin_ms;
     int64_t due_ms;
 };
@@ -45,7 +46,6 @@ struct run {
     size_t taken;
     size_t done;
     uint64_t sent; /* of the requests that are done */
-    uint64_t told;
     struct slot *slots;
     size_t slot_count;
 };
@@ -191,7 +191,8 @@ static enum aq_status plan_next(struct run *run, struct slot *slot, struct aq_s3
     slot->due_ms = now + backoff_ms(slot->tries);
     if (slot->due_ms < now + request->answer.retry_after_ms)
         slot->due_ms = now + request->answer.retry_after_ms;
-    if (verdict.brief && slot->tries >= BRIEF_TRIES)
+    slot->brief_tries += verdict.brief;
+    if (slot->brief_tries >= BRIEF_TRIES)
         return give_up(run, slot, verdict.status, err);
     if (slot->due_ms > slot->begin_ms + run->store->deadline_ms)
         return give_up(run, slot, AQ_TEMPORARY, err);
@@ -236,6 +237,7 @@ static void take_next(struct run *run, struct slot *slot)
     slot->attempt.request = request;
     slot->attempt.out_begin = request->out == NULL ? 0 : request->out->size;
     slot->tries = 0;
+    slot->brief_tries = 0;
     slot->renewed = false;
     slot->begin_ms = now_ms();
     slot->due_ms = slot->begin_ms;
@@ -260,16 +262,16 @@ static enum aq_status start_due(struct run *run, int *wait_ms, struct aq_error *
     return AQ_OK;
 }
 
-static enum aq_status tell(struct run *run, const struct aq_s3_watch *watch, struct aq_error *err)
+static enum aq_status tell(struct run *run, struct aq_s3_watch *watch, struct aq_error *err)
 {
     uint64_t sent = run->sent;
     if (watch == NULL || watch->progress == NULL)
         return AQ_OK;
     for (size_t i = 0; i < run->slot_count; i++)
         sent += run->slots[i].flying ? run->slots[i].attempt.sent : 0;
-    if (sent <= run->told)
+    if (sent <= watch->told)
         return AQ_OK;
-    run->told = sent;
+    watch->told = sent;
     enum aq_status status = watch->progress(watch->context, sent);
     if (run->done == run->request_count) /* it cannot be broken off any more */
         return AQ_OK;
@@ -278,7 +280,7 @@ static enum aq_status tell(struct run *run, const struct aq_s3_watch *watch, str
     return status;
 }
 
-static enum aq_status loop(struct run *run, const struct aq_s3_watch *watch, struct aq_error *err)
+static enum aq_status loop(struct run *run, struct aq_s3_watch *watch, struct aq_error *err)
 {
     while (run->done < run->request_count) {
         int wait_ms;
@@ -316,8 +318,7 @@ static enum aq_status prepare(struct run *run, struct aq_error *err)
 }
 
 enum aq_status aq_s3_run(struct aq_s3_store *store, struct aq_s3_request *requests,
-                         size_t request_count, const struct aq_s3_watch *watch,
-                         struct aq_error *err)
+                         size_t request_count, struct aq_s3_watch *watch, struct aq_error *err)
 {
     struct run run = {.store = store, .requests = requests, .request_count = request_count};
     struct aq_error last = {0}; /* also of a try that is followed by a better one */

@@ -1,8 +1,8 @@
 /* What an answer means: done, try again, or give up, and then what to do about it.
  *
  * Good: 200, 204 or 206 of the right shape. A whole object has the length that its head names; a range is
- * 206 and names exactly the bytes that were asked for; what changes the bucket has no <Error> in its body,
- * though it be a 200. All else is looked up by S3's own code, or by the status where there is no body
+ * 206 and names exactly the bytes that were asked for; objects have an ETag; and what changes the
+ * bucket no <Error> in its body, though it be a 200. All else is looked up by S3's own code, or by the status where there is no body
  * (HEAD). An answer that makes no sense is asked for again a few times: proxies break things, too. */
 #include "engine/object/s3/s3_try.h"
 
@@ -63,9 +63,10 @@ static const struct refusal refusals[] = {
     {"ServiceUnavailable", AGAIN, AQ_IO, "the server is overloaded"},
     {"Busy", AGAIN, AQ_IO, "the server is overloaded"},
     {"RequestTimeout", AGAIN, AQ_IO, "the server waited too long for the request"},
-    {"BadDigest", AGAIN_BRIEFLY, AQ_IO, "the bytes were altered on their way to the server"},
-    {"InvalidDigest", AGAIN_BRIEFLY, AQ_IO, "the bytes were altered on their way to the server"},
-    {"XAmzContentSHA256Mismatch", AGAIN_BRIEFLY, AQ_IO,
+    {"BadDigest", AGAIN_BRIEFLY, AQ_TEMPORARY, "the bytes were altered on their way to the server"},
+    {"InvalidDigest", AGAIN_BRIEFLY, AQ_TEMPORARY,
+     "the bytes were altered on their way to the server"},
+    {"XAmzContentSHA256Mismatch", AGAIN_BRIEFLY, AQ_TEMPORARY,
      "the bytes were altered on their way to the server"},
     {"IncompleteBody", AGAIN, AQ_IO, "the request was cut off on its way to the server"},
 };
@@ -189,8 +190,8 @@ static struct aq_s3_verdict judge_transport(const struct aq_s3_try *attempt, CUR
 
 static struct aq_s3_verdict nonsense(struct aq_error *err, const char *what, long status)
 {
-    aq_error_set(err, AQ_IO, "the server's answer makes no sense: %s (%ld)", what, status);
-    return (struct aq_s3_verdict){.status = AQ_IO, .retry = true, .brief = true};
+    aq_error_set(err, AQ_TEMPORARY, "the server's answer makes no sense: %s (%ld)", what, status);
+    return (struct aq_s3_verdict){.status = AQ_TEMPORARY, .retry = true, .brief = true};
 }
 
 /* The object ends before the range does. */
@@ -217,32 +218,42 @@ static struct aq_s3_verdict judge_range(const struct aq_s3_try *attempt, struct 
     return (struct aq_s3_verdict){.status = AQ_OK};
 }
 
-static struct aq_s3_verdict judge_good(const struct aq_s3_try *attempt, struct aq_error *err)
+/* Answers that carry XML: those of S3, not an object's bytes. */
+static struct aq_s3_error read_error(const struct aq_s3_try *attempt)
+{
+    const struct aq_s3_request *request = attempt->request;
+    struct aq_s3_error error = request->error;
+    if (request->root != NULL && attempt->received > 0)
+        aq_s3_error_read(aq_slice_make(request->out->data + attempt->out_begin,
+                                       request->out->size - attempt->out_begin),
+                         &error);
+    return error;
+}
+
+static struct aq_s3_verdict judge_good(const struct aq_s3_try *attempt,
+                                       const struct aq_s3_error *error, struct aq_error *err)
 {
     const struct aq_s3_request *request = attempt->request;
     const struct aq_s3_answer *answer = &request->answer;
+    const char *fault = NULL;
+    bool tagged =
+        request->kind == AQ_S3_PUT || request->kind == AQ_S3_GET || request->kind == AQ_S3_HEAD;
+    if (tagged && answer->etag[0] == '\0')
+        return nonsense(err, "no ETag; is the endpoint an S3 server's?", answer->status);
     if (request->buffer != NULL)
         return judge_range(attempt, err);
-    if (request->kind == AQ_S3_HEAD && answer->length < 0)
-        return nonsense(err, "no length", answer->status);
-    if (request->kind == AQ_S3_GET &&
-        (answer->length < 0 || attempt->received != (uint64_t)answer->length))
-        return nonsense(err, "its length is not the one it names", answer->status);
+    if (request->kind == AQ_S3_DELETE && answer->status != 204)
+        fault = "it is not how S3 confirms a deletion";
+    else if (request->kind == AQ_S3_HEAD && answer->length < 0)
+        fault = "no length";
+    else if (request->kind == AQ_S3_GET &&
+             (answer->length < 0 || attempt->received != (uint64_t)answer->length))
+        fault = "its length is not the one it names";
+    else if (request->root != NULL && strcmp(error->root, request->root) != 0)
+        fault = "not the document that was asked for; is the endpoint an S3 server's?";
+    if (fault != NULL)
+        return nonsense(err, fault, answer->status);
     return (struct aq_s3_verdict){.status = AQ_OK};
-}
-
-/* Answers that carry XML: those of S3, not an object's bytes. */
-static bool refused_in_body(const struct aq_s3_try *attempt, struct aq_s3_error *error)
-{
-    const struct aq_s3_request *request = attempt->request;
-    *error = request->error;
-    if (request->kind == AQ_S3_GET || request->kind == AQ_S3_HEAD)
-        return false;
-    if (request->out != NULL)
-        aq_s3_error_read(aq_slice_make(request->out->data + attempt->out_begin,
-                                       request->out->size - attempt->out_begin),
-                         error);
-    return error->code[0] != '\0';
 }
 
 static struct aq_s3_verdict judge_refusal(const struct aq_s3_try *attempt,
@@ -272,15 +283,16 @@ struct aq_s3_verdict aq_s3_judge(const struct aq_s3_try *attempt, CURLcode code,
                                  struct aq_error *err)
 {
     const struct aq_s3_answer *answer = &attempt->request->answer;
-    struct aq_s3_error error = attempt->request->error;
+    struct aq_s3_error error = read_error(attempt);
     if (attempt->local != AQ_OK) {
         *err = attempt->local_err;
         return (struct aq_s3_verdict){.status = attempt->local};
     }
-    bool answered = answer->status >= 300;
-    if (code != CURLE_OK && !answered)
+    bool refused = answer->whole && answer->status >= 300;
+    if ((code != CURLE_OK || !answer->whole) && !refused)
         return judge_transport(attempt, code, err);
-    if (answer->status >= 200 && answer->status < 300 && !refused_in_body(attempt, &error))
-        return judge_good(attempt, err);
+    bool may_refuse = attempt->request->kind != AQ_S3_GET && attempt->request->kind != AQ_S3_HEAD;
+    if (answer->status >= 200 && answer->status < 300 && !(may_refuse && error.code[0] != '\0'))
+        return judge_good(attempt, &error, err);
     return judge_refusal(attempt, &error, err);
 }

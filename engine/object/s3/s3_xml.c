@@ -147,6 +147,8 @@ static enum aq_status visit_error(void *context, const char *path, const char *t
         copy_printable(error->region, sizeof error->region, text);
     else if (strcmp(path, "Error") == 0 && error->code[0] == '\0')
         copy_printable(error->code, sizeof error->code, "Error");
+    if (strchr(path, '/') == NULL)
+        copy_printable(error->root, sizeof error->root, path);
     return AQ_OK;
 }
 

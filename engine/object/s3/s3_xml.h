@@ -16,8 +16,9 @@ typedef enum aq_status (*aq_s3_xml_fn)(void *context, const char *path, const ch
 enum aq_status aq_s3_xml_read(struct aq_slice body, aq_s3_xml_fn visit, void *context,
                               struct aq_error *err) AQ_RESULT;
 
-/** <Error> in the body of an answer; everything printable, cut where too long. */
+/** What an answer is, and its <Error> if it has one; everything printable, cut where too long. */
 struct aq_s3_error {
+    char root[64]; /* name of the outermost element; "": the body is no XML, or not whole */
     char code[64]; /* "" where the body has no <Error> */
     char message[256];
     char region[40];

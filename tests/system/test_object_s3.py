@@ -1,0 +1,168 @@
+"""The object API on real S3 servers: one suite for every driver and server, then again with a proxy that spoils answers.
+
+The suite is the unit test test_object_s3, which runs against the server that its environment names."""
+
+import os
+import subprocess
+
+import pytest
+
+import aq
+from helpers import fault_proxy as faults
+from helpers.fault_proxy import FaultProxy
+
+SUITE = aq.BINARY.parent / "unit/test_object_s3"
+
+
+def run_suite(bucket, filter="object_s3/*", endpoint=None, jobs=2, keys=True, **env):
+    """Run the tests that `filter` names; what they print."""
+    if not SUITE.exists():
+        pytest.skip(f"{SUITE} is missing: make unit-binaries")
+    environment = {name: value for name, value in os.environ.items() if not name.startswith(("AWS_", "AQ_TEST_"))}
+    environment |= {
+        "AQ_TEST_S3_ENDPOINT": endpoint or bucket.endpoint,
+        "AQ_TEST_S3_URL": f"s3://{bucket.name}/suite",
+        "AWS_EC2_METADATA_DISABLED": "true",
+        **(bucket.env if keys else {}),
+        **env,
+    }
+    command = [SUITE, "--verbose", "--filter", filter, "--jobs", str(jobs), "--timeout", "250"]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=280, check=False)
+    text = done.stdout + done.stderr
+    assert done.returncode == 0, text
+    assert "Tested: 0" not in text, f"nothing was tested: {text}"
+    assert "Sanitizer" not in text, text
+    assert bucket.secret_key not in text
+    return text
+
+
+def test_curl(bucket):
+    run_suite(bucket)
+    assert not [name for name in bucket.objects() if "probe/" in name or "many/" in name]
+
+
+# Faults: right results or a clean "temporary", never wrong bytes.
+
+FAULTS = {
+    "reset before": faults.reset_before,
+    "reset after": faults.reset_after,
+    "cut in half": faults.cut_half,
+    "500": faults.refusal(500, "InternalError"),
+    "500 after": faults.refusal(500, "InternalError", carried_out=True),
+    "502": faults.refusal(502, "BadGateway"),
+    "503": faults.refusal(503, "SlowDown"),
+    "504 after": faults.refusal(504, "GatewayTimeout", carried_out=True),
+    "409": faults.refusal(409, "ConditionalRequestConflict"),
+    "429": faults.refusal(429, "SlowDown", extra="Retry-After: 1\r\n"),
+    "200 with error": faults.error_in_200(),
+    "200 with error after": faults.error_in_200(carried_out=True),
+    "portal": faults.portal,
+    "not HTTP": faults.not_http,
+    "other range": faults.other_range,
+    "short range": faults.short_range,
+    "altered upload": faults.altered_upload,
+}
+SLOW = {
+    "silent after": faults.silent_after(3),
+    "late": faults.late(3),
+    "stalled": faults.stalled(3),
+}
+
+
+def run_faults(bucket, plan, filter, rounds):
+    with FaultProxy(bucket.endpoint, plan) as proxy:
+        run_suite(
+            bucket,
+            f"object_s3_faults/{filter}",
+            proxy.address,
+            jobs=1,
+            AQ_TEST_S3_DIRECT=bucket.endpoint,
+            AQ_TEST_S3_ROUNDS=str(rounds),
+        )
+        return proxy
+
+
+OPERATIONS = ["conditional_puts", "reads", "lists_and_deletes", "files_in_parts"]
+
+
+@pytest.mark.parametrize("operation", OPERATIONS)
+def test_faults_of_all_kinds(bucket, operation, rng, long):
+    some = list(FAULTS.values()) + (list(SLOW.values()) if long else [])
+
+    def plan(request):
+        return rng.choice(some) if rng.random() < 0.3 else None
+
+    run_faults(bucket, plan, operation, 40 if long else 5)
+
+
+@pytest.mark.parametrize("fault", FAULTS | SLOW)
+def test_one_fault_again_and_again(s3proxy, fault, long):
+    spoil = (FAULTS | SLOW)[fault]
+    short = ["reads" if "range" in fault else "conditional_puts"]
+    for operation in OPERATIONS if long else short:
+        proxy = run_faults(s3proxy, lambda request: spoil if request.number % 3 == 0 else None, operation, 8 if long else 1)
+        assert proxy.count > 0
+
+
+def test_an_answer_that_is_cut_at_every_byte(s3proxy, long):
+    """Head and body of a get and of a ranged get; every second request is cut, one byte later each time."""
+    longest, step = 420, 1 if long else 21
+
+    def plan(request):
+        turn = request.number // 2
+        return faults.cut(turn * step, hard=turn % 4 >= 2) if request.number % 2 == 0 else None
+
+    rounds = longest // step
+    proxy = run_faults(s3proxy, plan, "every_cut", rounds)
+    assert proxy.count >= 1.5 * rounds
+
+
+# Refusals that no test server gives by itself.
+
+
+def only_puts(fault):
+    return lambda request: fault if request.method == "PUT" else None
+
+
+@pytest.mark.parametrize(
+    ("status", "code", "extra", "result", "message"),
+    [
+        (403, "AccessDenied", "", "I/O error", "access is denied"),
+        (403, "RequestTimeTooSkewed", "Date: Tue, 01 Jan 2019 00:00:00 GMT\r\n", "I/O error", "it is off by 2"),
+        (400, "ExpiredToken", "", "I/O error", "session token has expired"),
+        (400, "AuthorizationHeaderMalformed", "x-amz-bucket-region: eu-north-1\r\n", "I/O error", "region is eu-north-1"),
+        (301, "PermanentRedirect", "x-amz-bucket-region: eu-north-1\r\n", "I/O error", "region is eu-north-1"),
+        (400, "InvalidStorageClass", "", "I/O error", "storage class"),
+        (501, "NotImplemented", "", "unsupported", "does not know this kind of request"),
+        (418, "Teapot", "", "I/O error", "418 Teapot: as planned"),
+        (503, "SlowDown", "", "temporary failure", "asks to slow down"),
+        (503, "SlowDown", "Retry-After: 100\r\n", "temporary failure", "given up after 1 tries"),
+        (409, "ConditionalRequestConflict", "", "temporary failure", "another writer"),
+    ],
+)
+def test_refusals_say_what_to_do(s3proxy, status, code, extra, result, message):
+    with FaultProxy(s3proxy.endpoint, only_puts(faults.refusal(status, code, extra=extra))) as proxy:
+        run_suite(
+            s3proxy, "object_s3_refusals/put", proxy.address, AQ_TEST_S3_STATUS=result, AQ_TEST_S3_MESSAGE=message
+        )
+
+
+def lie(request, client):
+    """A server that ignores the condition: whatever it says, the answer is yes."""
+    answer = request.forward()
+    if answer.startswith(b"HTTP/1.1 412"):
+        tag = 'ETag: "0"\r\n' if request.method == "PUT" else ""
+        body = "" if tag else "<CompleteMultipartUploadResult><ETag>0</ETag></CompleteMultipartUploadResult>"
+        answer = faults.answer_of("200 OK", body, tag)
+    client.sendall(answer)
+
+
+@pytest.mark.parametrize("how", ["ignored", "refused"])
+def test_a_bucket_without_conditions(s3proxy, how):
+    def plan(request):
+        conditional = b"\r\nif-none-match:" in request.head.lower()
+        fault = lie if how == "ignored" else faults.refusal(501, "NotImplemented")
+        return fault if conditional else None
+
+    with FaultProxy(s3proxy.endpoint, plan) as proxy:
+        run_suite(s3proxy, "object_s3_refusals/no_conditions", proxy.address, AQ_TEST_S3_NO_CONDITIONS=how)
