@@ -1,10 +1,11 @@
 /* Publishing the durable length of an open segment.
  *
- * Happy path: the writer makes the lock odd, writes the fields, makes it even; a reader takes the lock's
- * value, the fields, and the value again, until both are the same even number.
- * Failures: a writer that was killed in between leaves the lock odd: the reader gives up after a few
- * tries. What lies in the page is believed only with the right checksum: after a power cut it may be
- * anything. */
+ * Happy path: the page has two copies and a lock, whose lowest bit says which copy is whole. The writer makes
+ * the lock odd and writes the first copy, makes it even and writes the second; a reader takes the lock's
+ * value, that copy, and the value again, until both values are the same.
+ * Failures: a writer that was killed or frozen in between leaves a whole copy behind all the same, which
+ * says what was durable a moment before. What lies in the page is believed only with the right checksum:
+ * after a power cut it may be anything. */
 #include "engine/store/publish.h"
 
 #include "format/checksum.h"
@@ -19,14 +20,14 @@
 #include <unistd.h>
 
 #define PAGE_BYTES 4096
-#define PAGE_MAGIC UINT64_C(0x3130425550514100) /* "\0AQPUB01" */
+#define PAGE_MAGIC UINT64_C(0x3230425550514100) /* "\0AQPUB02" */
 #define READ_TRIES 20
 
 enum field { FIELD_MAGIC, FIELD_EPOCH, FIELD_BYTES, FIELD_FRAMES, FIELD_CHECKSUM, FIELD_COUNT };
 
 struct page {
-    uint64_t lock; /* odd: being written */
-    uint64_t fields[FIELD_COUNT];
+    uint64_t lock; /* copies[lock % 2] is whole */
+    uint64_t copies[2][FIELD_COUNT];
 };
 
 struct aq_publisher {
@@ -39,6 +40,16 @@ static void page_name(uint64_t file_id, char *out, size_t out_size)
     snprintf(out, out_size, "segments/%020" PRIu64 ".pub", file_id);
 }
 
+/* Send readers to the other copy, then write this one. */
+static void write_copy(struct page *page, unsigned which, const uint64_t fields[FIELD_COUNT])
+{
+    uint64_t lock = __atomic_load_n(&page->lock, __ATOMIC_RELAXED);
+    /* Release: whoever sees the lock sees the other copy whole, whoever sees a new field sees the lock. */
+    __atomic_store_n(&page->lock, lock + 1, __ATOMIC_RELEASE);
+    for (int i = 0; i < FIELD_COUNT; i++)
+        __atomic_store_n(&page->copies[which][i], fields[i], __ATOMIC_RELEASE);
+}
+
 void aq_publisher_set(struct aq_publisher *publisher, const struct aq_published *published)
 {
     struct page *page = publisher->page;
@@ -49,12 +60,9 @@ void aq_publisher_set(struct aq_publisher *publisher, const struct aq_published 
         [FIELD_FRAMES] = published->frame_count,
     };
     fields[FIELD_CHECKSUM] = aq_checksum(fields, FIELD_CHECKSUM * sizeof *fields);
-    uint64_t lock = __atomic_load_n(&page->lock, __ATOMIC_RELAXED);
-    __atomic_store_n(&page->lock, lock + 1, __ATOMIC_RELAXED);
-    /* Release: whoever sees a new field sees the odd lock, too. */
-    for (int i = 0; i < FIELD_COUNT; i++)
-        __atomic_store_n(&page->fields[i], fields[i], __ATOMIC_RELEASE);
-    __atomic_store_n(&page->lock, lock + 2, __ATOMIC_RELEASE);
+    /* The lock is even: readers take the first copy. */
+    write_copy(page, 0, fields);
+    write_copy(page, 1, fields);
 }
 
 static int allocate_page(int fd)
@@ -111,8 +119,8 @@ static bool read_fields(const struct page *page, uint64_t fields[FIELD_COUNT])
     for (int tries = 0; tries < READ_TRIES; tries++) {
         uint64_t before = __atomic_load_n(&page->lock, __ATOMIC_ACQUIRE);
         for (int i = 0; i < FIELD_COUNT; i++)
-            fields[i] = __atomic_load_n(&page->fields[i], __ATOMIC_ACQUIRE);
-        if (before % 2 == 0 && __atomic_load_n(&page->lock, __ATOMIC_RELAXED) == before)
+            fields[i] = __atomic_load_n(&page->copies[before % 2][i], __ATOMIC_ACQUIRE);
+        if (__atomic_load_n(&page->lock, __ATOMIC_RELAXED) == before)
             return true;
         aq_sleep_ms(1);
     }

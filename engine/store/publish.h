@@ -1,5 +1,5 @@
 /* What a segment's writer tells readers beside it: how much is durable. A small mapped page
- * "segments/<20 digits>.pub" under a seqlock; it lives as long as the segment is open, is read on the
+ * "segments/<20 digits>.pub", two copies under a seqlock; it lives as long as the segment is open, is read on the
  * machine that wrote it only, and is a lower bound of the truth even when a power cut left an old one.
  * Private to engine/store. */
 #ifndef AQ_ENGINE_STORE_PUBLISH_H
@@ -22,7 +22,7 @@ void aq_publisher_set(struct aq_publisher *publisher, const struct aq_published 
 void aq_publisher_destroy(struct aq_publisher *publisher); /* unmaps; the file stays */
 
 /** What the page of a segment says; false where there is none or it is not to be believed (damaged, of
- * another epoch, its writer died while writing it). */
+ * another epoch). A writer that stands still in the middle of writing it keeps nobody from reading. */
 bool aq_published_read(struct aq_store *store, uint64_t file_id, uint64_t epoch,
                        struct aq_published *published);
 /** Remove the page of a segment that has been closed. */

@@ -464,7 +464,7 @@ Test(recovery, a_damaged_page_is_not_believed)
     size_t size;
     unsigned char *page = scratch_read(scratch_file(PAGE), &size);
     struct aq_store *store = numbers_store(false, AQ_IO_POSIX);
-    for (size_t bit = 64; bit < 48 * 8; bit += 5) {
+    for (size_t bit = 64; bit < 88 * 8; bit += 5) {
         page[bit / 8] ^= (unsigned char)(1u << bit % 8);
         scratch_write(scratch_file(PAGE), page, size);
         cr_assert_eq(numbers_in(store), 2 * FRAME_ROWS);
@@ -472,9 +472,30 @@ Test(recovery, a_damaged_page_is_not_believed)
     }
     scratch_write(scratch_file(PAGE), page, 7);
     cr_assert_eq(numbers_in(store), 2 * FRAME_ROWS);
-    page[0] |= 1; /* its writer died while writing it */
-    scratch_write(scratch_file(PAGE), page, size);
-    cr_assert_eq(numbers_in(store), 2 * FRAME_ROWS);
+    aq_store_close(store);
+    free(page);
+}
+
+/* Killed or frozen while it writes one copy of what it publishes: the other one counts. */
+Test(recovery, half_a_page_is_enough)
+{
+    enum { COPY_BYTES = 40 };
+    crash_after(2);
+    size_t size;
+    unsigned char *page = scratch_read(scratch_file(PAGE), &size);
+    struct aq_store *store = numbers_store(false, AQ_IO_POSIX);
+    for (unsigned lock = 0; lock < 2; lock++) {
+        unsigned char *half = malloc(size);
+        struct aq_published published;
+        memcpy(half, page, size);
+        half[0] ^= (unsigned char)lock;
+        memset(half + 8 + (size_t)(1 - lock) * COPY_BYTES, 0xee, COPY_BYTES);
+        scratch_write(scratch_file(PAGE), half, size);
+        cr_assert(aq_published_read(store, 1, 1, &published));
+        cr_assert_eq(published.frame_count, 2);
+        cr_assert_eq(numbers_in(store), 2 * FRAME_ROWS);
+        free(half);
+    }
     aq_store_close(store);
     free(page);
 }
