@@ -68,6 +68,11 @@ enum aq_status aq_tier_gc(struct aq_store *store, struct aq_object_store *bucket
                           void *context, struct aq_gc_report *report,
                           struct aq_error *err) AQ_RESULT;
 
+/** Whether the bucket is worth a walk of aq_tier_gc, which reads many mirrors: they have become more than a day
+ * of hourly runs makes. One listing. */
+enum aq_status aq_tier_gc_is_due(struct aq_store *store, struct aq_object_store *bucket, bool *due,
+                                 struct aq_error *err) AQ_RESULT;
+
 /** XXH3-128 of an object's first `size_bytes`; a shorter object fails. @param progress  May be NULL. */
 enum aq_status aq_tier_hash_object(struct aq_object_store *bucket, const char *name,
                                    uint64_t size_bytes, aq_object_progress_fn progress,

@@ -19,6 +19,7 @@
 #define DATA_FOLDER "data/"
 #define NONCE_AT (sizeof DATA_FOLDER - 1 + 32 + 1)
 #define SUFFIX_AT (NONCE_AT + 16)
+#define MIRRORS_DUE 48 /* more of them than a day of hourly runs makes */
 
 /* An object that one may have to remove. */
 struct found {
@@ -115,16 +116,21 @@ static enum aq_status list(struct sweep *sweep, const char *prefix, aq_object_vi
     return status == AQ_NOT_FOUND ? AQ_OK : status;
 }
 
+static enum aq_status list_mirrors_of(struct sweep *sweep, uint64_t incarnation,
+                                      struct aq_error *err)
+{
+    char mirror[AQ_REMOTE_MIRROR_NAME_BYTES];
+    char folder[AQ_REMOTE_MIRROR_NAME_BYTES + 16];
+    aq_remote_mirror_name(incarnation, mirror, sizeof mirror);
+    snprintf(folder, sizeof folder, "%scatalog/", mirror);
+    sweep->mirrors.incarnation = incarnation;
+    return list(sweep, folder, visit_mirror, &sweep->mirrors, err);
+}
+
 static enum aq_status list_mirrors(struct sweep *sweep, uint64_t newest, struct aq_error *err)
 {
-    for (uint64_t incarnation = 1; incarnation <= newest; incarnation++) {
-        char mirror[AQ_REMOTE_MIRROR_NAME_BYTES];
-        char folder[AQ_REMOTE_MIRROR_NAME_BYTES + 16];
-        aq_remote_mirror_name(incarnation, mirror, sizeof mirror);
-        snprintf(folder, sizeof folder, "%scatalog/", mirror);
-        sweep->mirrors.incarnation = incarnation;
-        AQ_TRY(list(sweep, folder, visit_mirror, &sweep->mirrors, err));
-    }
+    for (uint64_t incarnation = 1; incarnation <= newest; incarnation++)
+        AQ_TRY(list_mirrors_of(sweep, incarnation, err));
     return AQ_OK;
 }
 
@@ -255,5 +261,18 @@ enum aq_status aq_tier_gc(struct aq_store *store, struct aq_object_store *bucket
     free(sweep.objects.items);
     free(sweep.mirrors.items);
     free(sweep.names.items);
+    return status;
+}
+
+enum aq_status aq_tier_gc_is_due(struct aq_store *store, struct aq_object_store *bucket, bool *due,
+                                 struct aq_error *err)
+{
+    const struct aq_catalog *catalog = NULL;
+    struct sweep sweep = {.bucket = bucket};
+    AQ_TRY(aq_store_catalog(store, false, &catalog, err));
+    enum aq_status status = list_mirrors_of(&sweep, catalog->incarnation, err);
+    *due = sweep.mirrors.count > MIRRORS_DUE;
+    free(sweep.mirrors.items);
+    aq_catalog_release(catalog);
     return status;
 }

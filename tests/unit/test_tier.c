@@ -473,6 +473,9 @@ Test(tier, collects_orphans_and_old_mirrors)
         write_segment(&air, 1, 10);
     }
     cr_assert_eq(count_objects(bucket, "mirror/00000000000000000001/catalog/"), 6);
+    bool due = true;
+    cr_assert_eq(aq_tier_gc_is_due(air.store, bucket, &due, NULL), AQ_OK);
+    cr_assert(!due);
     /* Young mirrors stay, old orphans go. */
     struct aq_gc_report report = tier_gc(air.store, bucket, DAY, true);
     cr_assert_eq(report.file_count, 1);
@@ -516,6 +519,26 @@ Test(tier, counts_what_a_restore_will_miss)
     cr_assert_eq(report.missing_count, 2);
     cr_assert(strcmp(report.first_missing, gone) == 0 || strcmp(report.first_missing, cut) == 0);
     aq_catalog_release(catalog);
+    aq_object_close(bucket);
+    aq_store_close(air.store);
+}
+
+Test(tier, says_when_a_walk_of_the_bucket_is_due)
+{
+    scratch_make();
+    struct air air;
+    make_air(&air, "home");
+    struct aq_object_store *bucket = open_bucket("bucket");
+    char name[100];
+    bool due = true;
+    for (unsigned i = 1; i <= 49; i++) {
+        cr_assert_eq(aq_tier_gc_is_due(air.store, bucket, &due, NULL), AQ_OK);
+        cr_assert(!due, "%u", i);
+        snprintf(name, sizeof name, "mirror/00000000000000000001/catalog/checkpoint-%020u", i);
+        cr_assert_eq(aq_object_put(bucket, name, aq_slice_of("x"), NULL), AQ_OK);
+    }
+    cr_assert_eq(aq_tier_gc_is_due(air.store, bucket, &due, NULL), AQ_OK);
+    cr_assert(due);
     aq_object_close(bucket);
     aq_store_close(air.store);
 }

@@ -1,5 +1,5 @@
 /* tier: copy closed files into the bucket, mirror the catalog, move old archives there; then remove what has
- * left the home, and what nothing in the bucket names any more.
+ * left the home and, now and then, what nothing in the bucket names any more.
  *
  * Happy path: ask the bucket what it can do, run, keep a note of the bucket in the home, collect.
  * Failures: whatever the bucket refuses is found by the first step, before anything is changed. A query that
@@ -99,8 +99,11 @@ static enum aq_status collect(struct run *run, struct aq_error *err)
                        "or `gc` does it");
     else if (status < 0)
         return status;
-    return aq_tier_gc(run->store, run->bucket, aq_program_history_us(run->program), false, NULL,
-                      NULL, &run->objects, err);
+    bool due = false;
+    AQ_TRY(aq_tier_gc_is_due(run->store, run->bucket, &due, err));
+    return due ? aq_tier_gc(run->store, run->bucket, aq_program_history_us(run->program), false,
+                            NULL, NULL, &run->objects, err)
+               : AQ_OK;
 }
 
 static enum aq_status report_json(struct run *run, struct aq_error *err)

@@ -84,8 +84,11 @@ static enum aq_status collect(struct run *run, struct aq_error *err)
     enum aq_status status = aq_gc(service->store, false, NULL, NULL, &run->home, err);
     if (status < 0 && status != AQ_CONFLICT)
         return status;
-    return aq_tier_gc(service->store, run->bucket, service->config->history_us, false, NULL, NULL,
-                      &objects, err);
+    bool due = false;
+    AQ_TRY(aq_tier_gc_is_due(service->store, run->bucket, &due, err));
+    return due ? aq_tier_gc(service->store, run->bucket, service->config->history_us, false, NULL,
+                            NULL, &objects, err)
+               : AQ_OK;
 }
 
 static void count(const struct run *run, enum aq_status status)
@@ -107,7 +110,14 @@ static void count(const struct run *run, enum aq_status status)
     pthread_mutex_unlock(&service->lock);
 }
 
-/* One run; false when it failed. */
+/* A process that works on the same home is at it: nothing is left to do here. */
+static bool is_done_elsewhere(const struct run *run, enum aq_status status)
+{
+    return status == AQ_CONFLICT &&
+           aq_tier_check_home(run->service->store, run->bucket, NULL) != AQ_CONFLICT;
+}
+
+/* One run; false when it failed: with AQ_CONFLICT, because the store was restored elsewhere. */
 static bool run_once(struct run *run, struct aq_error *err)
 {
     struct aq_service *service = run->service;
@@ -119,6 +129,8 @@ static bool run_once(struct run *run, struct aq_error *err)
         status = collect(run, err);
     if (service->quit)
         return true; /* cut short, to be repeated by the next process */
+    if (is_done_elsewhere(run, status))
+        return true;
     count(run, status);
     if (status < 0) {
         err->status = status;
@@ -150,13 +162,6 @@ static bool wait_or_quit(struct aq_service *service, int64_t wait_us)
     return quit;
 }
 
-/* A lock that another process holds is a conflict, too, and passes. */
-static bool is_superseded(const struct run *run, const struct aq_error *err)
-{
-    return err->status == AQ_CONFLICT &&
-           aq_tier_check_home(run->service->store, run->bucket, NULL) == AQ_CONFLICT;
-}
-
 static void end_service(struct aq_runner *runner, const struct aq_error *err)
 {
     runner->status = err->status;
@@ -174,7 +179,7 @@ void aq_maintain_run(struct aq_runner *runner)
     struct aq_error err;
     do {
         failures = run_once(&run, &err) ? 0 : failures + 1;
-        if (failures > 0 && is_superseded(&run, &err)) {
+        if (failures > 0 && err.status == AQ_CONFLICT) {
             end_service(runner, &err);
             return;
         }
