@@ -84,6 +84,8 @@ static const struct option option_table[] = {
      ON(GC), 0, false},
     {"from", "s3://BUCKET/PREFIX", NULL, "the bucket to restore from", PLACE(from), ON(RESTORE), 0,
      false},
+    {"from", "earliest|latest|OFFSET", NULL, "of sources accept: where to go on", PLACE(from),
+     ON(SOURCES), 0, false},
     {"deep", NULL, NULL, "decode every value; recompute order, statistics, content hashes",
      PLACE(deep), ON(VERIFY), 0, false},
     {"repair-plan", NULL, NULL, "say what would mend it", PLACE(repair_plan), ON(VERIFY), 0, true},
@@ -119,6 +121,9 @@ static const char *const example_table[AQ_COMMAND_NONE] = {
                           "  aqstore export --dataset air_quality --where \"pm25 > 100\" --to -\n",
     [AQ_COMMAND_REJECTS] = "  aqstore rejects list\n"
                            "  aqstore rejects show --dataset air_quality -n 5\n",
+    [AQ_COMMAND_SOURCES] =
+        "  aqstore sources\n"
+        "  aqstore --config aqstore.yaml sources accept live raw.airquality --from earliest\n",
     [AQ_COMMAND_TIER] = "  aqstore --config aqstore.yaml tier --dry-run\n",
     [AQ_COMMAND_RESTORE] = "  aqstore --store ./store restore --from s3://my-bucket/aqstore\n",
     [AQ_COMMAND_INSPECT] = "  aqstore inspect air_quality\n"

@@ -57,7 +57,7 @@ struct aq_options {
     const char *limit;
     const char *before;
     const char *span;
-    const char *from; /* restore --from */
+    const char *from; /* restore --from, sources accept --from */
     const char *age;  /* gc --age */
     bool once;
     bool plot;

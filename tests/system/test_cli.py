@@ -112,11 +112,9 @@ def test_the_form_of_an_error(store):
     [
         ["import", "--dataset", "air", "--replace", "x.csv"],
         ["compact", "--before", "2025-01-01"],
-        ["tier"],
         ["serve"],
         ["completion", "bash"],
         ["verify", "--repair-plan"],
-        ["restore"],
     ],
     ids=lambda value: value[0] + " " + value[-1],
 )

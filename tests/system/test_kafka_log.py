@@ -76,6 +76,33 @@ def test_a_rewound_group_reads_nothing_twice(edits, kafka):
     assert edits.holds()[ROW] == 3500
 
 
+def test_expired_messages_are_a_lost_range(edits, kafka):
+    """What the broker forgets while nobody reads is reported with its positions, and reading goes on behind it."""
+    edits.send(1000)
+    ingest_once(edits.store)
+    stored = edits.ends()
+    edits.send(1000)
+    gone = {partition: (edits.ends()[partition] + stored[partition]) // 2 for partition in (0, 1)}
+    kafka.delete_before(edits.topic, gone)
+    edits.send(200)
+
+    def is_lost(message):
+        return stored[message.partition] <= message.offset < gone.get(message.partition, 0)
+
+    result = ingest_once(edits.store)
+    counted = edits.holds(is_lost=is_lost)
+    assert counted["lost"] == sum(gone[partition] - stored[partition] for partition in gone)
+    assert counted[ROW] == 2200 - counted["lost"]
+    told = {feed["partition"]: feed["lost"] for feed in sources(edits.store)}
+    assert told == {0: gone[0] - stored[0], 1: gone[1] - stored[1], 2: 0}
+    for partition, until_offset in gone.items():
+        assert f"{stored[partition]}" in result.message and f"{until_offset - 1}" in result.message, str(result)
+    before = edits.contents()
+    again = ingest_once(edits.store)
+    assert "lost" not in again.message, "told again, though it is recorded"
+    assert edits.contents() == before
+
+
 def test_a_topic_made_anew_is_a_new_incarnation(edits, kafka):
     """All its messages are newer than what is stored: taken from its beginning, never for duplicates."""
     edits.send(900)
@@ -88,6 +115,35 @@ def test_a_topic_made_anew_is_a_new_incarnation(edits, kafka):
     assert edits.holds()[ROW] == 2100
     ingest_once(edits.store)
     assert edits.holds()[ROW] == 2100
+
+
+def send_dated(edits, count, milliseconds):
+    """Messages that say they are of an earlier time."""
+    messages = edits.feeds.plain(edits.unpacked, count, edits.sent)
+    edits.sent += count
+    producer = Producer({"bootstrap.servers": edits.kafka.brokers})
+    for message in messages:
+        def noted(error, record, message=message):
+            edits.ledger.note(message, error, record)
+        producer.produce(message.topic, message.value, message.key, headers=message.headers,
+                         timestamp=milliseconds, on_delivery=noted)
+    assert producer.flush(30) == 0
+
+
+def test_an_older_topic_in_its_place_needs_a_word(edits, kafka):
+    """What is there now is older than what is stored: it might be anything. The source stops and says what to do."""
+    edits.send(600)
+    ingest_once(edits.store)
+    kafka.delete(edits.topic)
+    kafka.create(edits.topic)
+    send_dated(edits, 900, int(time.time() * 1000) - 86_400_000)
+    before = edits.contents()
+    result = ingest_once(edits.store, code=aq.FAILED)
+    assert f"sources accept edits {edits.topic}" in result.message, str(result)
+    assert edits.contents() == before
+    edits.store.run("sources", "accept", "edits", edits.topic, "--from", "earliest")
+    ingest_once(edits.store)
+    assert edits.holds()[ROW] == 1500
 
 
 def test_a_log_cut_below_the_position_needs_a_word(edits, kafka):

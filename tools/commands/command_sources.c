@@ -1,9 +1,11 @@
-/* sources: where each feed stands, by the catalog and the durable frames of segments being written. */
+/* sources: where each feed stands, and what of it was lost, by the catalog and the durable frames of
+ * segments being written. */
 #include <stdlib.h>
 #include <string.h>
 
 #include "engine/store/feeds.h"
 #include "tools/commands/commands.h"
+#include "tools/output/json_print.h"
 #include "tools/output/rows.h"
 
 static const struct aq_result_column columns[] = {
@@ -12,15 +14,42 @@ static const struct aq_result_column columns[] = {
     {"state", AQ_TYPE_TEXT},         {"next_message", AQ_TYPE_BIGINT},
     {"next_bytes", AQ_TYPE_BIGINT},  {"rows", AQ_TYPE_BIGINT},
     {"rejects", AQ_TYPE_BIGINT},     {"passed", AQ_TYPE_BIGINT},
-    {"newest", AQ_TYPE_TIMESTAMPTZ},
+    {"newest", AQ_TYPE_TIMESTAMPTZ}, {"incarnation", AQ_TYPE_BIGINT},
+    {"lost", AQ_TYPE_BIGINT},
 };
+
+static const struct aq_result_column lost_columns[] = {
+    {"dataset", AQ_TYPE_TEXT},       {"name", AQ_TYPE_TEXT},   {"partition", AQ_TYPE_INTEGER},
+    {"incarnation", AQ_TYPE_BIGINT}, {"from", AQ_TYPE_BIGINT}, {"next", AQ_TYPE_BIGINT},
+};
+
+static const char *dataset_name(const struct aq_catalog *catalog, uint32_t dataset_id)
+{
+    const struct aq_schema *schema = aq_catalog_schema_by_id(catalog, dataset_id, 0);
+    return schema != NULL ? schema->dataset : "?";
+}
+
+/* Messages that the source had dropped before they were read; ranges may overlap. */
+static uint64_t count_lost(const struct aq_catalog *catalog, uint64_t feed_id)
+{
+    uint64_t count = 0;
+    uint64_t counted_until = 0;
+    for (size_t i = 0; i < catalog->lost_count; i++) {
+        const struct aq_catalog_lost *lost = &catalog->losses[i];
+        uint64_t from = lost->from_ordinal > counted_until ? lost->from_ordinal : counted_until;
+        if (lost->feed_id != feed_id || lost->next_ordinal <= from)
+            continue;
+        count += lost->next_ordinal - from;
+        counted_until = lost->next_ordinal;
+    }
+    return count;
+}
 
 static void add_feed(struct aq_rows *rows, const struct aq_catalog *catalog,
                      const struct aq_feed_state *feed)
 {
-    const struct aq_schema *schema = aq_catalog_schema_by_id(catalog, feed->identity.dataset_id, 0);
     const struct aq_feed_position *position = &feed->position;
-    aq_rows_text(rows, schema != NULL ? schema->dataset : "?");
+    aq_rows_text(rows, dataset_name(catalog, feed->identity.dataset_id));
     aq_rows_slice(rows, feed->identity.source);
     aq_rows_slice(rows, feed->identity.name);
     if (feed->identity.partition >= 0)
@@ -34,6 +63,24 @@ static void add_feed(struct aq_rows *rows, const struct aq_catalog *catalog,
     aq_rows_count(rows, position->reject_count);
     aq_rows_count(rows, position->passed_count);
     aq_rows_time(rows, position->last_stamp_us != 0, position->last_stamp_us);
+    aq_rows_count(rows, feed->identity.incarnation);
+    aq_rows_count(rows, count_lost(catalog, feed->identity.feed_id));
+}
+
+static void add_losses(struct aq_rows *rows, const struct aq_catalog *catalog)
+{
+    for (size_t i = 0; i < catalog->lost_count; i++) {
+        const struct aq_catalog_lost *lost = &catalog->losses[i];
+        const struct aq_catalog_feed *feed = aq_catalog_feed(catalog, lost->feed_id);
+        if (feed == NULL)
+            continue;
+        aq_rows_text(rows, dataset_name(catalog, feed->identity.dataset_id));
+        aq_rows_slice(rows, feed->identity.name);
+        aq_rows_int(rows, feed->identity.partition);
+        aq_rows_count(rows, feed->identity.incarnation);
+        aq_rows_count(rows, lost->from_ordinal);
+        aq_rows_count(rows, lost->next_ordinal);
+    }
 }
 
 static enum aq_status add_feeds(struct aq_rows *rows, struct aq_store *store,
@@ -51,24 +98,52 @@ static enum aq_status add_feeds(struct aq_rows *rows, struct aq_store *store,
     return status;
 }
 
+static enum aq_status report(struct aq_program *program, struct aq_rows *feeds,
+                             struct aq_rows *losses, bool any_lost, struct aq_error *err)
+{
+    if (program->options.json) {
+        struct aq_bytes out = {0};
+        aq_json_open(&out, '{');
+        enum aq_status status = aq_rows_json(feeds, "sources", &out, err);
+        if (status == AQ_OK)
+            status = aq_rows_json(losses, "lost", &out, err);
+        aq_json_close(&out, '}');
+        aq_bytes_u8(&out, '\n');
+        aq_out_bytes(program->out, &out);
+        aq_bytes_deinit(&out);
+        return status;
+    }
+    AQ_TRY(aq_rows_print(feeds, program->out, err));
+    if (!any_lost)
+        return AQ_OK;
+    aq_out_text(program->out, "\nLost before they were read:\n");
+    return aq_rows_print(losses, program->out, err);
+}
+
 enum aq_status aq_command_sources(struct aq_program *program, struct aq_error *err)
 {
     const struct aq_options *options = &program->options;
     struct aq_store *store = NULL;
     const struct aq_catalog *catalog = NULL;
+    if (options->argument_count > 0 && strcmp(options->arguments[0], "accept") == 0)
+        return aq_sources_accept(program, err);
     if (options->argument_count > 0)
-        return strcmp(options->arguments[0], "accept") == 0
-                   ? aq_error_set(err, AQ_UNSUPPORTED, "accept: not yet in this version")
-                   : aq_error_set(err, AQ_INVALID, "unknown word '%s'; say 'sources'",
-                                  options->arguments[0]);
+        return aq_error_set(err, AQ_INVALID, "unknown word '%s'; say 'sources' or 'sources accept'",
+                            options->arguments[0]);
+    if (options->from != NULL)
+        return aq_error_set(err, AQ_INVALID, "--from is for 'sources accept'");
     AQ_TRY(aq_program_store(program, AQ_ACCESS_READ, &store, err));
     AQ_TRY(aq_store_catalog(store, true, &catalog, err));
-    struct aq_rows rows;
-    aq_rows_init(&rows, columns, sizeof(columns) / sizeof(columns[0]));
-    enum aq_status status = add_feeds(&rows, store, catalog, err);
+    struct aq_rows feeds;
+    struct aq_rows losses;
+    aq_rows_init(&feeds, columns, sizeof(columns) / sizeof(columns[0]));
+    aq_rows_init(&losses, lost_columns, sizeof(lost_columns) / sizeof(lost_columns[0]));
+    enum aq_status status = add_feeds(&feeds, store, catalog, err);
+    add_losses(&losses, catalog);
     if (status == AQ_OK)
-        status = aq_rows_report(&rows, "sources", options->json, program->out, err);
-    aq_rows_deinit(&rows);
+        status = report(program, &feeds, &losses, catalog->lost_count > 0, err);
+    aq_rows_deinit(&losses);
+    aq_rows_deinit(&feeds);
     aq_catalog_release(catalog);
     return status;
 }

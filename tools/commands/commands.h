@@ -15,6 +15,8 @@ enum aq_status aq_command_verify(struct aq_program *program, struct aq_error *er
 enum aq_status aq_command_export(struct aq_program *program, struct aq_error *err) AQ_RESULT;
 enum aq_status aq_command_rejects(struct aq_program *program, struct aq_error *err) AQ_RESULT;
 enum aq_status aq_command_sources(struct aq_program *program, struct aq_error *err) AQ_RESULT;
+/** Its `sources accept`. */
+enum aq_status aq_sources_accept(struct aq_program *program, struct aq_error *err) AQ_RESULT;
 enum aq_status aq_command_config(struct aq_program *program, struct aq_error *err) AQ_RESULT;
 enum aq_status aq_command_tier(struct aq_program *program, struct aq_error *err) AQ_RESULT;
 enum aq_status aq_command_restore(struct aq_program *program, struct aq_error *err) AQ_RESULT;

@@ -37,6 +37,13 @@ enum aq_status aq_kafka_run(struct aq_store *store, const struct aq_kafka_run_op
 /** The cluster's id, for `sources accept` and for lags; `id` has room for 128 bytes. */
 enum aq_status aq_kafka_cluster_id(const struct aq_source_config *source, char *id,
                                    struct aq_error *err) AQ_RESULT;
+/**
+ * Whether a partition's log still is the one that was read up to `position`, by the last message before it.
+ * A log that has that message no more, but reaches there, passes for the same.
+ */
+enum aq_status aq_kafka_is_same_log(const struct aq_source_config *source, const char *topic,
+                                    int32_t partition, const struct aq_feed_position *position,
+                                    bool *same, struct aq_error *err) AQ_RESULT;
 /** First and next offset of a topic's partitions, visited in order. */
 enum aq_status aq_kafka_topic_ends(const struct aq_source_config *source, const char *topic,
                                    void (*visit)(void *context, int32_t partition, uint64_t low,

@@ -41,7 +41,7 @@ struct aq_hash128 aq_kafka_message_hash(const rd_kafka_message_t *message)
     return aq_hash128_of(bytes, sizeof bytes);
 }
 
-static bool has_last(const struct aq_feed_position *position)
+bool aq_kafka_has_last(const struct aq_feed_position *position)
 {
     static const struct aq_hash128 none;
     return !aq_hash128_equal(&position->hash, &none);
@@ -76,7 +76,7 @@ enum aq_status aq_kafka_check_begin(struct aq_kafka_consumer *consumer,
         feed->phase = AQ_KAFKA_LOOKING;
     else if (partition->low > feed->next_ordinal)
         AQ_TRY(aq_kafka_lost(consumer, partition, feed, partition->low, err));
-    else if (has_last(position) && feed->next_ordinal > partition->low)
+    else if (aq_kafka_has_last(position) && feed->next_ordinal > partition->low)
         feed->phase = AQ_KAFKA_CHECKING;
     feed->written_ordinal = feed->next_ordinal;
     return AQ_OK;

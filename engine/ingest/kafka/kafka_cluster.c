@@ -1,4 +1,5 @@
-/* Questions to a cluster, for commands that do not consume: its id, the ends of a topic's logs.
+/* Questions to a cluster, for commands that do not consume: its id, the ends of a topic's logs, whether a log
+ * is the one that was read.
  *
  * Happy path: a client that joins no group asks and goes.
  * Failures: AQ_TEMPORARY where no broker answers in time, AQ_NOT_FOUND for a topic that is not there. */
@@ -9,6 +10,7 @@
 #include "engine/ingest/kafka/kafka_consumer.h"
 
 #define CONNECT_MS 10000
+#define POLL_MS 500
 
 static enum aq_status unreachable(const struct aq_source_config *source, struct aq_error *err)
 {
@@ -85,6 +87,67 @@ enum aq_status aq_kafka_topic_ends(const struct aq_source_config *source, const 
         rd_kafka_metadata_destroy(metadata);
     if (handle != NULL)
         rd_kafka_topic_destroy(handle);
+    rd_kafka_destroy(rk);
+    return status;
+}
+
+/* ---- the same log? ---- */
+
+/* Compare the message at the consumer's one partition, or what follows where it is gone. */
+static enum aq_status compare_next(rd_kafka_t *rk, const struct aq_source_config *source,
+                                   const struct aq_feed_position *position, bool *same,
+                                   struct aq_error *err)
+{
+    rd_kafka_message_t *message = NULL;
+    for (int waited_ms = 0; message == NULL && waited_ms < CONNECT_MS; waited_ms += POLL_MS) {
+        message = rd_kafka_consumer_poll(rk, POLL_MS);
+        if (message != NULL && message->err != RD_KAFKA_RESP_ERR_NO_ERROR &&
+            message->err != RD_KAFKA_RESP_ERR__PARTITION_EOF) {
+            rd_kafka_message_destroy(message); /* tried again by librdkafka */
+            message = NULL;
+        }
+    }
+    if (message == NULL)
+        return unreachable(source, err);
+    if (message->err == RD_KAFKA_RESP_ERR_NO_ERROR &&
+        (uint64_t)message->offset == position->next_ordinal - 1) {
+        struct aq_hash128 hash = aq_kafka_message_hash(message);
+        *same = aq_hash128_equal(&hash, &position->hash);
+    }
+    rd_kafka_message_destroy(message);
+    return AQ_OK;
+}
+
+static enum aq_status compare_last(rd_kafka_t *rk, const struct aq_source_config *source,
+                                   const char *topic, int32_t partition,
+                                   const struct aq_feed_position *position, bool *same,
+                                   struct aq_error *err)
+{
+    int64_t low = 0;
+    int64_t high = 0;
+    if (rd_kafka_query_watermark_offsets(rk, topic, partition, &low, &high, CONNECT_MS) !=
+        RD_KAFKA_RESP_ERR_NO_ERROR)
+        return unreachable(source, err);
+    *same = (uint64_t)high >= position->next_ordinal;
+    if (!*same || !aq_kafka_has_last(position) || (uint64_t)low >= position->next_ordinal)
+        return AQ_OK;
+    rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(1);
+    rd_kafka_topic_partition_list_add(list, topic, partition)->offset =
+        (int64_t)position->next_ordinal - 1;
+    rd_kafka_resp_err_t fault = rd_kafka_assign(rk, list);
+    rd_kafka_topic_partition_list_destroy(list);
+    return fault != RD_KAFKA_RESP_ERR_NO_ERROR ? unreachable(source, err)
+                                               : compare_next(rk, source, position, same, err);
+}
+
+enum aq_status aq_kafka_is_same_log(const struct aq_source_config *source, const char *topic,
+                                    int32_t partition, const struct aq_feed_position *position,
+                                    bool *same, struct aq_error *err)
+{
+    rd_kafka_t *rk = NULL;
+    AQ_TRY(aq_kafka_client_create(source, NULL, NULL, &rk, err));
+    rd_kafka_poll_set_consumer(rk);
+    enum aq_status status = compare_last(rk, source, topic, partition, position, same, err);
     rd_kafka_destroy(rk);
     return status;
 }

@@ -242,6 +242,8 @@ enum aq_status aq_kafka_unsettle(struct aq_kafka_consumer *consumer,
 /* kafka_check.c: is it still the same log? */
 
 struct aq_hash128 aq_kafka_message_hash(const rd_kafka_message_t *message);
+/** Whether a position knows the last message before it. */
+bool aq_kafka_has_last(const struct aq_feed_position *position);
 int64_t aq_kafka_message_stamp(const rd_kafka_message_t *message);
 /** The phase and the beginning of a feed that was just claimed, by what the log has. */
 enum aq_status aq_kafka_check_begin(struct aq_kafka_consumer *consumer,
