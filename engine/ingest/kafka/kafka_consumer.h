@@ -156,14 +156,15 @@ struct aq_kafka_consumer {
     uint64_t free_bytes; /* on the disk, when it was full */
     int64_t tried_us;    /* monotonic, when it was tried last */
 
-    int64_t begun_us;  /* monotonic, as are those that follow */
-    int64_t polled_us; /* when the group was served last */
-    bool was_away;     /* for so long that its partitions may have another owner */
-    int64_t retry_us;  /* when to try again what could not be settled; 0: nothing */
-    int64_t commit_us; /* of the last commit */
-    bool commit_due;   /* there are durable positions that the broker has not been told */
-    int64_t watch_us;  /* of the last look at lags and gauges */
-    int64_t probe_us;  /* of the last question whether a broker is there again */
+    int64_t begun_us;         /* monotonic, as are those that follow */
+    int64_t polled_us;        /* when the group was served last */
+    bool was_away;            /* for so long that its partitions may have another owner */
+    uint64_t verified_number; /* of the catalog by which it had none */
+    int64_t retry_us;         /* when to try again what could not be settled; 0: nothing */
+    int64_t commit_us;        /* of the last commit */
+    bool commit_due;          /* there are durable positions that the broker has not been told */
+    int64_t watch_us;         /* of the last look at lags and gauges */
+    int64_t probe_us;         /* of the last question whether a broker is there again */
 
     char trouble[512];   /* what all sources wait for; "": nothing */
     bool is_unreachable; /* that is: no broker answers */
@@ -285,8 +286,10 @@ enum aq_status aq_kafka_frame_flush(struct aq_kafka_consumer *consumer,
 void aq_kafka_frame_drop(struct aq_kafka_consumer *consumer, bool written);
 void aq_kafka_frame_ack(void *context, const struct aq_source_range *ranges, size_t range_count);
 void aq_kafka_frames_destroy(struct aq_kafka_consumer *consumer);
-/** Tell the broker the durable positions; information only. `wait` for its answer for a moment. */
-void aq_kafka_commit(struct aq_kafka_consumer *consumer, bool wait);
+/** Tell the broker the durable positions of feeds that are ours; information only. `wait` for its
+ * answer for a moment. */
+enum aq_status aq_kafka_commit(struct aq_kafka_consumer *consumer, bool wait,
+                               struct aq_error *err) AQ_RESULT;
 
 /* kafka_writer.c: the shard writer's life. */
 
@@ -301,9 +304,9 @@ enum aq_status aq_kafka_writer_failed(struct aq_kafka_consumer *consumer, enum a
 /** Seal an old segment; note what the writer did. */
 enum aq_status aq_kafka_writer_tend(struct aq_kafka_consumer *consumer,
                                     struct aq_error *err) AQ_RESULT;
-/** When this process was away: drop everything if feeds with pending messages have another owner. */
-enum aq_status aq_kafka_writer_mistrust(struct aq_kafka_consumer *consumer,
-                                        struct aq_error *err) AQ_RESULT;
+/** Whether all feeds are still this process's, by the newest catalog; if not, as aq_kafka_writer_failed. */
+enum aq_status aq_kafka_writer_verify(struct aq_kafka_consumer *consumer,
+                                      struct aq_error *err) AQ_RESULT;
 
 /* kafka_events.c: what goes wrong out there. */
 
@@ -322,6 +325,8 @@ void aq_kafka_say(struct aq_kafka_consumer *consumer, const char *format, ...) A
 
 void aq_kafka_show_states(struct aq_kafka_consumer *consumer);
 void aq_kafka_watch(struct aq_kafka_consumer *consumer);
+/** Whether the thread was not here for so long that the group may have given it up. */
+bool aq_kafka_is_away(const struct aq_kafka_consumer *consumer);
 int64_t aq_kafka_now_us(void);  /* monotonic */
 int64_t aq_kafka_wall_us(void); /* wall clock */
 

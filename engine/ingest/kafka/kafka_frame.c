@@ -134,7 +134,8 @@ static enum aq_status close_frame(struct aq_kafka_consumer *consumer, struct aq_
 
 enum aq_status aq_kafka_frame_close(struct aq_kafka_consumer *consumer, struct aq_error *err)
 {
-    AQ_TRY(aq_kafka_writer_mistrust(consumer, err));
+    if (consumer->was_away || aq_kafka_is_away(consumer))
+        AQ_TRY(aq_kafka_writer_verify(consumer, err));
     if (consumer->pending_count == 0 || consumer->writer == NULL)
         return AQ_OK;
     enum aq_status status = close_frame(consumer, err);
@@ -250,23 +251,31 @@ static void committed(rd_kafka_t *rk, rd_kafka_resp_err_t fault,
     (void)opaque;
 }
 
-void aq_kafka_commit(struct aq_kafka_consumer *consumer, bool wait)
+static void send_commit(struct aq_kafka_consumer *consumer,
+                        const rd_kafka_topic_partition_list_t *list, bool wait)
 {
-    int64_t now_us = aq_kafka_now_us();
-    if (!consumer->commit_due)
+    if (!wait) {
+        rd_kafka_commit(consumer->rk, list, 1 /* asynchronously */);
         return;
+    }
+    rd_kafka_queue_t *answer = rd_kafka_queue_new(consumer->rk);
+    rd_kafka_commit_queue(consumer->rk, list, answer, committed, NULL);
+    rd_kafka_queue_poll_callback(answer, AQ_KAFKA_ASK_MS);
+    rd_kafka_queue_destroy(answer);
+}
+
+enum aq_status aq_kafka_commit(struct aq_kafka_consumer *consumer, bool wait, struct aq_error *err)
+{
+    if (!consumer->commit_due)
+        return AQ_OK;
+    consumer->commit_due = false;
+    consumer->commit_us = aq_kafka_now_us();
+    AQ_TRY(aq_kafka_writer_verify(consumer, err));
     rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(16);
     for (size_t i = 0; i < consumer->partition_count; i++)
         add_commit(consumer, consumer->partitions[i], list);
-    consumer->commit_due = false;
-    consumer->commit_us = now_us;
-    if (list->cnt > 0 && !wait) {
-        rd_kafka_commit(consumer->rk, list, 1 /* asynchronously */);
-    } else if (list->cnt > 0) {
-        rd_kafka_queue_t *answer = rd_kafka_queue_new(consumer->rk);
-        rd_kafka_commit_queue(consumer->rk, list, answer, committed, NULL);
-        rd_kafka_queue_poll_callback(answer, AQ_KAFKA_ASK_MS);
-        rd_kafka_queue_destroy(answer);
-    }
+    if (list->cnt > 0)
+        send_commit(consumer, list, wait);
     rd_kafka_topic_partition_list_destroy(list);
+    return AQ_OK;
 }

@@ -136,7 +136,7 @@ static enum aq_status finish(struct aq_kafka_consumer *consumer,
         aq_kafka_frame_drop(consumer, false);
     AQ_TRY(aq_kafka_frame_flush(consumer, err));
     if (!lost)
-        aq_kafka_commit(consumer, false);
+        AQ_TRY(aq_kafka_commit(consumer, false, err));
     return stale ? rewind_others(consumer, list, err) : AQ_OK;
 }
 

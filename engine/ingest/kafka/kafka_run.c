@@ -17,7 +17,6 @@
 #define BATCH_BYTES ((size_t)1 << 20)
 #define POLL_MS 200    /* idle; a stop is noticed so soon */
 #define IN_FLIGHT_MS 2 /* then what is on its way is waited for */
-#define AWAY_US (3 * AQ_US_PER_SECOND)
 #define COMMIT_US AQ_US_PER_SECOND
 #define CONNECT_US (15 * AQ_US_PER_SECOND) /* with once */
 #define CLOSE_US (4 * AQ_US_PER_SECOND)
@@ -47,10 +46,8 @@ static size_t poll_batch(struct aq_kafka_consumer *consumer, rd_kafka_message_t 
 {
     size_t count = 0;
     size_t bytes = 0;
-    int64_t now_us = aq_kafka_now_us();
-    if (consumer->polled_us != 0 && now_us - consumer->polled_us > AWAY_US)
-        consumer->was_away = true;
-    consumer->polled_us = now_us;
+    consumer->was_away = consumer->was_away || aq_kafka_is_away(consumer);
+    consumer->polled_us = aq_kafka_now_us();
     int wait_ms = poll_ms(consumer);
     while (count < BATCH_MESSAGES && bytes < BATCH_BYTES && !consumer->rebalance.waiting) {
         rd_kafka_message_t *message = rd_kafka_consumer_poll(consumer->rk, wait_ms);
@@ -109,7 +106,7 @@ static enum aq_status step(struct aq_kafka_consumer *consumer, struct aq_error *
     AQ_TRY(aq_kafka_settle_again(consumer, err));
     AQ_TRY(aq_kafka_writer_tend(consumer, err));
     if (consumer->commit_due && aq_kafka_now_us() - consumer->commit_us >= COMMIT_US)
-        aq_kafka_commit(consumer, false);
+        AQ_TRY(aq_kafka_commit(consumer, false, err));
     aq_kafka_probe(consumer);
     aq_kafka_watch(consumer);
     return check_end(consumer, err);
@@ -185,7 +182,7 @@ static enum aq_status drain(struct aq_kafka_consumer *consumer, struct aq_error 
     consumer->segment_count = aq_shard_writer_count(consumer->writer).segment_count;
     consumer->segment_since_us = 0;
     consumer->watch_us = 0;
-    aq_kafka_commit(consumer, true);
+    AQ_TRY(aq_kafka_commit(consumer, true, err));
     aq_kafka_watch(consumer);
     return AQ_OK;
 }

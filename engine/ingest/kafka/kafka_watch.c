@@ -5,6 +5,7 @@
 #include "engine/ingest/kafka/kafka_consumer.h"
 
 #define WATCH_US AQ_US_PER_SECOND
+#define AWAY_US (2 * AQ_US_PER_SECOND) /* shorter than most session timeouts */
 
 static int64_t clock_us(clockid_t clock)
 {
@@ -16,6 +17,11 @@ static int64_t clock_us(clockid_t clock)
 int64_t aq_kafka_now_us(void)
 {
     return clock_us(CLOCK_BOOTTIME); /* a machine that slept was away, too */
+}
+
+bool aq_kafka_is_away(const struct aq_kafka_consumer *consumer)
+{
+    return consumer->polled_us != 0 && aq_kafka_now_us() - consumer->polled_us > AWAY_US;
 }
 
 int64_t aq_kafka_wall_us(void)

@@ -14,7 +14,6 @@
 
 #define RETRY_US AQ_US_PER_SECOND
 #define OWNER_US (3 * AQ_US_PER_SECOND) /* for the group to say who owns what */
-#define AWAY_US (3 * AQ_US_PER_SECOND)  /* shorter than any session timeout */
 #define FULL_RETRY_US (10 * AQ_US_PER_SECOND)
 
 static uint64_t free_bytes(const struct aq_kafka_consumer *consumer)
@@ -103,24 +102,40 @@ enum aq_status aq_kafka_writer_failed(struct aq_kafka_consumer *consumer, enum a
     return AQ_OK;
 }
 
-enum aq_status aq_kafka_writer_mistrust(struct aq_kafka_consumer *consumer, struct aq_error *err)
+static enum aq_status find_lost(struct aq_kafka_consumer *consumer, bool *lost,
+                                struct aq_error *err)
 {
-    if (aq_kafka_now_us() - consumer->polled_us > AWAY_US)
-        consumer->was_away = true;
-    if (!consumer->was_away || consumer->writer == NULL)
-        return AQ_OK;
-    consumer->was_away = false;
-    for (size_t i = 0; i < consumer->pending_count; i++) {
-        bool holds = true;
-        AQ_TRY(aq_shard_writer_holds(consumer->writer, consumer->pending[i]->pending.feed_id,
-                                     &holds, err));
-        if (holds)
-            continue;
-        aq_error_set(err, AQ_CONFLICT,
-                     "another process has taken partitions over while this one was away");
-        return aq_kafka_writer_failed(consumer, AQ_CONFLICT, err);
+    *lost = false;
+    for (size_t i = 0; i < consumer->partition_count && !*lost; i++) {
+        const struct aq_kafka_partition *partition = consumer->partitions[i];
+        for (size_t k = 0; k < partition->feed_count && partition->settled && !*lost; k++) {
+            bool holds = true;
+            AQ_TRY(aq_shard_writer_holds(consumer->writer,
+                                         partition->feeds[k].state.identity.feed_id, &holds, err));
+            *lost = !holds && partition->feeds[k].phase != AQ_KAFKA_HALTED;
+        }
     }
     return AQ_OK;
+}
+
+enum aq_status aq_kafka_writer_verify(struct aq_kafka_consumer *consumer, struct aq_error *err)
+{
+    const struct aq_catalog *catalog = NULL;
+    bool lost = false;
+    consumer->was_away = false;
+    if (consumer->writer == NULL)
+        return AQ_OK;
+    AQ_TRY(aq_store_catalog(consumer->store, true, &catalog, err));
+    uint64_t number = catalog->number;
+    aq_catalog_release(catalog);
+    if (number != consumer->verified_number)
+        AQ_TRY(find_lost(consumer, &lost, err));
+    consumer->verified_number = number;
+    if (!lost)
+        return AQ_OK;
+    aq_error_set(err, AQ_CONFLICT,
+                 "another process has taken partitions over that this one was reading");
+    return aq_kafka_writer_failed(consumer, AQ_CONFLICT, err);
 }
 
 static void note_segments(struct aq_kafka_consumer *consumer)
