@@ -17,8 +17,9 @@ endif
 FUZZ_SECONDS ?= 10
 
 PACKAGES := libzstd libxxhash liburing libarchive simdjson yaml-0.1 gmp libprotobuf-c rdkafka zlib libcurl libcrypto expat
+LIBS3 := $(if $(wildcard /usr/include/libs3.h),-ls3)
 PKG_CFLAGS := $(shell pkg-config --cflags $(PACKAGES))
-PKG_LIBS := $(shell pkg-config --libs $(PACKAGES)) -lpg_query -lcctz -lmicrohttpd -lm -lpthread
+PKG_LIBS := $(shell pkg-config --libs $(PACKAGES)) -lpg_query $(LIBS3) -lcctz -lmicrohttpd -lm -lpthread
 
 WARNINGS := -Wall -Wextra -Wpedantic -Werror
 C_WARNINGS := $(WARNINGS) -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wvla

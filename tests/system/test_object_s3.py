@@ -41,6 +41,10 @@ def test_curl(bucket):
     assert not [name for name in bucket.objects() if "probe/" in name or "many/" in name]
 
 
+def test_libs3(s3proxy):
+    run_suite(s3proxy, AQ_TEST_S3_DRIVER="libs3")
+
+
 # Faults: right results or a clean "temporary", never wrong bytes.
 
 FAULTS = {

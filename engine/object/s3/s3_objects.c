@@ -29,7 +29,7 @@ static enum aq_status fail_at(struct aq_s3_store *store, const char *name, enum 
 enum aq_status aq_s3_ask_absent(struct aq_s3_store *store, const char *name, struct aq_error *err)
 {
     uint64_t size_bytes;
-    enum aq_status status = aq_s3_head(&store->base, name, &size_bytes, err);
+    enum aq_status status = aq_object_head(&store->base, name, &size_bytes, err);
     if (status == AQ_OK)
         return fail_at(store, name, AQ_EXISTS, "it exists already", err);
     return status == AQ_NOT_FOUND ? AQ_OK : status;
@@ -173,7 +173,7 @@ static enum aq_status s3_delete(struct aq_object_store *store, const char *name,
     return status == AQ_NOT_FOUND ? AQ_OK : status;
 }
 
-static struct aq_object_counters s3_count(const struct aq_object_store *store)
+struct aq_object_counters aq_s3_count(const struct aq_object_store *store)
 {
     const struct aq_s3_store *s3 = (const struct aq_s3_store *)store;
     const _Atomic uint64_t *counts = s3->request_counts;
@@ -189,7 +189,7 @@ static struct aq_object_counters s3_count(const struct aq_object_store *store)
     };
 }
 
-static void s3_close(struct aq_object_store *store)
+void aq_s3_close(struct aq_object_store *store)
 {
     struct aq_s3_store *s3 = self(store);
     aq_s3_sessions_close(s3);
@@ -202,7 +202,7 @@ static void s3_close(struct aq_object_store *store)
 }
 
 const struct aq_object_backend aq_s3_curl_backend = {
-    .close = s3_close,
+    .close = aq_s3_close,
     .put = s3_put,
     .get = s3_get,
     .get_range = s3_get_range,
@@ -210,7 +210,7 @@ const struct aq_object_backend aq_s3_curl_backend = {
     .head = aq_s3_head,
     .put_file = s3_put_file,
     .abort_uploads = aq_s3_abort_uploads,
-    .count = s3_count,
+    .count = aq_s3_count,
     .delete = s3_delete,
     .list = aq_s3_list,
 };

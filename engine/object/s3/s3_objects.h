@@ -5,11 +5,15 @@
 #include "engine/object/s3/s3_request.h"
 
 extern const struct aq_object_backend aq_s3_curl_backend;
-#ifdef AQ_HAVE_LIBS3
-/** The second driver (s3_libs3.c). */
+/** The second driver (s3_libs3.c); AQ_UNSUPPORTED in a build without it. */
 enum aq_status aq_s3_libs3_open(const struct aq_s3_options *options, struct aq_object_store **store,
                                 struct aq_error *err) AQ_RESULT;
-#endif
+/** What both drivers share: a store made of the options. */
+enum aq_status aq_s3_open_with(const struct aq_s3_options *options,
+                               const struct aq_object_backend *backend,
+                               struct aq_object_store **store, struct aq_error *err) AQ_RESULT;
+void aq_s3_close(struct aq_object_store *store);
+struct aq_object_counters aq_s3_count(const struct aq_object_store *store);
 
 enum aq_status aq_s3_head(struct aq_object_store *store, const char *name, uint64_t *size_bytes,
                           struct aq_error *err) AQ_RESULT;

@@ -57,17 +57,16 @@ static enum aq_status check_class(const char *storage_class, struct aq_error *er
     return AQ_OK;
 }
 
-static enum aq_status open_curl(const struct aq_s3_options *options, struct aq_object_store **store,
-                                struct aq_error *err)
+enum aq_status aq_s3_open_with(const struct aq_s3_options *options,
+                               const struct aq_object_backend *backend,
+                               struct aq_object_store **store, struct aq_error *err)
 {
-    static pthread_once_t once = PTHREAD_ONCE_INIT;
-    pthread_once(&once, init_curl);
     AQ_TRY(check_class(options->storage_class, err));
     struct aq_s3_store *s3 = calloc(1, sizeof *s3);
     if (s3 == NULL)
         return aq_error_set(err, AQ_NO_MEMORY, "out of memory");
     bool failed = false;
-    s3->base.backend = &aq_s3_curl_backend;
+    s3->base.backend = backend;
     pthread_mutex_init(&s3->lock, NULL);
     set_limits(s3, options);
     s3->storage_class = copy_text(options->storage_class, &failed);
@@ -81,22 +80,18 @@ static enum aq_status open_curl(const struct aq_s3_options *options, struct aq_o
     if (status == AQ_OK)
         *store = &s3->base;
     else
-        aq_s3_curl_backend.close(&s3->base);
+        aq_s3_close(&s3->base);
     return status;
 }
 
 enum aq_status aq_object_open_s3(const struct aq_s3_options *options,
                                  struct aq_object_store **store, struct aq_error *err)
 {
-    if (options->driver == AQ_S3_CURL)
-        return open_curl(options, store, err);
-#ifdef AQ_HAVE_LIBS3
-    return aq_s3_libs3_open(options, store, err);
-#else
-    return aq_error_set(
-        err, AQ_UNSUPPORTED,
-        "this build has no libs3 driver: use `driver: curl`, or build with libs3-dev");
-#endif
+    static pthread_once_t once = PTHREAD_ONCE_INIT;
+    pthread_once(&once, init_curl); /* metadata are asked through it by both drivers */
+    if (options->driver == AQ_S3_LIBS3)
+        return aq_s3_libs3_open(options, store, err);
+    return aq_s3_open_with(options, &aq_s3_curl_backend, store, err);
 }
 
 /* The probe. */
@@ -134,6 +129,7 @@ static enum aq_status probe_parts(struct aq_s3_store *s3, const char *name, bool
     return judge_second(first, second, refused);
 }
 
+/* libs3 knows neither conditions nor parts: its first put is AQ_UNSUPPORTED. */
 enum aq_status aq_s3_probe(struct aq_object_store *store, struct aq_s3_capabilities *capabilities,
                            struct aq_error *err)
 {
@@ -141,14 +137,14 @@ enum aq_status aq_s3_probe(struct aq_object_store *store, struct aq_s3_capabilit
     char parts[80];
     uint64_t nonce[2];
     *capabilities = (struct aq_s3_capabilities){0};
-    if (store->backend->put_file != aq_s3_curl_backend.put_file)
-        return AQ_OK; /* libs3 knows no conditions */
     if (getrandom(nonce, sizeof nonce, 0) != (ssize_t)sizeof nonce)
         return aq_error_set(err, AQ_IO, "no random bytes");
     snprintf(whole, sizeof whole, "probe/%016" PRIx64 "%016" PRIx64, nonce[0], nonce[1]);
     snprintf(parts, sizeof parts, "%s-parts", whole);
     enum aq_status status = probe_put(store, whole, &capabilities->conditional_put, err);
-    if (status == AQ_OK)
+    if (store->backend != &aq_s3_curl_backend)
+        capabilities->conditional_multipart = capabilities->conditional_put;
+    else if (status == AQ_OK)
         status = probe_parts((struct aq_s3_store *)store, parts,
                              &capabilities->conditional_multipart, err);
     /* What stays behind does no harm: its name is its own. */

@@ -1,24 +1,17 @@
 /* Many requests at once, each tried until it is done or its deadline has come.
  *
  * A slot carries a request through its tries: start, perform, judge, wait, start again. There are as many
- * slots as requests may be in flight; a free slot takes the next request. Waiting grows with every try and is
- * random between nothing and its bound ("full jitter"), so that those who failed together do not come back
- * together. Connections belong to a session, one for each operation that runs; it is kept for the next.
+ * slots as requests may be in flight; a free slot takes the next request. Connections belong to a session, one for each operation that runs; it is kept for the next.
  *
  * The first request that cannot be carried out ends the run: the others are broken off. When the deadline
- * leaves no room for another try the failure is AQ_TEMPORARY.
- * Source: M. Brooker, "Exponential Backoff And Jitter", AWS Architecture Blog, 2015. */
+ * leaves no room for another try the failure is AQ_TEMPORARY. */
+#include "engine/object/s3/s3_backoff.h"
 #include "engine/object/s3/s3_try.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/random.h>
-#include <time.h>
 
-#define BACKOFF_FIRST_MS 100
-#define BACKOFF_MOST_MS 8000
-#define BRIEF_TRIES 4
 #define SESSIONS_KEPT 16
 #define POLL_MS_MAX 500
 
@@ -49,13 +42,6 @@ struct run {
     struct slot *slots;
     size_t slot_count;
 };
-
-static int64_t now_ms(void)
-{
-    struct timespec now;
-    clock_gettime(CLOCK_BOOTTIME, &now);
-    return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
-}
 
 /* Sessions. */
 
@@ -146,29 +132,13 @@ static void land(struct run *run, struct slot *slot)
     aq_s3_try_clear(&slot->attempt);
 }
 
-static int64_t random_below(int64_t bound)
-{
-    uint64_t number = 0;
-    if (getrandom(&number, sizeof number, 0) != (ssize_t)sizeof number)
-        number = (uint64_t)now_ms();
-    return (int64_t)(number % (uint64_t)bound);
-}
-
-static int64_t backoff_ms(unsigned tries)
-{
-    int64_t bound = BACKOFF_MOST_MS;
-    if (tries < 8 && (BACKOFF_FIRST_MS << tries) < BACKOFF_MOST_MS)
-        bound = BACKOFF_FIRST_MS << tries;
-    return 1 + random_below(bound);
-}
-
 static enum aq_status give_up(struct run *run, const struct slot *slot, enum aq_status status,
                               struct aq_error *err)
 {
     size_t used = strlen(err->message);
     snprintf(err->message + used, sizeof err->message - used,
              "; given up after %u tries in %.1f s: try again later", slot->tries,
-             (double)(now_ms() - slot->begin_ms) / 1000);
+             (double)(aq_s3_now_ms() - slot->begin_ms) / 1000);
     err->status = status;
     return locate(run, slot->attempt.request, status, err);
 }
@@ -178,7 +148,7 @@ static enum aq_status plan_next(struct run *run, struct slot *slot, struct aq_s3
                                 struct aq_error *err)
 {
     struct aq_s3_request *request = slot->attempt.request;
-    int64_t now = now_ms();
+    int64_t now = aq_s3_now_ms();
     if (verdict.renew_key && !slot->renewed) {
         slot->renewed = true;
         aq_s3_keyring_renew(run->store->keyring);
@@ -188,11 +158,11 @@ static enum aq_status plan_next(struct run *run, struct slot *slot, struct aq_s3
     if (!verdict.retry)
         return locate(run, request, verdict.status, err);
     request->uncertain = request->uncertain || !verdict.unsent;
-    slot->due_ms = now + backoff_ms(slot->tries);
+    slot->due_ms = now + aq_s3_backoff_ms(slot->tries);
     if (slot->due_ms < now + request->answer.retry_after_ms)
         slot->due_ms = now + request->answer.retry_after_ms;
     slot->brief_tries += verdict.brief;
-    if (slot->brief_tries >= BRIEF_TRIES)
+    if (slot->brief_tries >= AQ_S3_BRIEF_TRIES)
         return give_up(run, slot, verdict.status, err);
     if (slot->due_ms > slot->begin_ms + run->store->deadline_ms)
         return give_up(run, slot, AQ_TEMPORARY, err);
@@ -239,7 +209,7 @@ static void take_next(struct run *run, struct slot *slot)
     slot->tries = 0;
     slot->brief_tries = 0;
     slot->renewed = false;
-    slot->begin_ms = now_ms();
+    slot->begin_ms = aq_s3_now_ms();
     slot->due_ms = slot->begin_ms;
 }
 
@@ -253,7 +223,7 @@ static enum aq_status start_due(struct run *run, int *wait_ms, struct aq_error *
             take_next(run, slot);
         if (slot->attempt.request == NULL || slot->flying)
             continue;
-        int64_t left = slot->due_ms - now_ms();
+        int64_t left = slot->due_ms - aq_s3_now_ms();
         if (left <= 0)
             AQ_TRY(start(run, slot, err));
         else if (left < *wait_ms)

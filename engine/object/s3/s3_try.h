@@ -6,6 +6,7 @@
 
 #include <curl/curl.h>
 
+#define AQ_S3_BRIEF_TRIES 4         /* of what will hardly get better by itself */
 #define AQ_S3_REPLY_BYTES_MAX 65536 /* of a refusal's body; the rest is not kept */
 
 struct aq_s3_try {
