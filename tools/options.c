@@ -52,7 +52,20 @@ static const struct option option_table[] = {
     {"dataset", "NAME", NULL, "the dataset, as the config or the store names it", PLACE(dataset),
      ON(IMPORT) | ON(EXPORT) | ON(REJECTS), 'd', false},
     {"format", NULL, "csv|ndjson|json", "form of the files (default: by extension, then content)",
-     PLACE(format), ON(IMPORT), 0, false},
+     PLACE(format), ON(IMPORT) | ON(REPLAY), 0, false},
+    {"topic", "NAME", NULL, "the topic to send to", PLACE(topic), ON(REPLAY), 't', false},
+    {"brokers", "HOST:PORT", NULL, "where to connect (default: as the config's first kafka source)",
+     PLACE(brokers), ON(REPLAY), 0, false},
+    {"rate", "N", NULL, "messages a second (default: as fast as they go)", PLACE(rate), ON(REPLAY),
+     0, false},
+    {"key", "PATH", NULL, "key of each message: what PATH finds in it, such as city", PLACE(key),
+     ON(REPLAY), 0, false},
+    {"partition", "N", NULL, "the partition (default: by the key)", PLACE(partition), ON(REPLAY), 0,
+     false},
+    {"as", NULL, "json|csv", "CSV records as JSON objects (default), or with their header as CSV",
+     PLACE(as), ON(REPLAY), 0, false},
+    {"loop", NULL, NULL, "start again at the end, until told to stop", PLACE(loop), ON(REPLAY), 0,
+     false},
     {"replace", NULL, NULL, "swap each span of time that the file touches", PLACE(replace),
      ON(IMPORT), 0, true},
     {"span", NULL, "day|month|year", "span for --replace", PLACE(span), ON(IMPORT), 0, true},
@@ -79,9 +92,8 @@ static const struct option option_table[] = {
     {"before", "TIME", NULL, "only slots that end before TIME", PLACE(before), ON(COMPACT), 0,
      true},
     {"tier", NULL, NULL, "then run tier", PLACE(tier), ON(COMPACT), 0, false},
-    {"age", "SPAN", NULL,
-     "of objects in the bucket that nothing names: leave younger ones (default 24h)", PLACE(age),
-     ON(GC), 0, false},
+    {"age", "SPAN", NULL, "leave what nothing names in the bucket and is younger (default 24h)",
+     PLACE(age), ON(GC), 0, false},
     {"from", "s3://BUCKET/PREFIX", NULL, "the bucket to restore from", PLACE(from), ON(RESTORE), 0,
      false},
     {"from", "earliest|latest|OFFSET", NULL, "of sources accept: where to go on", PLACE(from),
@@ -124,6 +136,9 @@ static const char *const example_table[AQ_COMMAND_NONE] = {
     [AQ_COMMAND_SOURCES] =
         "  aqstore sources\n"
         "  aqstore --config aqstore.yaml sources accept live raw.airquality --from earliest\n",
+    [AQ_COMMAND_REPLAY] =
+        "  aqstore replay --brokers localhost:9092 --topic raw.air --key city samples/*.ndjson.xz\n"
+        "  aqstore replay --topic raw.air --rate 100 --loop day.csv\n",
     [AQ_COMMAND_TIER] = "  aqstore --config aqstore.yaml tier --dry-run\n",
     [AQ_COMMAND_RESTORE] = "  aqstore --store ./store restore --from s3://my-bucket/aqstore\n",
     [AQ_COMMAND_INSPECT] = "  aqstore inspect air_quality\n"

@@ -20,6 +20,7 @@
     X(CONFIG, "config", "check|show", 1, "validate the config, or print it with its defaults") \
     X(TIER, "tier", "", 0, "copy what has closed into the bucket, move old archives there")    \
     X(RESTORE, "restore", "", 0, "rebuild a lost home from the bucket")                        \
+    X(REPLAY, "replay", "FILE|-...", SIZE_MAX, "send a file's records to a Kafka topic")       \
     X(SERVE, "serve", "", SIZE_MAX, "HTTP for dashboards (not yet in this version)")           \
     X(COMPLETION, "completion", "bash|zsh|fish", SIZE_MAX,                                     \
       "shell completion (not yet in this version)")
@@ -57,8 +58,15 @@ struct aq_options {
     const char *limit;
     const char *before;
     const char *span;
-    const char *from; /* restore --from, sources accept --from */
-    const char *age;  /* gc --age */
+    const char *from;  /* restore --from, sources accept --from */
+    const char *age;   /* gc --age */
+    const char *topic; /* replay; so are the next six */
+    const char *rate;
+    const char *key;
+    const char *partition;
+    const char *brokers;
+    const char *as;
+    bool loop;
     bool once;
     bool plot;
     bool dry_run;

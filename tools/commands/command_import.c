@@ -5,15 +5,6 @@
 #include "tools/commands/commands.h"
 #include "tools/commands/load.h"
 
-static enum aq_source_format format_of(const char *name)
-{
-    if (name == NULL)
-        return AQ_FORMAT_AUTO;
-    return strcmp(name, "csv") == 0      ? AQ_FORMAT_CSV
-           : strcmp(name, "ndjson") == 0 ? AQ_FORMAT_NDJSON
-                                         : AQ_FORMAT_JSON;
-}
-
 static enum aq_status unknown_dataset(const struct aq_config *config, const char *name,
                                       struct aq_error *err)
 {
@@ -49,7 +40,7 @@ enum aq_status aq_command_import(struct aq_program *program, struct aq_error *er
         status = aq_load_views(program, err);
     struct aq_load load = {.dataset = dataset,
                            .source = "import",
-                           .format = format_of(options->format),
+                           .format = aq_load_format(options->format),
                            .paths = &paths,
                            .draws = true};
     if (status >= 0)

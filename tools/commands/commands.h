@@ -19,6 +19,7 @@ enum aq_status aq_command_sources(struct aq_program *program, struct aq_error *e
 enum aq_status aq_sources_accept(struct aq_program *program, struct aq_error *err) AQ_RESULT;
 enum aq_status aq_command_config(struct aq_program *program, struct aq_error *err) AQ_RESULT;
 enum aq_status aq_command_tier(struct aq_program *program, struct aq_error *err) AQ_RESULT;
+enum aq_status aq_command_replay(struct aq_program *program, struct aq_error *err) AQ_RESULT;
 enum aq_status aq_command_restore(struct aq_program *program, struct aq_error *err) AQ_RESULT;
 
 #endif

@@ -14,6 +14,15 @@
 #include "tools/output/json_print.h"
 #include "tools/output/progress.h"
 
+enum aq_source_format aq_load_format(const char *name)
+{
+    if (name == NULL)
+        return AQ_FORMAT_AUTO;
+    return strcmp(name, "csv") == 0      ? AQ_FORMAT_CSV
+           : strcmp(name, "ndjson") == 0 ? AQ_FORMAT_NDJSON
+                                         : AQ_FORMAT_JSON;
+}
+
 /* ---- names ---- */
 
 void aq_paths_deinit(struct aq_paths *paths)

@@ -17,6 +17,9 @@ void aq_paths_deinit(struct aq_paths *paths);
 enum aq_status aq_paths_add(struct aq_paths *paths, const char *pattern,
                             struct aq_error *err) AQ_RESULT;
 
+/** Of --format; NULL: AQ_FORMAT_AUTO. */
+enum aq_source_format aq_load_format(const char *name);
+
 /** What to load, and who hears of it. */
 struct aq_load {
     const struct aq_dataset_config *dataset;

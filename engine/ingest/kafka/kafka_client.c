@@ -202,20 +202,14 @@ static enum aq_status fill(rd_kafka_conf_t *conf, const struct aq_source_config 
     return AQ_OK;
 }
 
-enum aq_status aq_kafka_client_create(const struct aq_source_config *source,
-                                      const struct aq_config *config,
-                                      struct aq_kafka_consumer *opaque, rd_kafka_t **rk,
-                                      struct aq_error *err)
+/* `conf` is used up. */
+static enum aq_status create(rd_kafka_type_t type, rd_kafka_conf_t *conf,
+                             const struct aq_source_config *source, const struct aq_config *config,
+                             rd_kafka_t **rk, struct aq_error *err)
 {
     char text[ERROR_BYTES];
     char position[AQ_ERROR_PATH_MAX];
-    rd_kafka_conf_t *conf = rd_kafka_conf_new();
-    enum aq_status status = fill(conf, source, config, opaque, err);
-    if (status < 0) {
-        rd_kafka_conf_destroy(conf);
-        return status;
-    }
-    *rk = rd_kafka_new(RD_KAFKA_CONSUMER, conf, text, sizeof text);
+    *rk = rd_kafka_new(type, conf, text, sizeof text);
     if (*rk == NULL) { /* the properties contradict each other; the sentence names them */
         rd_kafka_conf_destroy(conf);
         locate(config, &source->mark, position, sizeof position);
@@ -223,6 +217,42 @@ enum aq_status aq_kafka_client_create(const struct aq_source_config *source,
                                source->name, text);
     }
     return AQ_OK;
+}
+
+enum aq_status aq_kafka_client_create(const struct aq_source_config *source,
+                                      const struct aq_config *config,
+                                      struct aq_kafka_consumer *opaque, rd_kafka_t **rk,
+                                      struct aq_error *err)
+{
+    rd_kafka_conf_t *conf = rd_kafka_conf_new();
+    enum aq_status status = fill(conf, source, config, opaque, err);
+    if (status == AQ_OK)
+        return create(RD_KAFKA_CONSUMER, conf, source, config, rk, err);
+    rd_kafka_conf_destroy(conf);
+    return status;
+}
+
+enum aq_status aq_kafka_producer_client_create(
+    const struct aq_source_config *source, const struct aq_config *config, void *opaque,
+    void (*delivered)(rd_kafka_t *rk, const rd_kafka_message_t *message, void *opaque),
+    rd_kafka_t **rk, struct aq_error *err)
+{
+    static const struct property of_producers[] = {
+        {"enable.idempotence", "true"}, /* a retry neither doubles nor reorders */
+        {"linger.ms", "20"},
+        {"queue.buffering.max.kbytes", "65536"},
+    };
+    rd_kafka_conf_t *conf = rd_kafka_conf_new();
+    enum aq_status status = fill(conf, source, config, NULL, err);
+    if (status == AQ_OK)
+        status = set_all(conf, of_producers, sizeof of_producers / sizeof of_producers[0], err);
+    if (status < 0) {
+        rd_kafka_conf_destroy(conf);
+        return status;
+    }
+    rd_kafka_conf_set_opaque(conf, opaque);
+    rd_kafka_conf_set_dr_msg_cb(conf, delivered);
+    return create(RD_KAFKA_PRODUCER, conf, source, config, rk, err);
 }
 
 enum aq_status aq_kafka_check(const struct aq_config *config, const struct aq_source_config *source,

@@ -187,6 +187,12 @@ enum aq_status aq_kafka_client_create(const struct aq_source_config *source,
                                       struct aq_kafka_consumer *opaque, rd_kafka_t **rk,
                                       struct aq_error *err) AQ_RESULT;
 
+/** A producer with the same settings; properties of consumers mean nothing to it. */
+enum aq_status aq_kafka_producer_client_create(
+    const struct aq_source_config *source, const struct aq_config *config, void *opaque,
+    void (*delivered)(rd_kafka_t *rk, const rd_kafka_message_t *message, void *opaque),
+    rd_kafka_t **rk, struct aq_error *err) AQ_RESULT;
+
 /* kafka_sources.c: decoders and topics. */
 
 enum aq_status aq_kafka_sources_create(struct aq_kafka_consumer *consumer,
