@@ -332,7 +332,8 @@ enum aq_status aq_config_read_span(struct aq_config_reader *reader,
 {
     uint64_t value = 0;
     AQ_TRY(expect_scalar(reader, node, field, "a span like 30d"));
-    if (!parse_quantity(node->text, span_units, COUNT_OF(span_units), &value))
+    if (strcmp(node->text, "0") != 0 && /* the same in every unit */
+        !parse_quantity(node->text, span_units, COUNT_OF(span_units), &value))
         return aq_config_fail(
             reader, node->mark,
             "%s: expected a span like 30d (us, ms, s, m for minutes, h, d, w, y), "

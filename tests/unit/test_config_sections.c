@@ -206,7 +206,7 @@ Test(config_sections, tier_defaults)
     cr_assert_eq(tier->protect_us, AQ_US_PER_HOUR);
     cr_assert_eq(tier->cache_bytes, UINT64_C(10) << 30);
     aq_config_destroy(config);
-    config = parse("tier: {to: s3://b, driver: libs3, protect: 0s, access_key: a, secret_key: s,\n"
+    config = parse("tier: {to: s3://b, driver: libs3, protect: 0, access_key: a, secret_key: s,\n"
                    " session_token: t, endpoint: 'http://127.0.0.1:9000'}");
     cr_assert_str_eq(config->tier_config.driver, "libs3");
     cr_assert_eq(config->tier_config.protect_us, 0);
