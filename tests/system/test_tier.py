@@ -154,8 +154,7 @@ def test_a_lost_home_comes_back_and_the_old_one_stops(bucket, tmp_path):
     # Files that were imported before are known, new ones are not; both homes' objects are told apart.
     assert restored.run("--config", store.config, "import", "-d", "air", tmp_path / "part0.ndjson")
     assert answers(restored) == expected
-    restored.compact()
-    restored.run("tier")
+    restored.run("compact", "--tier")
     restored.run("gc", "--age", "0s")
     assert answers(restored) == expected
     again, report = restore(store, tmp_path / "again")
