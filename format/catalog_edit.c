@@ -512,3 +512,12 @@ enum aq_status aq_edit_decode(struct aq_slice bytes, struct aq_arena *arena,
         AQ_TRY(next_record(&reader, arena, &(*records)[i], err));
     return aq_reader_finish(&reader, "a catalog edit", err);
 }
+
+bool aq_edit_peek(const uint8_t bytes[AQ_EDIT_PEEK_BYTES], uint64_t *number,
+                  uint64_t *previous_checksum)
+{
+    _Static_assert(AQ_EDIT_PEEK_BYTES == AT_NONCE, "what comes before the nonce");
+    *number = aq_load_u64(bytes + AT_NUMBER);
+    *previous_checksum = aq_load_u64(bytes + AT_PREVIOUS);
+    return aq_preamble_is(aq_slice_make(bytes, AQ_EDIT_PEEK_BYTES), EDIT_MAGIC);
+}

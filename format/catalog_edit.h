@@ -175,4 +175,10 @@ enum aq_status aq_edit_decode(struct aq_slice bytes, struct aq_arena *arena,
                               size_t *record_count, uint64_t *checksum,
                               struct aq_error *err) AQ_RESULT;
 
+/** Number and previous checksum of an edit or a checkpoint, from its first bytes alone: they are not verified,
+ * good for a comparison only. False when the bytes begin no edit. */
+#define AQ_EDIT_PEEK_BYTES 40
+bool aq_edit_peek(const uint8_t bytes[AQ_EDIT_PEEK_BYTES], uint64_t *number,
+                  uint64_t *previous_checksum);
+
 #endif

@@ -225,12 +225,12 @@ static enum aq_status run_locked(struct sweep *sweep, struct aq_error *err)
     const struct aq_catalog *catalog = NULL;
     uint64_t newest = 0;
     AQ_TRY(list(sweep, DATA_FOLDER, visit_object, &sweep->objects, err));
+    AQ_TRY(aq_tier_check_owner(sweep->store, sweep->bucket, &newest, err));
     AQ_TRY(aq_store_catalog(sweep->store, true, &catalog, err));
-    enum aq_status status = aq_tier_check_owner(sweep->bucket, catalog, &newest, err);
-    if (status == AQ_OK)
-        status = add_names(&sweep->names, catalog);
+    enum aq_status status = add_names(&sweep->names, catalog);
     aq_catalog_release(catalog);
-    AQ_TRY(status);
+    if (status < 0)
+        return aq_error_set(err, status, "no memory to list names");
     AQ_TRY(list_mirrors(sweep, newest, err));
     AQ_TRY(read_kept_mirrors(sweep, err));
     if (sweep->names.count > 1)

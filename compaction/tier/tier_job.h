@@ -43,9 +43,10 @@ bool aq_tier_may_leave(const struct aq_catalog_file *file, const struct aq_tier_
 
 /* Ownership (tier_owner.c). */
 
-/** AQ_CONFLICT when the bucket belongs to a newer incarnation or another store; AQ_INVALID when the catalog
- * names files in a bucket, but the bucket has none. `newest` is 0 where the bucket knows no store. */
-enum aq_status aq_tier_check_owner(struct aq_object_store *bucket, const struct aq_catalog *catalog,
+/** AQ_CONFLICT when the bucket belongs to a newer incarnation, another copy of this home or another store;
+ * AQ_INVALID when the catalog names files in a bucket, but the bucket has none. `newest` is 0 where the
+ * bucket knows no store. */
+enum aq_status aq_tier_check_owner(struct aq_store *store, struct aq_object_store *bucket,
                                    uint64_t *newest, struct aq_error *err) AQ_RESULT;
 
 /* Steps. */

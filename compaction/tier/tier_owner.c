@@ -1,4 +1,5 @@
-/* Whose bucket it is. A store's incarnations are registered in it; the newest one owns it.
+/* Whose bucket it is. A store's incarnations are registered in it; the newest one owns it, and of two copies of
+ * its home the one that filled it last.
  *
  * Where conditions are not honoured none is registered: then only a file of this store that is there tells the
  * right bucket from another. */
@@ -37,33 +38,43 @@ static enum aq_status check_unowned(struct aq_object_store *bucket,
     return status;
 }
 
-enum aq_status aq_tier_check_owner(struct aq_object_store *bucket, const struct aq_catalog *catalog,
-                                   uint64_t *newest, struct aq_error *err)
+static enum aq_status judge(struct aq_object_store *bucket, const struct aq_catalog *catalog,
+                            uint64_t newest, const struct aq_store_id *store_id,
+                            struct aq_error *err)
 {
-    struct aq_store_id store_id;
-    AQ_TRY(aq_remote_incarnation(bucket, newest, &store_id, err));
-    if (*newest == 0)
+    struct aq_object_path path = aq_object_path(bucket, "");
+    if (newest == 0)
         return check_unowned(bucket, catalog, err);
-    const char *path = aq_object_path(bucket, "").text;
-    if (memcmp(&store_id, &catalog->store_id, sizeof store_id) != 0)
-        return aq_error_set_at(err, AQ_CONFLICT, path, -1,
+    if (memcmp(store_id, &catalog->store_id, sizeof *store_id) != 0)
+        return aq_error_set_at(err, AQ_CONFLICT, path.text, -1,
                                "holds another store; give each store a prefix of its own");
-    if (*newest > catalog->incarnation)
-        return aq_error_set_at(err, AQ_CONFLICT, path, -1,
+    if (newest > catalog->incarnation)
+        return aq_error_set_at(err, AQ_CONFLICT, path.text, -1,
                                "this home was superseded by a restore elsewhere (it is incarnation "
                                "%" PRIu64 ", the newest is %" PRIu64
                                "); nothing was changed: go on with the restored home",
-                               catalog->incarnation, *newest);
+                               catalog->incarnation, newest);
     return AQ_OK;
+}
+
+enum aq_status aq_tier_check_owner(struct aq_store *store, struct aq_object_store *bucket,
+                                   uint64_t *newest, struct aq_error *err)
+{
+    struct aq_store_id store_id;
+    const struct aq_catalog *catalog = NULL;
+    AQ_TRY(aq_remote_incarnation(bucket, newest, &store_id, err));
+    AQ_TRY(aq_store_catalog(store, true, &catalog, err));
+    enum aq_status status = judge(bucket, catalog, *newest, &store_id, err);
+    bool registered = *newest == catalog->incarnation;
+    aq_catalog_release(catalog);
+    if (status == AQ_OK && registered)
+        status = aq_remote_check_line(bucket, store, err);
+    return status;
 }
 
 enum aq_status aq_tier_check_home(struct aq_store *store, struct aq_object_store *bucket,
                                   struct aq_error *err)
 {
-    const struct aq_catalog *catalog = NULL;
     uint64_t newest;
-    AQ_TRY(aq_store_catalog(store, false, &catalog, err));
-    enum aq_status status = aq_tier_check_owner(bucket, catalog, &newest, err);
-    aq_catalog_release(catalog);
-    return status;
+    return aq_tier_check_owner(store, bucket, &newest, err);
 }

@@ -74,13 +74,13 @@ static enum aq_status own(struct aq_tier_job *job, const struct aq_catalog *cata
 {
     struct aq_object_store *bucket = job->options->bucket;
     uint64_t newest = 0;
-    AQ_TRY(aq_tier_check_owner(bucket, catalog, &newest, err));
+    AQ_TRY(aq_tier_check_owner(job->store, bucket, &newest, err));
     if (job->options->dry_run || !job->options->conditional || newest == catalog->incarnation)
         return AQ_OK;
     enum aq_status status =
         aq_remote_register(bucket, catalog->incarnation, &catalog->store_id, err);
     /* Somebody was faster: is it another store, or a copy of this home? */
-    return status == AQ_EXISTS ? aq_tier_check_owner(bucket, catalog, &newest, err) : status;
+    return status == AQ_EXISTS ? aq_tier_check_owner(job->store, bucket, &newest, err) : status;
 }
 
 static enum aq_status move_files(struct aq_tier_job *job, struct aq_error *err)

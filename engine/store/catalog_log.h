@@ -14,6 +14,8 @@
 
 /** "catalog/<20 digits>" */
 void aq_catalog_edit_name(uint64_t number, char *out, size_t out_size);
+/** "catalog/checkpoint-<20 digits>" */
+void aq_catalog_checkpoint_name(uint64_t number, char *out, size_t out_size);
 
 /**
  * Read the whole catalog. An empty one (number 0) when there is none. Damage, a broken chain or a

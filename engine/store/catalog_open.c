@@ -25,7 +25,7 @@ void aq_catalog_edit_name(uint64_t number, char *out, size_t out_size)
     snprintf(out, out_size, EDIT_PREFIX "%020" PRIu64, number);
 }
 
-static void checkpoint_name(uint64_t number, char *out, size_t out_size)
+void aq_catalog_checkpoint_name(uint64_t number, char *out, size_t out_size)
 {
     snprintf(out, out_size, CHECKPOINT_PREFIX "%020" PRIu64, number);
 }
@@ -173,7 +173,7 @@ static enum aq_status apply_checkpoint(struct aq_object_store *objects,
 {
     for (int attempt = 0; hint->checkpoint > 0; attempt++) {
         char name[AQ_CATALOG_NAME_BYTES];
-        checkpoint_name(hint->checkpoint, name, sizeof name);
+        aq_catalog_checkpoint_name(hint->checkpoint, name, sizeof name);
         enum aq_status status = apply_object(objects, state, name, true, hint->checkpoint, err);
         if (status != AQ_NOT_FOUND || attempt > 0)
             return status;
@@ -228,7 +228,7 @@ enum aq_status aq_catalog_load_checkpoint(struct aq_object_store *objects, uint6
     char name[AQ_CATALOG_NAME_BYTES];
     if (aq_catalog_state_begin(&state, NULL) != AQ_OK)
         return aq_error_set(err, AQ_NO_MEMORY, "out of memory reading the catalog");
-    checkpoint_name(number, name, sizeof name);
+    aq_catalog_checkpoint_name(number, name, sizeof name);
     enum aq_status status = apply_object(objects, &state, name, true, number, err);
     if (status == AQ_OK)
         *catalog = aq_catalog_state_finish(&state);
@@ -250,7 +250,7 @@ enum aq_status aq_catalog_put_checkpoint(struct aq_object_store *objects,
                                     .time_us = catalog->time_us,
                                     .checkpoint = true};
     char name[AQ_CATALOG_NAME_BYTES];
-    checkpoint_name(catalog->number, name, sizeof name);
+    aq_catalog_checkpoint_name(catalog->number, name, sizeof name);
     enum aq_status status = aq_catalog_describe(catalog, &edit);
     if (status == AQ_OK)
         status = aq_edit_encode(&header, edit.records, edit.record_count, &bytes, &checksum, err);

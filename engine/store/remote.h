@@ -4,7 +4,7 @@
 #define AQ_ENGINE_STORE_REMOTE_H
 
 #include "engine/object/object.h"
-#include "engine/store/catalog.h"
+#include "engine/store/store.h"
 
 /** Newest incarnation that the bucket knows: the hint, then upwards until one is absent; a listing only
  * where the hint is gone or damaged. 0: the bucket holds no store. */
@@ -37,6 +37,11 @@ enum aq_status aq_remote_load(struct aq_object_store *bucket, struct aq_remote_c
 enum aq_status aq_remote_load_mirror(struct aq_object_store *bucket, uint64_t incarnation,
                                      uint64_t number, const struct aq_catalog **catalog,
                                      struct aq_error *err) AQ_RESULT;
+
+/** Whether the newest mirror of the store's incarnation is of this home's own history: AQ_CONFLICT when it is
+ * of a copy of it that went on by itself. AQ_OK where there is none. */
+enum aq_status aq_remote_check_line(struct aq_object_store *bucket, struct aq_store *store,
+                                    struct aq_error *err) AQ_RESULT;
 
 /**
  * Put a mirror of `catalog` into the bucket, below its incarnation, and the hint. Open segments and claims on

@@ -302,6 +302,43 @@ Test(tier, refuses_buckets_that_are_not_its_own)
     aq_store_close(air.store);
 }
 
+/* A copy of the home, and its state of before. */
+static void copy_home(const char *from, const char *to)
+{
+    char command[2400];
+    char target[512];
+    snprintf(target, sizeof target, "%s", scratch_file(to));
+    snprintf(command, sizeof command, "cp -a %s %s", scratch_file(from), target);
+    cr_assert_eq(system(command), 0);
+}
+
+Test(tier, takes_one_of_two_copies_of_a_home)
+{
+    scratch_make();
+    struct air air;
+    struct air copy = {0};
+    make_air(&air, "home");
+    struct aq_object_store *bucket = open_bucket("bucket");
+    struct aq_tier_options options = everything(bucket);
+    struct aq_gc_report gc;
+    tier(air.store, &options, AQ_OK);
+    copy_home("home", "copy");
+    air_open(&copy, "copy");
+    tier(copy.store, &options, AQ_OK); /* they are the same so far */
+    write_segment(&air, 1, 10);
+    tier(air.store, &options, AQ_OK);
+    tier(copy.store, &options, AQ_CONFLICT); /* as when it is put back from an old disk */
+    write_segment(&copy, 1, 10);
+    write_segment(&copy, 1, 10);
+    cr_assert_gt(head(copy.store), head(air.store));
+    tier(copy.store, &options, AQ_CONFLICT); /* further on, but another line */
+    cr_assert_eq(aq_tier_gc(copy.store, bucket, 0, false, NULL, NULL, &gc, NULL), AQ_CONFLICT);
+    tier(air.store, &options, AQ_OK);
+    aq_object_close(bucket);
+    aq_store_close(copy.store);
+    aq_store_close(air.store);
+}
+
 Test(tier, uploads_again_what_the_bucket_has_lost)
 {
     scratch_make();
