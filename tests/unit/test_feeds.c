@@ -757,7 +757,7 @@ static void expect_beginnings(struct aq_store *store)
     free(seen);
 }
 
-Test(feeds, processes)
+Test(feeds, processes, .timeout = 120)
 {
     scratch_make();
     struct world world = {.random = 4711};
