@@ -1,5 +1,8 @@
 """What a Kafka message may be beside JSON: bytes, CSV, without key or value, with headers; and what of it `when:` takes."""
 
+import datetime
+import time
+
 import pytest
 from confluent_kafka import Producer
 
@@ -21,19 +24,23 @@ datasets:
 
 @pytest.fixture
 def things(kafka, tmp_path):
-    """things(format, columns, messages, more="") -> the store that has read these (key, value, headers) in order."""
+    """things(format, columns, messages, more="") -> the store that has read these (key, value, headers[, timestamp])."""
+
+    def send(topic, messages):
+        producer = Producer({"bootstrap.servers": kafka.brokers})
+        for key, value, headers, *timestamp in messages:
+            producer.produce(topic, value, key, headers=headers, **({"timestamp": timestamp[0]} if timestamp else {}))
+        assert producer.flush(30) == 0
 
     def stored(form, columns, messages, more=""):
         topic = kafka.create(kafka.name("things"), 1)
-        producer = Producer({"bootstrap.servers": kafka.brokers})
-        for key, value, headers in messages:
-            producer.produce(topic, value, key, headers=headers)
-        assert producer.flush(30) == 0
+        send(topic, messages)
         config = tmp_path / "aqstore.yaml"
         config.write_text(CONFIG.format(
             columns="".join(f"      {name}: {column}\n" for name, column in columns.items()), brokers=kafka.brokers,
             topic=topic, group=kafka.name("group"), format=form, more=more))
         store = aq.Store(tmp_path / "store", config)
+        store.send = lambda messages: send(topic, messages)
         ingest_once(store)
         return store
 
@@ -79,3 +86,21 @@ def test_conditions_choose_messages(things):
     assert store.rows('SELECT "offset" FROM things_rejects') == [[5]]
     (feed,) = aq.json.loads(store.run("--json", "sources").text)["sources"]
     assert (feed["rows"], feed["rejects"], feed["passed"], feed["next_message"]) == (2, 1, 4, 7)
+
+
+def numbered(numbers, begun):
+    return [(None, b'{"n": %d}' % n, [], begun + 1000 * n) for n in numbers]
+
+
+@pytest.mark.parametrize("start", ("earliest", "latest", "time", "late"))
+def test_where_to_begin(start, things):
+    """Only where the store has no position yet; a time is that of the messages."""
+    begun = int(time.time()) * 1000 - 60_000
+    moment = datetime.datetime.fromtimestamp(begun / 1000 + (4 if start == "time" else 3600), datetime.timezone.utc)
+    word = start if start in ("earliest", "latest") else moment.isoformat()
+    store = things("json", {"n": "{type: integer}"}, numbered(range(8), begun), f"    start: {word}\n")
+    first = {"earliest": 0, "latest": 8, "time": 4, "late": 8}[start]
+    assert store.rows("SELECT n FROM things ORDER BY n") == [[n] for n in range(first, 8)]
+    store.send(numbered(range(8, 12), begun))
+    ingest_once(store)
+    assert store.rows("SELECT n FROM things ORDER BY n") == [[n] for n in range(first, 12)]

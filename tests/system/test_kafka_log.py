@@ -2,6 +2,7 @@
 messages without a value or too large. The store's positions decide, and what is lost is said."""
 
 import json
+import shutil
 import time
 
 import pytest
@@ -74,6 +75,31 @@ def test_a_rewound_group_reads_nothing_twice(edits, kafka):
     edits.send(500)
     ingest_once(edits.store)
     assert edits.holds()[ROW] == 3500
+
+
+def test_a_group_belongs_to_one_store(edits, tmp_path):
+    """Two stores in one group would each get half of the messages: the second one is refused."""
+    edits.send(300)
+    ingest_once(edits.store)
+    other = aq.Store(tmp_path / "other", edits.store.config)
+    result = ingest_once(other, code=aq.CONFLICT)
+    assert edits.feeds.group in result.message and "group:" in result.message, str(result)
+    edits.send(30)
+    ingest_once(edits.store)
+    assert edits.holds()[ROW] == 330
+
+
+def test_a_home_that_went_back_in_time_says_so(edits, tmp_path):
+    """A copy of the home from before: what was acked since is said to be missing, and read again from its position."""
+    edits.send(600)
+    ingest_once(edits.store)
+    shutil.copytree(edits.store.home, tmp_path / "copy")
+    edits.send(600)
+    ingest_once(edits.store)
+    edits.store.home = tmp_path / "copy"
+    result = ingest_once(edits.store)
+    assert "missing here" in result.message, str(result)
+    assert edits.holds()[ROW] == 1200
 
 
 def test_expired_messages_are_a_lost_range(edits, kafka):
