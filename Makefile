@@ -147,6 +147,11 @@ install: all ## install below DESTDIR and PREFIX
 	install -D -m 755 $B/aqstore $(DESTDIR)$(PREFIX)/bin/aqstore
 	install -d $(DESTDIR)$(PREFIX)/share/doc/aqstore/docs $(DESTDIR)$(PREFIX)/lib/systemd/system
 	sed 's|/usr/local|$(PREFIX)|' deploy/aqstore-ingest.service >$(DESTDIR)$(PREFIX)/lib/systemd/system/aqstore-ingest.service
+	install -d $(addprefix $(DESTDIR)$(PREFIX)/share/,man/man1 bash-completion/completions zsh/site-functions fish/vendor_completions.d)
+	$B/aqstore completion man >$(DESTDIR)$(PREFIX)/share/man/man1/aqstore.1
+	$B/aqstore completion bash >$(DESTDIR)$(PREFIX)/share/bash-completion/completions/aqstore
+	$B/aqstore completion zsh >$(DESTDIR)$(PREFIX)/share/zsh/site-functions/_aqstore
+	$B/aqstore completion fish >$(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d/aqstore.fish
 	install -m 644 LICENSE README.md CHANGELOG.md $(DESTDIR)$(PREFIX)/share/doc/aqstore
 	install -m 644 $(wildcard docs/*.md) $(DESTDIR)$(PREFIX)/share/doc/aqstore/docs
 

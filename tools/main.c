@@ -22,8 +22,9 @@ static const command_fn command_functions[AQ_COMMAND_NONE] = {
     [AQ_COMMAND_GC] = aq_command_gc,           [AQ_COMMAND_INSPECT] = aq_command_inspect,
     [AQ_COMMAND_VERIFY] = aq_command_verify,   [AQ_COMMAND_EXPORT] = aq_command_export,
     [AQ_COMMAND_REJECTS] = aq_command_rejects, [AQ_COMMAND_SOURCES] = aq_command_sources,
-    [AQ_COMMAND_CONFIG] = aq_command_config,   [AQ_COMMAND_TIER] = aq_command_tier,
-    [AQ_COMMAND_RESTORE] = aq_command_restore, [AQ_COMMAND_REPLAY] = aq_command_replay,
+    [AQ_COMMAND_CONFIG] = aq_command_config,   [AQ_COMMAND_COMPLETION] = aq_command_completion,
+    [AQ_COMMAND_TIER] = aq_command_tier,       [AQ_COMMAND_RESTORE] = aq_command_restore,
+    [AQ_COMMAND_REPLAY] = aq_command_replay,
 };
 
 static enum aq_status run_command(struct aq_program *program, struct aq_error *err)

@@ -131,6 +131,9 @@ static const char *const example_table[AQ_COMMAND_NONE] = {
                          "  aqstore query --plot \"SELECT ts, pm25, station FROM air_quality\"\n",
     [AQ_COMMAND_EXPORT] = "  aqstore export --dataset air_quality --format csv --to out/\n"
                           "  aqstore export --dataset air_quality --where \"pm25 > 100\" --to -\n",
+    [AQ_COMMAND_COMPLETION] = "  source <(aqstore completion bash)\n"
+                              "  aqstore completion fish >~/.config/fish/completions/aqstore.fish\n"
+                              "  aqstore completion man | man -l -\n",
     [AQ_COMMAND_REJECTS] = "  aqstore rejects list\n"
                            "  aqstore rejects show --dataset air_quality -n 5\n",
     [AQ_COMMAND_SOURCES] =
@@ -148,6 +151,32 @@ static const char *const example_table[AQ_COMMAND_NONE] = {
 const char *aq_command_name(enum aq_command command)
 {
     return command < AQ_COMMAND_NONE ? command_table[command].name : "";
+}
+
+bool aq_command_info(enum aq_command command, struct aq_command_info *info)
+{
+    const struct command *row = &command_table[command];
+    *info =
+        (struct aq_command_info){row->name, row->arguments, row->summary, example_table[command]};
+    return strstr(row->summary, "not yet") == NULL;
+}
+
+bool aq_options_next(enum aq_command command, size_t *at, struct aq_option_info *info)
+{
+    for (; *at < OPTION_COUNT; ++*at) {
+        const struct option *option = &option_table[*at];
+        bool global = option->commands == EVERYWHERE;
+        bool fits = command == AQ_COMMAND_NONE ? global
+                                               : !global && (option->commands >> command & 1u) != 0;
+        if (!fits || option->not_yet)
+            continue;
+        const char *value = option->value != NULL ? option->value : option->choices;
+        *info = (struct aq_option_info){option->name, value, option->choices, option->help,
+                                        option->letter};
+        ++*at;
+        return true;
+    }
+    return false;
 }
 
 /* ---- parsing ---- */

@@ -1,5 +1,5 @@
-/* The command line: one table of commands and one of options, from which parsing and every --help are
- * made (shell completions and man pages are to come from the same two). */
+/* The command line: one table of commands and one of options, from which parsing, every --help, the shells'
+ * completions and the man page are made. */
 #ifndef AQ_TOOLS_OPTIONS_H
 #define AQ_TOOLS_OPTIONS_H
 
@@ -22,8 +22,8 @@
     X(RESTORE, "restore", "", 0, "rebuild a lost home from the bucket")                        \
     X(REPLAY, "replay", "FILE|-...", SIZE_MAX, "send a file's records to a Kafka topic")       \
     X(SERVE, "serve", "", SIZE_MAX, "HTTP for dashboards (not yet in this version)")           \
-    X(COMPLETION, "completion", "bash|zsh|fish", SIZE_MAX,                                     \
-      "shell completion (not yet in this version)")
+    X(COMPLETION, "completion", "bash|zsh|fish|man", 1,                                        \
+      "print a shell's completion, or the man page")
 
 enum aq_command {
 #define AQ_COMMAND_ENUM(id, name, arguments, arguments_max, summary) AQ_COMMAND_##id,
@@ -89,6 +89,27 @@ void aq_options_deinit(struct aq_options *options);
 
 /** "query"; "" for AQ_COMMAND_NONE. */
 const char *aq_command_name(enum aq_command command);
+
+/* The tables, for completions and the man page. What this version does not do is left out. */
+struct aq_command_info {
+    const char *name;
+    const char *arguments; /* "FILE|-...", "list|show|replay", "" */
+    const char *summary;
+    const char *examples; /* lines; NULL: none */
+};
+/** False for a command of a later version. */
+bool aq_command_info(enum aq_command command, struct aq_command_info *info);
+
+struct aq_option_info {
+    const char *name;
+    const char *value;   /* placeholder; NULL for a flag */
+    const char *choices; /* "csv|json"; NULL: any value */
+    const char *help;
+    char letter; /* 0: none */
+};
+/** The next option of `command` alone, or, for AQ_COMMAND_NONE, of every command. Begin with *at 0; false at
+ * the end. */
+bool aq_options_next(enum aq_command command, size_t *at, struct aq_option_info *info);
 
 /** Append the help of `command`, or of the program for AQ_COMMAND_NONE. */
 void aq_options_help(enum aq_command command, struct aq_bytes *out);

@@ -2,6 +2,7 @@
 
 import json
 import re
+import shutil
 import subprocess
 
 import pytest
@@ -107,13 +108,59 @@ def test_the_form_of_an_error(store):
     assert text.startswith("aqstore: ") and text.count("\n") == 1
 
 
+COMPLETIONS = {
+    "aqstore im": {"import"},
+    "aqstore --log-format ": {"text", "json"},
+    "aqstore query --format ": {"table", "csv", "json", "ndjson", "markdown"},
+    "aqstore import --format ": {"csv", "ndjson", "json"},
+    "aqstore --quiet ingest --on": {"--once"},
+    "aqstore config ": {"check", "show"},
+}
+
+
+def test_bash_completes_the_command_line():
+    script = aq.run("completion", "bash").text
+    for text, wanted in COMPLETIONS.items():
+        words = text + "''" if text.endswith(" ") else text
+        ask = f"{script}\nCOMP_WORDS=({words})\nCOMP_CWORD=$((${{#COMP_WORDS[@]}} - 1))\n_aqstore\n"
+        ask += "printf '%s\\n' \"${COMPREPLY[@]}\""
+        done = subprocess.run(["bash", "-eu"], input=ask, capture_output=True, text=True, check=True)
+        assert set(done.stdout.split()) == wanted, text
+
+
+def test_fish_completes_the_command_line():
+    if shutil.which("fish") is None:
+        pytest.skip("fish is not installed")
+    script = aq.run("completion", "fish").text
+    for text, wanted in COMPLETIONS.items():
+        ask = f"{script}\ncomplete -C '{text}'\n"
+        done = subprocess.run(["fish", "--no-config"], input=ask, capture_output=True, text=True, check=True)
+        assert {line.split("\t")[0] for line in done.stdout.splitlines()} == wanted, text
+
+
+def test_zsh_takes_the_completion():
+    if shutil.which("zsh") is None:
+        pytest.skip("zsh is not installed")
+    subprocess.run(["zsh", "-n"], input=aq.run("completion", "zsh").out, check=True)
+
+
+def test_the_man_page_names_every_command_and_option():
+    page = aq.run("completion", "man").text.replace("\\-", "-")
+    for command in COMMANDS:
+        assert f".SS {command}\n" in page
+        lines = re.findall(r"^ {2,6}(?:-\w, )?(--[a-z-]+)(.*)$", aq.run(command, "--help").text, re.M)
+        listed = [option for option, rest in lines if "not yet" not in rest]
+        assert "--help" in listed
+        for option in listed:
+            assert f"\\fB{option}\\fR" in page, option
+
+
 @pytest.mark.parametrize(
     "arguments",
     [
         ["import", "--dataset", "air", "--replace", "x.csv"],
         ["compact", "--before", "2025-01-01"],
         ["serve"],
-        ["completion", "bash"],
         ["verify", "--repair-plan"],
     ],
     ids=lambda value: value[0] + " " + value[-1],

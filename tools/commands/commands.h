@@ -21,5 +21,6 @@ enum aq_status aq_command_config(struct aq_program *program, struct aq_error *er
 enum aq_status aq_command_tier(struct aq_program *program, struct aq_error *err) AQ_RESULT;
 enum aq_status aq_command_replay(struct aq_program *program, struct aq_error *err) AQ_RESULT;
 enum aq_status aq_command_restore(struct aq_program *program, struct aq_error *err) AQ_RESULT;
+enum aq_status aq_command_completion(struct aq_program *program, struct aq_error *err) AQ_RESULT;
 
 #endif
