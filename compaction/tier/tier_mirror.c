@@ -3,8 +3,8 @@
  * Happy path: take a snapshot; all its closed files are in the bucket; for each dataset, the earliest row
  * that is in open segments only is where completeness ends; put the mirror.
  * Failures: files have closed since the last look -> they are placed, and another snapshot is taken; a few
- * times, then the mirror stays as it was. A mask on an open segment -> it stays as it was, too: a feed was
- * taken over, and its position may be ahead of what the closed files hold. */
+ * times, then the mirror stays as it was. A mask on an open segment with rows -> it stays as it was, too: a
+ * feed was taken over, and its position may be ahead of what the closed files hold. */
 #include "compaction/tier/tier_job.h"
 #include "engine/store/remote.h"
 
@@ -22,11 +22,14 @@ static bool all_placed(const struct aq_catalog *catalog)
     return true;
 }
 
-static bool masks_open_segment(const struct aq_catalog *catalog)
+/* A mask from the beginning on stands on a segment that its writer began after the feed was taken from it:
+ * nothing of the feed counts there, so nothing is missing. */
+static bool masks_open_segment(const struct aq_snapshot *snapshot)
 {
+    const struct aq_catalog *catalog = aq_snapshot_catalog(snapshot);
     for (size_t i = 0; i < catalog->mask_count; i++) {
-        const struct aq_catalog_file *file = aq_catalog_file(catalog, catalog->masks[i].file_id);
-        if (file != NULL && file->state == AQ_FILE_OPEN)
+        const struct aq_catalog_mask *mask = &catalog->masks[i];
+        if (mask->from_ordinal > 0 && aq_snapshot_is_filling(snapshot, mask->file_id))
             return true;
     }
     return false;
@@ -54,7 +57,7 @@ static enum aq_status try_mirror(struct aq_tier_job *job, struct aq_error *err)
     struct aq_snapshot *snapshot = NULL;
     AQ_TRY(aq_snapshot_open(job->store, &snapshot, err));
     enum aq_status status = AQ_END;
-    if (masks_open_segment(aq_snapshot_catalog(snapshot))) {
+    if (masks_open_segment(snapshot)) {
         job->report->unmirrored =
             "a source was taken over by another process, and the segment that "
             "its former owner wrote is still open";

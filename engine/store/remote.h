@@ -44,8 +44,8 @@ enum aq_status aq_remote_check_line(struct aq_object_store *bucket, struct aq_st
                                     struct aq_error *err) AQ_RESULT;
 
 /**
- * Put a mirror of `catalog` into the bucket, below its incarnation, and the hint. Open segments and claims on
- * them are left out.
+ * Put a mirror of `catalog` into the bucket, below its incarnation, and the hint. Open segments, and
+ * claims and masks on them, are left out.
  * @param complete_until_us  For each dataset of the catalog, in its order: rows with an earlier event time are all
  *                           in closed files; INT64_MAX: all there are.
  */

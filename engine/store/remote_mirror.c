@@ -1,6 +1,6 @@
 /* Mirrors of a catalog in the bucket, and a home made of one.
  *
- * Happy path: a copy of the catalog without what only a home has (open segments and claims on them) is put as
+ * Happy path: a copy of the catalog without what only a home has (open segments, claims and masks on them) is put as
  * a checkpoint, then the hint that names it. A new home is made the other way round: its folders, the note where
  * the bucket is, and last the checkpoint that makes it a store.
  * Failures: a mirror of the same number is replaced: between the two, more rows may have become durable. A home
@@ -30,6 +30,7 @@ static void variant_deinit(struct aq_catalog *variant)
     free(variant->datasets);
     free(variant->files);
     free(variant->feeds);
+    free(variant->masks);
 }
 
 static void *copy_array(const void *from, size_t count, size_t item_size)
@@ -48,6 +49,12 @@ static void drop_open_segments(struct aq_catalog *catalog, const struct aq_catal
             catalog->files[kept++] = from->files[i];
     }
     catalog->file_count = kept;
+    kept = 0;
+    for (size_t i = 0; i < from->mask_count; i++) {
+        if (aq_catalog_file(catalog, from->masks[i].file_id) != NULL)
+            catalog->masks[kept++] = from->masks[i];
+    }
+    catalog->mask_count = kept;
     for (size_t i = 0; i < catalog->feed_count; i++) {
         struct aq_catalog_feed *feed = &catalog->feeds[i];
         const struct aq_catalog_file *file = aq_catalog_file(from, feed->claim_file_id);
@@ -63,7 +70,9 @@ static enum aq_status variant_make(struct aq_catalog *variant, const struct aq_c
     variant->datasets = copy_array(from->datasets, from->dataset_count, sizeof *from->datasets);
     variant->files = copy_array(from->files, from->file_count, sizeof *from->files);
     variant->feeds = copy_array(from->feeds, from->feed_count, sizeof *from->feeds);
-    if (variant->datasets != NULL && variant->files != NULL && variant->feeds != NULL) {
+    variant->masks = copy_array(from->masks, from->mask_count, sizeof *from->masks);
+    if (variant->datasets != NULL && variant->files != NULL && variant->feeds != NULL &&
+        variant->masks != NULL) {
         drop_open_segments(variant, from);
         return AQ_OK;
     }
@@ -90,8 +99,6 @@ enum aq_status aq_remote_put_mirror(struct aq_object_store *bucket,
         variant.datasets[i].complete_until_us = complete_until_us[i];
     for (size_t i = 0; i < variant.file_count; i++)
         assert(variant.files[i].object.size > 0);
-    for (size_t i = 0; i < catalog->mask_count; i++)
-        assert(aq_catalog_file(&variant, catalog->masks[i].file_id) != NULL);
     enum aq_status status = aq_remote_mirror(bucket, catalog->incarnation, &mirror, err);
     if (status == AQ_OK)
         status = aq_catalog_put_checkpoint(mirror, &variant, true, err);

@@ -85,6 +85,8 @@ enum aq_status aq_snapshot_prefetch(struct aq_snapshot *snapshot,
 /** Event time of a dataset's earliest row that is in open segments only: INT64_MAX when there is no such row,
  * INT64_MIN when one has no time. */
 int64_t aq_snapshot_open_since(const struct aq_snapshot *snapshot, uint32_t dataset_id);
+/** Whether a file is an open segment with frames. */
+bool aq_snapshot_is_filling(const struct aq_snapshot *snapshot, uint64_t file_id);
 
 /** Requests to the bucket for this snapshot, and blocks that the cache had. Zero without a bucket. */
 struct aq_remote_counters {

@@ -30,3 +30,10 @@ int64_t aq_snapshot_open_since(const struct aq_snapshot *snapshot, uint32_t data
     }
     return since_us;
 }
+
+bool aq_snapshot_is_filling(const struct aq_snapshot *snapshot, uint64_t file_id)
+{
+    const struct aq_catalog_file *file = aq_catalog_file(snapshot->catalog, file_id);
+    return file != NULL && file->state == AQ_FILE_OPEN &&
+           snapshot->files[file - snapshot->catalog->files].frames.frame_count > 0;
+}

@@ -302,6 +302,47 @@ Test(tier, refuses_buckets_that_are_not_its_own)
     aq_store_close(air.store);
 }
 
+Test(tier, mirrors_beside_a_writer_that_goes_on_without_a_feed)
+{
+    scratch_make();
+    struct air air;
+    make_air(&air, "home");
+    struct aq_object_store *bucket = open_bucket("bucket");
+    struct aq_tier_options options = everything(bucket);
+    struct aq_store *other = open_store("home", false);
+    struct aq_feed_state feed;
+    struct aq_feed_state second;
+    uint64_t ordinal = 0;
+    uint64_t second_ordinal = 0;
+    struct aq_shard_writer *former = take_topic(air.store, &air, &feed);
+    append_frame(&air, former, feed.identity.feed_id, &ordinal, 10);
+    cr_assert_eq(aq_shard_writer_flush(former, NULL), AQ_OK);
+    struct aq_shard_writer *owner = take_topic(other, &air, &feed);
+    cr_assert_eq(aq_shard_writer_seal(former, NULL), AQ_OK);
+    second = feed;
+    second.identity.partition = 1;
+    cr_assert_eq(aq_store_find_feed(air.store, &second, NULL), AQ_OK);
+    cr_assert_eq(aq_shard_writer_take_over(former, &second, 1, NULL), AQ_OK);
+    append_frame(&air, former, second.identity.feed_id, &second_ordinal, 10);
+    cr_assert_eq(aq_shard_writer_flush(former, NULL), AQ_OK);
+    struct aq_tier_report report = tier(air.store, &options, AQ_OK);
+    const struct aq_catalog *catalog = catalog_of(air.store);
+    cr_assert_eq(catalog->mask_count,
+                 2); /* where it was taken, and in the segment that is open now */
+    cr_assert_null(report.unmirrored);
+    const struct aq_catalog *mirror = mirror_of(bucket);
+    cr_assert_eq(mirror->mask_count, 1);
+    cr_assert_eq(aq_catalog_feed(mirror, feed.identity.feed_id)->position.next_ordinal, 11);
+    cr_assert_eq(aq_catalog_feed(mirror, second.identity.feed_id)->position.next_ordinal, 0);
+    aq_catalog_release(mirror);
+    aq_catalog_release(catalog);
+    aq_shard_writer_destroy(owner);
+    aq_shard_writer_destroy(former);
+    aq_store_close(other);
+    aq_store_close(air.store);
+    aq_object_close(bucket);
+}
+
 /* A copy of the home, and its state of before. */
 static void copy_home(const char *from, const char *to)
 {
