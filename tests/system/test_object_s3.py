@@ -2,8 +2,15 @@
 
 The suite is the unit test test_object_s3, which runs against the server that its environment names."""
 
+import datetime
+import hashlib
+import hmac
+import http.server
+import json
 import os
+import ssl
 import subprocess
+import threading
 
 import pytest
 
@@ -170,3 +177,174 @@ def test_a_bucket_without_conditions(s3proxy, how):
 
     with FaultProxy(s3proxy.endpoint, plan) as proxy:
         run_suite(s3proxy, "object_s3_refusals/no_conditions", proxy.address, AQ_TEST_S3_NO_CONDITIONS=how)
+
+
+# TLS.
+
+
+@pytest.fixture(scope="module")
+def certificate(tmp_path_factory):
+    """tls(name) -> (context of a server with a certificate for that name, file of the authority)."""
+    folder = tmp_path_factory.mktemp("certificates")
+
+    def make(name):
+        key, chain = folder / f"{name}.key", folder / f"{name}.pem"
+        kind = "IP" if name[0].isdigit() else "DNS"
+        command = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-keyout", key, "-out", chain]
+        command += ["-days", "2", "-subj", f"/CN={name}", "-addext", f"subjectAltName={kind}:{name}"]
+        subprocess.run(command, check=True, capture_output=True)
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(chain, key)
+        return context, chain
+
+    return make
+
+
+def test_tls_with_an_authority_of_ones_own(s3proxy, certificate):
+    context, authority = certificate("127.0.0.1")
+    with FaultProxy(s3proxy.endpoint, tls=context) as proxy:
+        run_suite(s3proxy, "object_s3/put_get_replace_delete", proxy.address, AWS_CA_BUNDLE=str(authority))
+        run_suite(s3proxy, "object_s3_tls/*", proxy.address, AQ_TEST_S3_UNTRUSTED="1")
+
+
+def test_tls_with_a_certificate_of_another_host(s3proxy, certificate):
+    context, authority = certificate("example.com")
+    with FaultProxy(s3proxy.endpoint, tls=context) as proxy:
+        run_suite(
+            s3proxy, "object_s3_tls/*", proxy.address, AQ_TEST_S3_UNTRUSTED="1", AWS_CA_BUNDLE=str(authority)
+        )
+
+
+# Keys of the instance's metadata.
+
+
+class Metadata:
+    """The instance metadata service, version 2, on loopback."""
+
+    ROLE = "/latest/meta-data/iam/security-credentials/"
+
+    def __init__(self, bucket, lifetime_s=3600, **wrong):
+        self.bucket, self.lifetime_s, self.wrong, self.requests = bucket, lifetime_s, wrong, []
+        stub = self
+
+        class Handler(http.server.BaseHTTPRequestHandler):
+            def log_message(self, *_):
+                pass
+
+            def answer(self):
+                stub.requests.append(f"{self.command} {self.path}")
+                text = stub.text(self.command, self.path, self.headers)
+                self.send_response(200 if text is not None else 404)
+                self.send_header("Content-Length", str(len(text or "")))
+                self.end_headers()
+                self.wfile.write((text or "").encode())
+
+            do_GET = do_PUT = answer
+
+        self.server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.address = f"http://127.0.0.1:{self.server.server_port}"
+
+    def text(self, method, path, headers):
+        if (method, path) in self.wrong.get("answers", {}):
+            return self.wrong["answers"][method, path]
+        if (method, path) == ("PUT", "/latest/api/token"):
+            return "token-1" if headers["X-aws-ec2-metadata-token-ttl-seconds"] else None
+        if headers["X-aws-ec2-metadata-token"] != "token-1":
+            return None
+        ends = datetime.datetime.now(datetime.timezone.utc) + datetime.timedelta(seconds=self.lifetime_s)
+        keys = {
+            "Code": "Success",
+            "AccessKeyId": self.bucket.access_key,
+            "SecretAccessKey": self.bucket.secret_key,
+            "Token": "a-session-token",
+            "Expiration": ends.strftime("%Y-%m-%dT%H:%M:%SZ"),
+        }
+        return {("GET", self.ROLE): "archive-role\n", ("GET", self.ROLE + "archive-role"): json.dumps(keys)}.get((method, path))
+
+    def __enter__(self):
+        threading.Thread(target=self.server.serve_forever, daemon=True).start()
+        return self
+
+    def __exit__(self, *_):
+        self.server.shutdown()
+        self.server.server_close()
+
+    @property
+    def env(self):
+        return {
+            "AWS_EC2_METADATA_SERVICE_ENDPOINT": self.address,
+            "AWS_EC2_METADATA_DISABLED": "false",
+            "HOME": "/nonexistent",
+        }
+
+
+def signature(request, secret_key, region="us-east-1"):
+    """(the request's SigV4 signature, the right one), by Amazon's description of it."""
+    headers = {}
+    for line in request.head.decode().split("\r\n")[1:]:
+        name, _, value = line.partition(":")
+        headers[name.lower()] = value.strip()
+    fields = dict(field.strip().split("=", 1) for field in headers["authorization"].split(" ", 1)[1].split(","))
+    path, _, query = request.target.partition("?")
+    signed = fields["SignedHeaders"].split(";")
+    lines = [request.method, path, query, *[f"{name}:{headers[name]}" for name in signed], "", ";".join(signed)]
+    canonical = "\n".join([*lines, hashlib.sha256(request.body).hexdigest()])
+    date = headers["x-amz-date"]
+    scope = f"{date[:8]}/{region}/s3/aws4_request"
+    text = "\n".join(["AWS4-HMAC-SHA256", date, scope, hashlib.sha256(canonical.encode()).hexdigest()])
+    key = f"AWS4{secret_key}".encode()
+    for word in [*scope.split("/"), text]:
+        key = hmac.new(key, word.encode(), hashlib.sha256).digest()
+    assert "x-amz-security-token" in signed and headers["x-amz-security-token"] == "a-session-token"
+    return fields["Signature"], key.hex()
+
+
+@pytest.mark.parametrize(("lifetime_s", "fetches"), [(3600, 1), (200, 5)])
+def test_keys_of_the_instance(s3proxy, lifetime_s, fetches):
+    """Five puts: keys that live long are fetched once, those that end within five minutes every time. S3Proxy takes no
+    session tokens, so it is only asked whether the signature is right."""
+    signatures = []
+
+    def take(request, client):
+        signatures.append(signature(request, s3proxy.secret_key))
+        client.sendall(faults.answer_of("200 OK", "", 'ETag: "0"\r\n'))
+
+    with Metadata(s3proxy, lifetime_s) as stub, FaultProxy(s3proxy.endpoint, lambda request: take) as proxy:
+        run_suite(s3proxy, "object_s3_metadata/keys_are_renewed_in_time", proxy.address, keys=False, **stub.env)
+    assert stub.requests.count("PUT /latest/api/token") == fetches
+    assert len(stub.requests) == 3 * fetches
+    assert len(signatures) == 5
+    assert all(theirs == ours for theirs, ours in signatures)
+
+
+TOKEN = ("PUT", "/latest/api/token")
+
+
+@pytest.mark.parametrize(
+    ("answers", "message"),
+    [
+        ({TOKEN: None}, "metadata service"),  # version 1 alone, which is not asked
+        ({TOKEN: "x" * 20000}, "metadata service"),
+        ({TOKEN: "two\nlines: x"}, "metadata service"),
+        ({("GET", Metadata.ROLE): ""}, "role"),
+        ({("GET", Metadata.ROLE + "archive-role"): "{"}, "cannot be read"),
+    ],
+)
+def test_metadata_that_give_no_keys(s3proxy, answers, message):
+    with Metadata(s3proxy, answers=answers) as stub:
+        run_suite(
+            s3proxy, "object_s3_metadata/none_to_be_had", keys=False, AQ_TEST_S3_NO_KEYS=message, **stub.env
+        )
+    assert not [request for request in stub.requests if request.startswith("GET") and TOKEN in answers and answers[TOKEN] is None]
+
+
+def test_no_metadata_service(s3proxy):
+    run_suite(
+        s3proxy,
+        "object_s3_metadata/none_to_be_had",
+        keys=False,
+        AQ_TEST_S3_NO_KEYS="set AWS_ACCESS_KEY_ID",
+        AWS_EC2_METADATA_DISABLED="false",
+        AWS_EC2_METADATA_SERVICE_ENDPOINT="http://127.0.0.1:1",
+        HOME="/nonexistent",
+    )

@@ -456,3 +456,40 @@ Test(object_s3_refusals, no_conditions)
     }
     aq_object_close(store);
 }
+
+/* A server whose certificate nobody vouches for. */
+Test(object_s3_tls, an_unknown_authority)
+{
+    struct aq_error err = {0};
+    if (getenv("AQ_TEST_S3_UNTRUSTED") == NULL)
+        cr_skip_test("the server is trusted");
+    struct aq_object_store *store = open_store();
+    cr_assert_eq(aq_object_put(store, "x", aq_slice_of("x"), &err), AQ_IO);
+    cr_assert_not_null(strstr(err.message, "is not trusted"), "%s", err.message);
+    cr_assert_not_null(strstr(err.message, "AWS_CA_BUNDLE"), "%s", err.message);
+    aq_object_close(store);
+}
+
+/* Keys that end soon are renewed before each request; others are kept. */
+Test(object_s3_metadata, keys_are_renewed_in_time)
+{
+    if (getenv("AWS_EC2_METADATA_SERVICE_ENDPOINT") == NULL)
+        cr_skip_test("no metadata service");
+    struct aq_object_store *store = open_store();
+    for (int i = 0; i < 5; i++) {
+        struct aq_error err = {0};
+        cr_assert_eq(aq_object_put(store, "x", aq_slice_of("x"), &err), AQ_OK, "%s", err.message);
+    }
+    aq_object_close(store);
+}
+
+Test(object_s3_metadata, none_to_be_had)
+{
+    struct aq_error err = {0};
+    if (getenv("AQ_TEST_S3_NO_KEYS") == NULL)
+        cr_skip_test("there are keys");
+    struct aq_object_store *store = open_store();
+    cr_assert_lt(aq_object_put(store, "x", aq_slice_of("x"), &err), 0);
+    cr_assert_not_null(strstr(err.message, getenv("AQ_TEST_S3_NO_KEYS")), "%s", err.message);
+    aq_object_close(store);
+}

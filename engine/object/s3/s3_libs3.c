@@ -9,8 +9,8 @@
 
 #if __has_include(<libs3.h>)
 
-#include "engine/object/s3/s3_backoff.h"
-#include "engine/object/s3/s3_try.h"
+#include "engine/object/s3/wire/s3_backoff.h"
+#include "engine/object/s3/wire/s3_try.h"
 
 #include <libs3.h>
 #include <stdio.h>

@@ -2,7 +2,7 @@
 #ifndef AQ_ENGINE_OBJECT_S3_S3_OBJECTS_H
 #define AQ_ENGINE_OBJECT_S3_S3_OBJECTS_H
 
-#include "engine/object/s3/s3_request.h"
+#include "engine/object/s3/wire/s3_request.h"
 
 extern const struct aq_object_backend aq_s3_curl_backend;
 /** The second driver (s3_libs3.c); AQ_UNSUPPORTED in a build without it. */

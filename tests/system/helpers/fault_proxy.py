@@ -198,12 +198,14 @@ def altered_upload(request, client):
 
 
 class FaultProxy:
-    def __init__(self, server, plan):
+    """`tls`: an ssl.SSLContext, to speak TLS with clients."""
+
+    def __init__(self, server, plan=lambda request: None, tls=None):
         host, port = server.removeprefix("http://").split(":")
-        self.server, self.plan = (host, int(port)), plan
+        self.server, self.plan, self.tls = (host, int(port)), plan, tls
         self.lock, self.count, self.targets = threading.Lock(), 0, []
         self.listener = socket.create_server(("127.0.0.1", 0))
-        self.address = f"http://127.0.0.1:{self.listener.getsockname()[1]}"
+        self.address = f"{'https' if tls else 'http'}://127.0.0.1:{self.listener.getsockname()[1]}"
         self.open = True
 
     def __enter__(self):
@@ -224,8 +226,12 @@ class FaultProxy:
             threading.Thread(target=self.serve, args=(client,), daemon=True).start()
 
     def serve(self, client):
+        client.settimeout(60)
+        try:
+            client = self.tls.wrap_socket(client, server_side=True) if self.tls else client
+        except OSError:
+            return client.close()
         with client:
-            client.settimeout(60)
             buffer = b""
             try:
                 while self.open:

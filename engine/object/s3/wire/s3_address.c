@@ -3,7 +3,7 @@
  * With an endpoint a bucket is part of the path, as servers of one's own want it. Without one it is AWS,
  * and the bucket is part of the host's name, unless it has a dot: the wildcard of AWS's certificate
  * covers one label. A bucket, prefix, endpoint or region that is not well formed is AQ_INVALID. */
-#include "engine/object/s3/s3_address.h"
+#include "engine/object/s3/wire/s3_address.h"
 
 #include <ctype.h>
 #include <stdio.h>

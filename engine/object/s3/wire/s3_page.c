@@ -3,7 +3,7 @@
  * Keys are asked for with encoding-type=url, for XML has no way to write every byte that a key may have;
  * a server that does not know it says so by leaving <EncodingType> out. A page with a key that is too
  * long, a size that is no number or too many entries is AQ_CORRUPT. */
-#include "engine/object/s3/s3_xml.h"
+#include "engine/object/s3/wire/s3_xml.h"
 
 #include "engine/civil_time.h"
 

@@ -3,7 +3,7 @@
  * A session token is fetched by PUT, then the role's name, then its keys. Version 1, which any process that
  * can be made to fetch a URL can read, is not asked: a service that gives no token is AQ_IO. Every request
  * is tried twice and has two seconds; answers are bounded and no proxy is used. */
-#include "engine/object/s3/s3_credentials.h"
+#include "engine/object/s3/keys/s3_credentials.h"
 
 #include "engine/civil_time.h"
 #include "engine/json_text.h"
@@ -119,7 +119,8 @@ static bool read_text(struct aq_json_cursor *cursor, char *out, size_t out_size)
 {
     struct aq_slice inside;
     bool escaped;
-    if (!aq_json_string(cursor, &inside, &escaped) || inside.size >= out_size)
+    if (aq_json_peek(cursor) != '"' || !aq_json_string(cursor, &inside, &escaped) ||
+        inside.size >= out_size)
         return false;
     out[aq_json_unescape(inside, (uint8_t *)out)] = '\0';
     return true;

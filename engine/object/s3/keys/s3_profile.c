@@ -2,7 +2,7 @@
  *
  * Of a profile that occurs twice the last values count. A profile that is there without keys (role_arn,
  * sso_..., credential_process) is AQ_INVALID: those ways are not taken here. */
-#include "engine/object/s3/s3_credentials.h"
+#include "engine/object/s3/keys/s3_credentials.h"
 
 #include <ctype.h>
 #include <string.h>

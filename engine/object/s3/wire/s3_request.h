@@ -3,10 +3,10 @@
 #define AQ_ENGINE_OBJECT_S3_S3_REQUEST_H
 
 #include "engine/object/object_backend.h"
-#include "engine/object/s3/s3_address.h"
-#include "engine/object/s3/s3_body.h"
-#include "engine/object/s3/s3_credentials.h"
-#include "engine/object/s3/s3_xml.h"
+#include "engine/object/s3/wire/s3_address.h"
+#include "engine/object/s3/wire/s3_body.h"
+#include "engine/object/s3/keys/s3_credentials.h"
+#include "engine/object/s3/wire/s3_xml.h"
 
 #include <pthread.h>
 #include <stdatomic.h>

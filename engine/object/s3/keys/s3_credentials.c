@@ -4,7 +4,7 @@
  * The first source that is there counts: half of it (a key without its secret, a profile that was asked for
  * and is not in the file) is an error, not a reason to try the next. Metadata that cannot be had while the
  * old keys are still good are asked for again later. Messages name sources, never what they hold. */
-#include "engine/object/s3/s3_credentials.h"
+#include "engine/object/s3/keys/s3_credentials.h"
 
 #include <errno.h>
 #include <fcntl.h>

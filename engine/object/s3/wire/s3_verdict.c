@@ -4,7 +4,7 @@
  * 206 and names exactly the bytes that were asked for; objects have an ETag; and what changes the
  * bucket no <Error> in its body, though it be a 200. All else is looked up by S3's own code, or by the status where there is no body
  * (HEAD). An answer that makes no sense is asked for again a few times: proxies break things, too. */
-#include "engine/object/s3/s3_try.h"
+#include "engine/object/s3/wire/s3_try.h"
 
 #include <stdlib.h>
 #include <string.h>

@@ -5,8 +5,8 @@
  *
  * The first request that cannot be carried out ends the run: the others are broken off. When the deadline
  * leaves no room for another try the failure is AQ_TEMPORARY. */
-#include "engine/object/s3/s3_backoff.h"
-#include "engine/object/s3/s3_try.h"
+#include "engine/object/s3/wire/s3_backoff.h"
+#include "engine/object/s3/wire/s3_try.h"
 
 #include <stdio.h>
 #include <stdlib.h>

@@ -2,7 +2,7 @@
 #ifndef AQ_ENGINE_OBJECT_S3_S3_TRY_H
 #define AQ_ENGINE_OBJECT_S3_S3_TRY_H
 
-#include "engine/object/s3/s3_request.h"
+#include "engine/object/s3/wire/s3_request.h"
 
 #include <curl/curl.h>
 

@@ -1,4 +1,4 @@
-#include "engine/object/s3/s3_backoff.h"
+#include "engine/object/s3/wire/s3_backoff.h"
 
 #include <sys/random.h>
 #include <time.h>

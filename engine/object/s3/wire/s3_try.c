@@ -5,7 +5,7 @@
  * that signing them as they stand is right; no header is removed by an empty one, for it would be signed.
  * Only what was asked for reaches the caller's memory: a body of another status, a longer one, or one
  * that begins elsewhere does not. */
-#include "engine/object/s3/s3_try.h"
+#include "engine/object/s3/wire/s3_try.h"
 
 #include <stdio.h>
 #include <stdlib.h>

@@ -1,6 +1,6 @@
 /* Bodies are hashed before they are sent, for the hash stands in the head. The file's bytes must not
  * change meanwhile: if they do, the server refuses them. */
-#include "engine/object/s3/s3_body.h"
+#include "engine/object/s3/wire/s3_body.h"
 
 #include "engine/io/io.h"
 

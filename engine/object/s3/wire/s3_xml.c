@@ -2,7 +2,7 @@
  *
  * An answer is small and flat: more than DEPTH_MAX levels, a path or a text that does not fit, or a
  * document type (the way to entities that grow) ends the reading as AQ_CORRUPT. */
-#include "engine/object/s3/s3_xml.h"
+#include "engine/object/s3/wire/s3_xml.h"
 
 #include <ctype.h>
 #include <expat.h>
