@@ -1,6 +1,7 @@
 /* config check: is the config right? config show: what it comes to, defaults filled in. */
 #include <string.h>
 
+#include "engine/ingest/kafka/kafka.h"
 #include "tools/commands/commands.h"
 #include "tools/output/json_print.h"
 
@@ -20,6 +21,16 @@ static void check_json(struct aq_program *program, const struct aq_config *confi
     aq_bytes_deinit(&out);
 }
 
+/* What only librdkafka knows: its properties. Nothing is asked of a broker. */
+static enum aq_status check_clients(const struct aq_config *config, struct aq_error *err)
+{
+    for (size_t i = 0; i < config->source_count; i++) {
+        if (config->sources[i].is_kafka)
+            AQ_TRY(aq_kafka_check(config, &config->sources[i], err));
+    }
+    return AQ_OK;
+}
+
 enum aq_status aq_command_config(struct aq_program *program, struct aq_error *err)
 {
     const struct aq_options *options = &program->options;
@@ -29,6 +40,7 @@ enum aq_status aq_command_config(struct aq_program *program, struct aq_error *er
         return aq_error_set(err, AQ_INVALID, "say 'config check' or 'config show'");
     AQ_TRY(aq_program_config(program, &config, err));
     if (strcmp(what, "check") == 0) {
+        AQ_TRY(check_clients(config, err));
         if (options->json)
             check_json(program, config);
         else

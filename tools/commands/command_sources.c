@@ -15,7 +15,8 @@ static const struct aq_result_column columns[] = {
     {"next_bytes", AQ_TYPE_BIGINT},  {"rows", AQ_TYPE_BIGINT},
     {"rejects", AQ_TYPE_BIGINT},     {"passed", AQ_TYPE_BIGINT},
     {"newest", AQ_TYPE_TIMESTAMPTZ}, {"incarnation", AQ_TYPE_BIGINT},
-    {"lost", AQ_TYPE_BIGINT},
+    {"lost", AQ_TYPE_BIGINT},        {"lag", AQ_TYPE_BIGINT},
+    {"cluster", AQ_TYPE_TEXT},
 };
 
 static const struct aq_result_column lost_columns[] = {
@@ -46,7 +47,7 @@ static uint64_t count_lost(const struct aq_catalog *catalog, uint64_t feed_id)
 }
 
 static void add_feed(struct aq_rows *rows, const struct aq_catalog *catalog,
-                     const struct aq_feed_state *feed)
+                     const struct aq_feed_state *feed, int64_t lag)
 {
     const struct aq_feed_position *position = &feed->position;
     aq_rows_text(rows, dataset_name(catalog, feed->identity.dataset_id));
@@ -65,6 +66,14 @@ static void add_feed(struct aq_rows *rows, const struct aq_catalog *catalog,
     aq_rows_time(rows, position->last_stamp_us != 0, position->last_stamp_us);
     aq_rows_count(rows, feed->identity.incarnation);
     aq_rows_count(rows, count_lost(catalog, feed->identity.feed_id));
+    if (lag >= 0)
+        aq_rows_int(rows, lag);
+    else
+        aq_rows_null(rows);
+    if (feed->identity.partition >= 0)
+        aq_rows_slice(rows, feed->identity.cluster);
+    else
+        aq_rows_null(rows);
 }
 
 static void add_losses(struct aq_rows *rows, const struct aq_catalog *catalog)
@@ -83,17 +92,24 @@ static void add_losses(struct aq_rows *rows, const struct aq_catalog *catalog)
     }
 }
 
-static enum aq_status add_feeds(struct aq_rows *rows, struct aq_store *store,
-                                const struct aq_catalog *catalog, struct aq_error *err)
+static enum aq_status add_feeds(struct aq_rows *rows, struct aq_program *program,
+                                struct aq_store *store, const struct aq_catalog *catalog,
+                                struct aq_error *err)
 {
-    struct aq_feed_state *feeds = calloc(catalog->feed_count + 1, sizeof *feeds);
-    if (feeds == NULL)
-        return aq_error_set(err, AQ_NO_MEMORY, "out of memory");
-    for (size_t i = 0; i < catalog->feed_count; i++)
+    size_t count = catalog->feed_count;
+    struct aq_feed_state *feeds = calloc(count + 1, sizeof *feeds);
+    int64_t *lags = calloc(count + 1, sizeof *lags);
+    enum aq_status status =
+        feeds == NULL || lags == NULL ? aq_error_set(err, AQ_NO_MEMORY, "out of memory") : AQ_OK;
+    for (size_t i = 0; status == AQ_OK && i < count; i++)
         feeds[i].identity = catalog->feeds[i].identity;
-    enum aq_status status = aq_store_find_feeds(store, feeds, catalog->feed_count, err);
-    for (size_t i = 0; status == AQ_OK && i < catalog->feed_count; i++)
-        add_feed(rows, catalog, &feeds[i]);
+    if (status == AQ_OK)
+        status = aq_store_find_feeds(store, feeds, count, err);
+    if (status == AQ_OK)
+        aq_sources_lags(program, feeds, count, lags);
+    for (size_t i = 0; status == AQ_OK && i < count; i++)
+        add_feed(rows, catalog, &feeds[i], lags[i]);
+    free(lags);
     free(feeds);
     return status;
 }
@@ -138,7 +154,7 @@ enum aq_status aq_command_sources(struct aq_program *program, struct aq_error *e
     struct aq_rows losses;
     aq_rows_init(&feeds, columns, sizeof(columns) / sizeof(columns[0]));
     aq_rows_init(&losses, lost_columns, sizeof(lost_columns) / sizeof(lost_columns[0]));
-    enum aq_status status = add_feeds(&feeds, store, catalog, err);
+    enum aq_status status = add_feeds(&feeds, program, store, catalog, err);
     add_losses(&losses, catalog);
     if (status == AQ_OK)
         status = report(program, &feeds, &losses, catalog->lost_count > 0, err);

@@ -3,6 +3,7 @@
 #ifndef AQ_TOOLS_COMMANDS_COMMANDS_H
 #define AQ_TOOLS_COMMANDS_COMMANDS_H
 
+#include "engine/store/feeds.h"
 #include "tools/program.h"
 
 enum aq_status aq_command_ingest(struct aq_program *program, struct aq_error *err) AQ_RESULT;
@@ -17,6 +18,10 @@ enum aq_status aq_command_rejects(struct aq_program *program, struct aq_error *e
 enum aq_status aq_command_sources(struct aq_program *program, struct aq_error *err) AQ_RESULT;
 /** Its `sources accept`. */
 enum aq_status aq_sources_accept(struct aq_program *program, struct aq_error *err) AQ_RESULT;
+/** How far feeds are behind their logs, as the brokers of the config say, if there is one; -1: not known.
+ * A broker that cannot be asked is a notice. */
+void aq_sources_lags(struct aq_program *program, const struct aq_feed_state *feeds,
+                     size_t feed_count, int64_t *lags);
 enum aq_status aq_command_config(struct aq_program *program, struct aq_error *err) AQ_RESULT;
 enum aq_status aq_command_tier(struct aq_program *program, struct aq_error *err) AQ_RESULT;
 enum aq_status aq_command_replay(struct aq_program *program, struct aq_error *err) AQ_RESULT;

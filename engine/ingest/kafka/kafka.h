@@ -44,6 +44,18 @@ enum aq_status aq_kafka_cluster_id(const struct aq_source_config *source, char *
 enum aq_status aq_kafka_is_same_log(const struct aq_source_config *source, const char *topic,
                                     int32_t partition, const struct aq_feed_position *position,
                                     bool *same, struct aq_error *err) AQ_RESULT;
+/** The end of a partition's log. */
+struct aq_kafka_end {
+    const char *topic;
+    int32_t partition;
+    bool known; /* the topic and its partition are there */
+    uint64_t end_ordinal;
+};
+/** Fill in the ends of logs of the cluster with this id, each question answered within `timeout_ms`;
+ * AQ_NOT_FOUND when the source's brokers are another cluster. */
+enum aq_status aq_kafka_find_ends(const struct aq_source_config *source, const char *cluster,
+                                  int timeout_ms, struct aq_kafka_end *ends, size_t end_count,
+                                  struct aq_error *err) AQ_RESULT;
 /** First and next offset of a topic's partitions, visited in order. */
 enum aq_status aq_kafka_topic_ends(const struct aq_source_config *source, const char *topic,
                                    void (*visit)(void *context, int32_t partition, uint64_t low,

@@ -12,12 +12,70 @@
 #define CONNECT_MS 10000
 #define POLL_MS 500
 
-static enum aq_status unreachable(const struct aq_source_config *source, struct aq_error *err)
+static enum aq_status unreachable_in(const struct aq_source_config *source, int timeout_ms,
+                                     struct aq_error *err)
 {
     return aq_error_set(err, AQ_TEMPORARY,
                         "source \"%s\": no answer from %s within %d s: see whether the broker runs "
                         "and brokers:, security: and username: are right",
-                        source->name, source->client.brokers, CONNECT_MS / 1000);
+                        source->name, source->client.brokers, timeout_ms / 1000);
+}
+
+static enum aq_status unreachable(const struct aq_source_config *source, struct aq_error *err)
+{
+    return unreachable_in(source, CONNECT_MS, err);
+}
+
+static enum aq_status check_cluster(rd_kafka_t *rk, const struct aq_source_config *source,
+                                    const char *cluster, int timeout_ms, struct aq_error *err)
+{
+    char *found = rd_kafka_clusterid(rk, timeout_ms);
+    if (found == NULL)
+        return unreachable_in(source, timeout_ms, err);
+    bool same = strcmp(found, cluster) == 0;
+    rd_kafka_mem_free(rk, found);
+    return same ? AQ_OK
+                : aq_error_set(err, AQ_NOT_FOUND,
+                               "source \"%s\": %s is another cluster than the one that was read",
+                               source->name, source->client.brokers);
+}
+
+static enum aq_status ask_ends(rd_kafka_t *rk, const struct aq_source_config *source,
+                               int timeout_ms, struct aq_kafka_end *ends, size_t end_count,
+                               struct aq_error *err)
+{
+    rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new((int)end_count);
+    for (size_t i = 0; i < end_count; i++)
+        rd_kafka_topic_partition_list_add(list, ends[i].topic, ends[i].partition)->offset =
+            RD_KAFKA_OFFSET_END;
+    rd_kafka_resp_err_t fault = rd_kafka_offsets_for_times(rk, list, timeout_ms);
+    for (size_t i = 0; fault == RD_KAFKA_RESP_ERR_NO_ERROR && i < end_count; i++) {
+        const rd_kafka_topic_partition_t *one =
+            rd_kafka_topic_partition_list_find(list, ends[i].topic, ends[i].partition);
+        ends[i].known = one->err == RD_KAFKA_RESP_ERR_NO_ERROR && one->offset >= 0;
+        ends[i].end_ordinal = ends[i].known ? (uint64_t)one->offset : 0;
+    }
+    rd_kafka_topic_partition_list_destroy(list);
+    return fault == RD_KAFKA_RESP_ERR_NO_ERROR
+               ? AQ_OK
+               : aq_error_set(err, AQ_TEMPORARY,
+                              "source \"%s\": asking %s for the ends of logs: %s", source->name,
+                              source->client.brokers, rd_kafka_err2str(fault));
+}
+
+enum aq_status aq_kafka_find_ends(const struct aq_source_config *source, const char *cluster,
+                                  int timeout_ms, struct aq_kafka_end *ends, size_t end_count,
+                                  struct aq_error *err)
+{
+    rd_kafka_t *rk = NULL;
+    if (end_count == 0)
+        return AQ_OK;
+    AQ_TRY(aq_kafka_client_create(source, NULL, NULL, &rk, err));
+    enum aq_status status = check_cluster(rk, source, cluster, timeout_ms, err);
+    if (status == AQ_OK)
+        status = ask_ends(rk, source, timeout_ms, ends, end_count, err);
+    rd_kafka_destroy(rk);
+    return status;
 }
 
 enum aq_status aq_kafka_cluster_id(const struct aq_source_config *source, char *id,
