@@ -46,7 +46,7 @@ int main(int argc, char **argv)
 {
     if (argc != 4)
         return 2;
-    int left = atoi(argv[3]);
+    int left = (int)strtol(argv[3], NULL, 10);
     rd_kafka_t *consumer = begin(argv[1], argv[2], left);
     rd_kafka_queue_t *queue = rd_kafka_queue_get_consumer(consumer);
     rd_kafka_message_t *messages[BATCH];
