@@ -300,8 +300,8 @@ static void analyze_remote(const struct aq_query_counters *counters, struct aq_b
     if (counters->remote_tile_count == 0 && remote->get_count == 0 && remote->cache_hit_bytes == 0)
         return;
     snprintf(text, sizeof text,
-             "Bucket: %llu GET requests, %llu bytes received, %llu bytes from the cache\n"
-             "Bucket: %llu of %llu archives fetched from, %llu of %llu tiles fetched\n",
+             "Bucket requests: %llu GET; %llu bytes received, %llu bytes from the cache\n"
+             "Bucket archives: %llu of %llu fetched from; tiles: %llu of %llu fetched\n",
              (unsigned long long)remote->get_count, (unsigned long long)remote->bytes_received,
              (unsigned long long)remote->cache_hit_bytes,
              (unsigned long long)counters->remote_archive_fetched_count,
