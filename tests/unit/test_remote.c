@@ -270,6 +270,33 @@ Test(remote, damage_on_the_way_is_fetched_again, .init = begin)
     end();
 }
 
+/* A segment is fetched whole; its hash is that of the catalog or it is not read. */
+Test(remote, damaged_segment_in_the_bucket_is_named)
+{
+    scratch_make();
+    bucket = bucket_open("bucket");
+    air_open(&air, "store");
+    write_segment(&air, 3, 200);
+    bucket_place(air.store, bucket, "store", false);
+    bucket_mirror(air.store, bucket, INT64_MAX);
+    aq_store_close(air.store);
+    struct aq_store_options options = {.cache_path = scratch_file("cache")};
+    air.store = open_with(NULL, options);
+    bucket_each_object("bucket", flip_object);
+    struct aq_error err = {0};
+    const char *sql = "SELECT count(*) FROM air";
+    cr_assert_eq(try_query(air.store, sql, NULL, NULL, &err), AQ_CORRUPT);
+    cr_assert(strstr(err.path, "bucket/data/") != NULL, "%s", err.path);
+    cr_assert(strstr(err.message, "uploaded") != NULL, "%s", err.message);
+    bucket_each_object("bucket", flip_object); /* whole again; nothing bad was kept */
+    cr_assert_eq(try_query(air.store, sql, NULL, NULL, &err), AQ_OK, "%s", err.message);
+    bucket_reset(bucket);
+    cr_assert_eq(try_query(air.store, sql, NULL, NULL, &err), AQ_OK, "%s", err.message);
+    cr_assert_eq(bucket->range_count, 0);
+    aq_store_close(air.store);
+    aq_object_close(&bucket->base);
+}
+
 Test(remote, vanished_object_is_temporary, .init = begin, .fini = end)
 {
     struct aq_error err = {0};
