@@ -202,6 +202,7 @@ static size_t put_words(uint8_t *data, size_t size, size_t size_max, size_t begi
     if (size - (end - begin) + length > size_max)
         return size;
     memmove(data + begin + length, data + end, size - end);
+    /* One text among bytes. NOLINTNEXTLINE(bugprone-not-null-terminated-result) */
     memcpy(data + begin, text, length);
     return size - (end - begin) + length;
 }

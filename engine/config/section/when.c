@@ -15,6 +15,7 @@
  */
 #include "engine/config/section/when.h"
 
+#include <assert.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
@@ -44,10 +45,8 @@ static enum aq_status no_memory(struct when_parser *parser)
 static enum aq_status fail_at(struct when_parser *parser, const char *at, const char *expected)
 {
     int64_t offset = at - parser->text;
-    int shown = 0;
-    while (shown < 24 && at[shown] != '\0')
-        shown++;
-    while (shown == 24 && shown > 0 && ((unsigned char)at[shown] & 0xc0) == 0x80)
+    int shown = (int)strnlen(at, 24);
+    while (shown > 0 && ((unsigned char)at[shown] & 0xc0) == 0x80)
         shown--;
     if (shown == 0)
         return aq_error_set_at(parser->err, AQ_INVALID, "", offset, "expected %s at its end",
@@ -369,6 +368,7 @@ parse_chain(struct when_parser *parser, const char *word, enum aq_when_kind kind
     AQ_TRY(make_node(parser, kind, node));
     (*node)->first = last;
     do {
+        assert(last != NULL);
         AQ_TRY(parse(parser, &last->next));
         last = last->next;
     } while (take_word(parser, word));
