@@ -6,6 +6,7 @@ import datetime
 import hashlib
 import hmac
 import http.server
+import itertools
 import json
 import os
 import ssl
@@ -177,6 +178,18 @@ def test_a_bucket_without_conditions(s3proxy, how):
 
     with FaultProxy(s3proxy.endpoint, plan) as proxy:
         run_suite(s3proxy, "object_s3_refusals/no_conditions", proxy.address, AQ_TEST_S3_NO_CONDITIONS=how)
+
+
+def test_uploads_that_got_stuck(bucket):
+    aborts = itertools.count()
+
+    def plan(request):
+        stuck = request.method == "DELETE" and "uploadId=" in request.target and next(aborts) == 0
+        return faults.refusal(403, "AccessDenied") if stuck else None
+
+    with FaultProxy(bucket.endpoint, plan) as proxy:
+        run_suite(bucket, "object_s3_refusals/stale_uploads", proxy.address, AQ_TEST_S3_STALE="1")
+    assert next(aborts) == 2
 
 
 # TLS.

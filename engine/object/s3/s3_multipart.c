@@ -15,6 +15,7 @@
 #define PARTS_MAX 10000 /* S3's */
 #define UPLOAD_ID_BYTES 1024
 #define MIB (UINT64_C(1) << 20)
+#define DATE_STEP_US 1000000 /* of HTTP's Date; uploads have theirs to the millisecond */
 #define REPLY_BYTES_MAX 65536
 
 struct upload {
@@ -268,7 +269,7 @@ static enum aq_status abort_old(struct sweep *sweep, const struct aq_s3_entry *e
     size_t own_size = strlen(sweep->store->address.prefix);
     if (strncmp(entry->key, sweep->store->address.prefix, own_size) != 0 ||
         !aq_object_name_valid(entry->key + own_size) || entry->upload_id == NULL ||
-        date_us - entry->initiated_us < sweep->age_us)
+        date_us + DATE_STEP_US - entry->initiated_us < sweep->age_us)
         return AQ_OK;
     AQ_TRY(abort_upload(sweep->store, entry->key + own_size, entry->upload_id, err));
     sweep->aborted++;
