@@ -261,9 +261,9 @@ Test(when, faults_say_where)
     memset(deep, '(', sizeof deep - 1);
     deep[sizeof deep - 1] = '\0';
     refused(deep, 64, "no more than 64");
-    char nots[600] = "";
-    for (int i = 0; i < 100; i++)
-        memcpy(nots + 4 * i, "not ", 4);
+    char nots[401] = "";
+    for (size_t i = 0; i < sizeof nots - 1; i++)
+        nots[i] = "not "[i % 4];
     refused(nots, 255, "no more than 64");
 }
 
