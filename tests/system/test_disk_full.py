@@ -8,6 +8,7 @@ import subprocess
 import pytest
 
 import aq
+from running import Ingest
 
 ROWS = 900_000  # 24 random bytes each: more than 16 MiB however they are coded
 CONFIG = """\
@@ -96,6 +97,36 @@ def test_a_disk_that_is_full_from_the_start(noise, tmp_path):
         subprocess.run(["mount", "-o", "remount,size=256m", disk], check=True)
         store.load("noise", file)
         assert prefix_length(store) == ROWS
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="mounting a tmpfs needs root")
+def test_ingest_waits_for_room_and_goes_on(noise, tmp_path):
+    file, config = noise
+    with tmpfs(tmp_path / "disk", "16m") as disk:
+        text = config.read_text() + f"store: {disk}/store\nhttp: {{listen: '127.0.0.1:0'}}\n"
+        text += f"sources:\n  noise: {{files: ['{file}'], dataset: noise}}\n"
+        (tmp_path / "aqstore.yaml").write_text(text)
+        store = aq.Store(disk / "store")
+        with Ingest(tmp_path, tmp_path / "aqstore.yaml") as running:
+            waiting = running.wait_for(
+                "the full disk", lambda: (source := running.sources()["noise"])["state"] == "waiting" and source
+            )
+            assert "space" in waiting["message"].lower() and running.get("/readyz")[0] == 503
+            assert 0 < prefix_length(store) < ROWS, "the store is not read meanwhile"
+            subprocess.run(["mount", "-o", "remount,size=256m", disk], check=True)
+            assert running.process.wait(60) == aq.DONE, str(running)
+        assert prefix_length(store) == ROWS
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="mounting a tmpfs needs root")
+def test_ingest_once_does_not_wait_for_room(noise, tmp_path):
+    file, config = noise
+    with tmpfs(tmp_path / "disk", "16m") as disk:
+        text = config.read_text() + f"sources:\n  noise: {{files: ['{file}'], dataset: noise}}\n"
+        (tmp_path / "aqstore.yaml").write_text(text)
+        store = aq.Store(disk / "store", tmp_path / "aqstore.yaml")
+        store.run("ingest", "--once", code=aq.FAILED)
+        assert 0 < prefix_length(store) < ROWS
 
 
 def test_a_file_size_limit_is_a_clear_error(noise, tmp_path):
