@@ -107,6 +107,29 @@ def test_a_signal_ends_the_wait_for_a_pipe_that_nobody_writes(folder):
         assert code == aq.DONE and seconds < 5, str(running)
 
 
+def test_a_pipe_that_pauses_has_its_rows_committed_in_time(folder):
+    """In the middle of a line, too; the first kilobyte goes into telling what is in the pipe."""
+    with ingest(folder, "slow") as running, open(folder / "slow.fifo", "w", encoding="utf-8") as pipe:
+        written = 0
+        for count in (100, 103, 110):
+            pipe.write("".join(line(n) for n in range(written, count)) + line(count)[:5])
+            pipe.flush()
+            running.wait_for("rows", lambda: running.metric("aqstore_rows_total", source="slow") == count)
+            assert numbers(folder) == list(range(count))
+            assert running.metric("aqstore_queue_messages") == 0
+            pipe.write(line(count)[5:])
+            written = count + 1
+        pipe.flush()
+        running.wait_for("rows", lambda: running.metric("aqstore_rows_total", source="slow") == written)
+        assert running.end()[0] == aq.DONE, str(running)
+    assert numbers(folder) == list(range(111))
+    (folder / "slow.txt").write_text("".join(line(n) for n in range(150)))
+    store = aq.Store(folder / "home", folder / "aqstore.yaml")
+    report = store.load("air", folder / "slow.txt", format="ndjson")
+    assert report["rows"] == 39 and report["resumed_files"] == 1, "the file goes on where the pipe stopped"
+    assert numbers(folder) == list(range(150))
+
+
 def test_what_is_stuck_is_named_and_left(folder, long):
     if not long:
         pytest.skip("waits out the whole drain: --long")

@@ -171,8 +171,30 @@ static enum aq_status take_messages(struct aq_import *import, struct aq_error *e
     }
 }
 
+/* A pipe gives nothing: what it gave before is written when its time has come, and acked. A failure leaves
+ * the writer dead, which the next frame says. */
+static void on_idle(void *context)
+{
+    struct aq_import *import = context;
+    struct aq_error ignored;
+    enum aq_status status = AQ_OK;
+    if (aq_import_frame_is_due(import, true))
+        status = aq_import_close_frame(import, false, &ignored);
+    if (status == AQ_OK)
+        status = aq_shard_writer_flush(import->importer->writer, &ignored);
+    (void)status;
+}
+
+static int idle_ms(const struct aq_config *config)
+{
+    int64_t interval_ms = config->commit_interval_us / 1000;
+    return interval_ms < 10 ? 10 : interval_ms < 1000 ? (int)interval_ms : 1000;
+}
+
 static enum aq_status run(struct aq_import *import, struct aq_error *err)
 {
+    aq_source_file_on_idle(import->source, on_idle, import,
+                           idle_ms(import->importer->options->config));
     enum aq_status status = pass_known(import, err);
     if (status == AQ_OK)
         status = take_messages(import, err);

@@ -11,6 +11,7 @@
 #include <archive_entry.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
@@ -25,6 +26,9 @@ struct aq_source_file {
     char *path;
     int fd;
     const volatile bool *stop;
+    void (*idle)(void *context); /* NULL: none */
+    void *idle_context;
+    int idle_ms;
     int input_errno;          /* of a failed read */
     uint8_t *input;           /* BLOCK_BYTES of the file as it lies there */
     size_t input_size;        /* of those, read ahead to see what begins there */
@@ -126,12 +130,31 @@ static enum aq_status refuse_container(struct aq_source_file *file, struct aq_er
                            "is a %s archive: unpack it first and import the files in it", kind);
 }
 
+void aq_source_file_on_idle(struct aq_source_file *file, void (*idle)(void *context), void *context,
+                            int wait_ms)
+{
+    if (file->regular)
+        return;
+    file->idle = idle;
+    file->idle_context = context;
+    file->idle_ms = wait_ms;
+}
+
+static ssize_t wait_and_read(struct aq_source_file *file, size_t at)
+{
+    struct pollfd input = {.fd = file->fd, .events = POLLIN};
+    int ready = 1;
+    while (file->idle != NULL && (ready = poll(&input, 1, file->idle_ms)) == 0)
+        file->idle(file->idle_context);
+    return ready < 0 ? -1 : read(file->fd, file->input + at, BLOCK_BYTES - at);
+}
+
 /* As archive_read_open_fd reads, but a signal that means stop ends the wait for a pipe. */
 static ssize_t read_raw(struct aq_source_file *file, size_t at)
 {
     ssize_t count;
     do {
-        count = read(file->fd, file->input + at, BLOCK_BYTES - at);
+        count = wait_and_read(file, at);
     } while (count < 0 && errno == EINTR && (file->stop == NULL || !*file->stop));
     if (count < 0)
         file->input_errno = errno;

@@ -17,6 +17,9 @@ enum aq_status aq_source_file_open(const char *path, int spool_dir_fd, const vol
                                    struct aq_source_file **file, struct aq_error *err) AQ_RESULT;
 void aq_source_file_close(struct aq_source_file *file);
 
+/** Of a pipe: call `idle` again and again, each `wait_ms`, while it gives nothing. Of a file: nothing. */
+void aq_source_file_on_idle(struct aq_source_file *file, void (*idle)(void *context), void *context,
+                            int wait_ms);
 /** Up to `size` decoded bytes; *got 0 at the end. Damaged or cut off compressed data is AQ_IO, after all
  * bytes before the damage were given. */
 enum aq_status aq_source_file_read(struct aq_source_file *file, void *buffer, size_t size,
