@@ -189,6 +189,14 @@ Test(kafka, a_stopped_source_stops_alone)
     cr_assert_eq(view.sources[0].state, AQ_SOURCE_STOPPED);
     cr_assert_eq(view.sources[1].state, AQ_SOURCE_DONE);
     aq_monitor_view_deinit(&view);
+    struct aq_feed_state feed = mock_feed("air", "numbers", 0);
+    cr_assert_eq(aq_store_accept_feed(mock_store, &feed.identity, 0, &err), AQ_OK);
+    mock_numbers("numbers", 3, 60, 66);
+    mock_run_once();
+    cr_assert_str_eq(all(), "66|2145|66");
+    cr_assert_str_eq(mock_ask("SELECT count(*), count(DISTINCT n) FROM high"), "66|66");
+    for (int32_t i = 0; i < 3; i++)
+        cr_assert_eq(mock_feed("high", "numbers", i).identity.incarnation, 1);
 }
 
 /* The mock keeps 5 MiB of a log. */

@@ -12,7 +12,8 @@
 #include "engine/store/feeds.h"
 
 #define AQ_KAFKA_FRAMES_IN_FLIGHT 4
-#define AQ_KAFKA_ASK_MS 2500 /* a question to the broker; three of them fit into a drain */
+#define AQ_KAFKA_ASK_MS \
+    1500 /* a question to the broker; what is asked in a row fits into a drain */
 #define AQ_KAFKA_CLUSTER_BYTES 128
 
 /** A topic as a source names it. */
@@ -114,8 +115,10 @@ struct aq_kafka_consumer {
 
     size_t partition_count;
     size_t partition_capacity;
-    struct aq_kafka_partition **partitions; /* assigned; by topic and number */
-    uint64_t batch;                         /* number of the batch being taken */
+    struct aq_kafka_partition **partitions;    /* assigned; by topic and number */
+    uint64_t batch;                            /* number of the batch being taken */
+    const rd_kafka_message_t *last_taken;      /* of it; not hashed yet; NULL: none */
+    struct aq_kafka_partition *last_partition; /* its partition */
     size_t header_capacity;
     struct aq_kafka_header *headers; /* of the present message */
 
@@ -278,6 +281,9 @@ void aq_kafka_halt(struct aq_kafka_consumer *consumer, struct aq_kafka_source *s
 
 enum aq_status aq_kafka_take(struct aq_kafka_consumer *consumer, rd_kafka_message_t *const *batch,
                              size_t count, struct aq_error *err) AQ_RESULT;
+
+/** Hash the message that was taken last: before a frame is closed. */
+void aq_kafka_take_remember(struct aq_kafka_consumer *consumer);
 
 /* kafka_frame.c: frames, acks, commits. */
 

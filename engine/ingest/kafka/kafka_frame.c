@@ -138,6 +138,7 @@ enum aq_status aq_kafka_frame_close(struct aq_kafka_consumer *consumer, struct a
         AQ_TRY(aq_kafka_writer_verify(consumer, err));
     if (consumer->pending_count == 0 || consumer->writer == NULL)
         return AQ_OK;
+    aq_kafka_take_remember(consumer);
     enum aq_status status = close_frame(consumer, err);
     return status < 0 ? aq_kafka_writer_failed(consumer, status, err) : AQ_OK;
 }
@@ -156,6 +157,7 @@ void aq_kafka_frame_drop(struct aq_kafka_consumer *consumer, bool written)
     for (size_t i = 0; i < consumer->pending_count; i++)
         consumer->pending[i]->next_ordinal = consumer->pending[i]->written_ordinal;
     begin_frame(consumer);
+    consumer->last_taken = NULL;
     if (written)
         consumer->written_count = 0;
 }
@@ -221,6 +223,8 @@ static int64_t durable_offset(const struct aq_kafka_partition *partition)
     uint64_t least = UINT64_MAX;
     for (size_t i = 0; i < partition->feed_count; i++) {
         uint64_t next = partition->feeds[i].state.position.next_ordinal;
+        if (partition->feeds[i].phase == AQ_KAFKA_LOOKING)
+            return -1; /* a position of another log */
         if (next < least)
             least = next;
     }

@@ -19,7 +19,7 @@
 #define IN_FLIGHT_MS 2 /* then what is on its way is waited for */
 #define COMMIT_US AQ_US_PER_SECOND
 #define CONNECT_US (15 * AQ_US_PER_SECOND) /* with once */
-#define CLOSE_US (4 * AQ_US_PER_SECOND)
+#define CLOSE_US (3 * AQ_US_PER_SECOND)
 
 static bool is_stopped(const struct aq_kafka_consumer *consumer)
 {
@@ -126,9 +126,12 @@ static enum aq_status note_goals(struct aq_kafka_consumer *consumer, struct aq_e
 {
     for (;;) {
         enum aq_status status = aq_kafka_once_begin(consumer, err);
-        if (status != AQ_TEMPORARY || is_stopped(consumer) ||
-            aq_kafka_now_us() - consumer->begun_us >= CONNECT_US)
-            return status;
+        if (status != AQ_TEMPORARY || is_stopped(consumer))
+            return status == AQ_TEMPORARY ? AQ_OK : status;
+        if (aq_kafka_now_us() - consumer->begun_us >= CONNECT_US)
+            return consumer->trouble[0] == '\0'
+                       ? status
+                       : aq_error_set(err, status, "%s", consumer->trouble);
         rd_kafka_poll(consumer->rk, POLL_MS); /* errors say why */
     }
 }
@@ -145,8 +148,11 @@ static enum aq_status consume(struct aq_kafka_consumer *consumer, struct aq_erro
         if (status < 0)
             AQ_TRY(consumer->fatal[0] != '\0' ? status
                                               : aq_kafka_writer_failed(consumer, status, err));
-        if (once && aq_kafka_once_is_done(consumer))
-            return AQ_OK;
+        if (once && aq_kafka_once_is_done(consumer)) {
+            AQ_TRY(aq_kafka_frame_flush(consumer, err));
+            if (aq_kafka_once_is_done(consumer)) /* still: nothing was in the way */
+                return AQ_OK;
+        }
         if (once)
             AQ_TRY(check_reachable(consumer, err));
     }
@@ -178,7 +184,9 @@ static enum aq_status drain(struct aq_kafka_consumer *consumer, struct aq_error 
     AQ_TRY(aq_kafka_frame_flush(consumer, err));
     if (consumer->writer == NULL)
         return AQ_OK;
-    AQ_TRY(aq_shard_writer_seal(consumer->writer, err));
+    enum aq_status status = aq_shard_writer_seal(consumer->writer, err);
+    if (status < 0)
+        return is_stopped(consumer) ? aq_kafka_writer_failed(consumer, status, err) : status;
     consumer->segment_count = aq_shard_writer_count(consumer->writer).segment_count;
     consumer->segment_since_us = 0;
     consumer->watch_us = 0;

@@ -1,7 +1,7 @@
 /* Steps 1 and 2 of a message's way: from the consumer's queue into the decoders.
  *
- * Happy path: each message goes to every feed of its partition that has not had it; the last one of a run
- * is hashed, because a frame may end with it.
+ * Happy path: each message goes to every feed of its partition that has not had it. The last one of a run of
+ * messages of one partition is hashed, and the last one before a frame closes: a position stands there.
  * A message below what was expected, though nothing was sought: the log is another one; it is looked at
  * again. One above: compaction, transactions - or retention, which the log's beginning tells.
  * Failures: a message that cannot be decoded is a reject, not a failure. Out of memory. */
@@ -109,12 +109,12 @@ static enum aq_status decode(struct aq_kafka_consumer *consumer, struct aq_kafka
     return AQ_OK;
 }
 
-/* Give the message to every feed that wants it. `taken`: whether any did. */
+/* Give the message to every feed that wants it. */
 static enum aq_status give(struct aq_kafka_consumer *consumer, struct aq_kafka_partition *partition,
-                           const rd_kafka_message_t *message, bool *taken, struct aq_error *err)
+                           const rd_kafka_message_t *message, struct aq_error *err)
 {
     struct aq_kafka_message described = {0};
-    *taken = false;
+    bool taken = false;
     for (size_t i = 0; i < partition->feed_count; i++) {
         struct aq_kafka_feed *feed = &partition->feeds[i];
         if (feed->phase == AQ_KAFKA_CHECKING || feed->phase == AQ_KAFKA_LOOKING) {
@@ -124,26 +124,32 @@ static enum aq_status give(struct aq_kafka_consumer *consumer, struct aq_kafka_p
         }
         if (feed->phase != AQ_KAFKA_TAKING || (uint64_t)message->offset < feed->next_ordinal)
             continue;
-        enum aq_status status = *taken ? AQ_OK : describe(consumer, message, &described);
+        enum aq_status status = taken ? AQ_OK : describe(consumer, message, &described);
         if (status == AQ_OK)
             status = decode(consumer, feed, &described, message->len + message->key_len);
         if (status < 0)
             return aq_error_set(err, status, "decoding messages of \"%s\": out of memory",
                                 partition->topic);
-        *taken = true;
+        taken = true;
+        consumer->last_taken = message;
+        consumer->last_partition = partition;
     }
     return AQ_OK;
 }
 
-/* The feeds whose last message it is. */
-static void remember(struct aq_kafka_partition *partition, const rd_kafka_message_t *message)
+void aq_kafka_take_remember(struct aq_kafka_consumer *consumer)
 {
+    const rd_kafka_message_t *message = consumer->last_taken;
+    struct aq_kafka_partition *partition = consumer->last_partition;
+    if (message == NULL)
+        return;
     struct aq_hash128 hash = aq_kafka_message_hash(message);
     for (size_t i = 0; i < partition->feed_count; i++) {
         struct aq_source_range *pending = &partition->feeds[i].pending;
         if (pending->feed_id != 0 && pending->next_ordinal == (uint64_t)message->offset + 1)
             pending->hash = hash;
     }
+    consumer->last_taken = NULL;
 }
 
 /* A hole before `message`: was it there, and went? */
@@ -160,16 +166,18 @@ static enum aq_status look_at_gap(struct aq_kafka_consumer *consumer,
     partition->low = (uint64_t)low;
     for (size_t i = 0; i < partition->feed_count; i++) {
         struct aq_kafka_feed *feed = &partition->feeds[i];
-        if (feed->phase == AQ_KAFKA_TAKING && feed->next_ordinal < (uint64_t)low)
-            AQ_TRY(aq_kafka_lost(consumer, partition, feed, (uint64_t)low, err));
+        if ((feed->phase != AQ_KAFKA_TAKING && feed->phase != AQ_KAFKA_CHECKING) ||
+            feed->next_ordinal >= (uint64_t)low)
+            continue;
+        AQ_TRY(aq_kafka_lost(consumer, partition, feed, (uint64_t)low, err));
+        feed->phase = AQ_KAFKA_TAKING;
     }
     return AQ_OK;
 }
 
 static enum aq_status take(struct aq_kafka_consumer *consumer, const rd_kafka_message_t *message,
-                           bool last_of_run, struct aq_error *err)
+                           struct aq_error *err)
 {
-    bool taken = false;
     struct aq_kafka_partition *partition =
         aq_kafka_partition_find(consumer, rd_kafka_topic_name(message->rkt), message->partition);
     if (partition == NULL || !partition->settled || partition->barrier == consumer->batch)
@@ -178,20 +186,26 @@ static enum aq_status take(struct aq_kafka_consumer *consumer, const rd_kafka_me
         return aq_kafka_unsettle(consumer, partition, err);
     if ((uint64_t)message->offset > partition->expected)
         AQ_TRY(look_at_gap(consumer, partition, message, err));
-    AQ_TRY(give(consumer, partition, message, &taken, err));
+    if (consumer->last_partition != partition)
+        aq_kafka_take_remember(consumer);
+    AQ_TRY(give(consumer, partition, message, err));
     if (!partition->settled || partition->barrier == consumer->batch)
         return AQ_OK;
     partition->expected = (uint64_t)message->offset + 1;
     partition->at_end = false;
-    bool due = aq_kafka_frame_is_due(consumer);
-    if (taken && (due || last_of_run))
-        remember(partition, message);
-    return due ? aq_kafka_frame_close(consumer, err) : AQ_OK;
+    return aq_kafka_frame_is_due(consumer) ? aq_kafka_frame_close(consumer, err) : AQ_OK;
 }
 
-static bool same_partition(const rd_kafka_message_t *a, const rd_kafka_message_t *b)
+static enum aq_status take_all(struct aq_kafka_consumer *consumer, rd_kafka_message_t *const *batch,
+                               size_t message_count, struct aq_error *err)
 {
-    return b->err == RD_KAFKA_RESP_ERR_NO_ERROR && a->rkt == b->rkt && a->partition == b->partition;
+    for (size_t i = 0; i < message_count; i++) {
+        if (batch[i]->err != RD_KAFKA_RESP_ERR_NO_ERROR)
+            AQ_TRY(aq_kafka_event(consumer, batch[i], err));
+        else
+            AQ_TRY(take(consumer, batch[i], err));
+    }
+    return AQ_OK;
 }
 
 enum aq_status aq_kafka_take(struct aq_kafka_consumer *consumer, rd_kafka_message_t *const *batch,
@@ -199,18 +213,11 @@ enum aq_status aq_kafka_take(struct aq_kafka_consumer *consumer, rd_kafka_messag
 {
     int64_t now_us = aq_kafka_wall_us();
     consumer->batch++;
-    for (size_t i = 0; i < message_count; i++) {
-        const rd_kafka_message_t *message = batch[i];
-        if (message->err != RD_KAFKA_RESP_ERR_NO_ERROR) {
-            AQ_TRY(aq_kafka_event(consumer, message, err));
-            continue;
-        }
-        bool last_of_run = i + 1 == message_count || !same_partition(message, batch[i + 1]);
-        AQ_TRY(take(consumer, message, last_of_run, err));
-    }
+    enum aq_status status = take_all(consumer, batch, message_count, err);
+    aq_kafka_take_remember(consumer); /* the messages go now */
     for (size_t i = 0; i < consumer->source_count; i++) {
         if (consumer->sources[i].counts.input_bytes > 0)
             consumer->sources[i].counts.last_message_us = now_us;
     }
-    return AQ_OK;
+    return status;
 }

@@ -78,16 +78,19 @@ static void give_up(struct aq_kafka_consumer *consumer)
     }
 }
 
-static bool can_wait(enum aq_status status)
+/* A run that ends by itself does not wait for room: somebody waits for it. */
+static bool can_wait(const struct aq_kafka_consumer *consumer, enum aq_status status)
 {
-    return status == AQ_DISK_FULL || status == AQ_CONFLICT || status == AQ_TEMPORARY;
+    if (status == AQ_DISK_FULL)
+        return !consumer->options->once;
+    return (status == AQ_CONFLICT && !consumer->is_foreign) || status == AQ_TEMPORARY;
 }
 
 enum aq_status aq_kafka_writer_failed(struct aq_kafka_consumer *consumer, enum aq_status status,
                                       struct aq_error *err)
 {
     char text[AQ_ERROR_MESSAGE_MAX + AQ_ERROR_PATH_MAX];
-    if (!can_wait(status) || consumer->is_foreign)
+    if (!can_wait(consumer, status))
         return status;
     aq_error_format(err, text, sizeof text);
     give_up(consumer);
