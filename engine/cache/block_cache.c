@@ -292,7 +292,8 @@ static void evict(struct aq_block_cache *cache, unsigned part)
 
 /* Writing. */
 
-/* Make the folder and those it lies in; what fails shows when it is opened. */
+/* Make the folder and those it lies in; what fails shows when it is opened. Others may read it as they may
+ * the home's files. */
 static void make_folders(char *path)
 {
     for (char *slash = strchr(path + 1, '/'); slash != NULL; slash = strchr(slash + 1, '/')) {
@@ -300,7 +301,7 @@ static void make_folders(char *path)
         mkdir(path, 0700);
         *slash = '/';
     }
-    mkdir(path, 0700);
+    mkdir(path, 0755);
 }
 
 static int open_folder(struct aq_block_cache *cache)
@@ -348,12 +349,12 @@ static int put_file(int folder, const char *name, const struct block_header *hea
         return errno;
     snprintf(temporary, sizeof temporary, "%.2s" TEMPORARY_PREFIX "%016" PRIx64, name, random);
     int flags = O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC;
-    int fd = openat(folder, temporary, flags, 0600);
+    int fd = openat(folder, temporary, flags, 0644);
     if (fd < 0 && errno == ENOENT) {
         char parent[] = {name[0], '\0'};
-        if (mkdirat(folder, parent, 0700) != 0 && errno != EEXIST)
+        if (mkdirat(folder, parent, 0755) != 0 && errno != EEXIST)
             return errno;
-        fd = openat(folder, temporary, flags, 0600);
+        fd = openat(folder, temporary, flags, 0644);
     }
     if (fd < 0)
         return errno;
