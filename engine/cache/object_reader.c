@@ -151,19 +151,26 @@ static void remove_held(struct aq_object_reader *reader, size_t first, size_t co
     held->count -= count;
 }
 
+/* Let go of what was held longest, until `bytes` more fit. Caller holds the lock for writing. */
+static void make_room(struct aq_object_reader *reader, uint64_t bytes)
+{
+    size_t drop = 0;
+    uint64_t left = reader->held_bytes;
+    for (; drop < reader->held.count && left + bytes > AQ_FETCH_HELD_BYTES; drop++)
+        left -= run_bytes(&reader->held.items[drop]);
+    remove_held(reader, 0, drop);
+}
+
 /* Hold a run; takes over its bytes in any case. */
 static void hold(struct aq_object_reader *reader, struct run *run)
 {
     pthread_rwlock_wrlock(&reader->lock);
+    make_room(reader, run_bytes(run));
     if (runs_add(&reader->held, run) == AQ_OK)
         reader->held_bytes += run_bytes(run);
     else
         free(run->bytes);
     run->bytes = NULL;
-    size_t drop = 0;
-    for (uint64_t left = reader->held_bytes; left > AQ_FETCH_HELD_BYTES; drop++)
-        left -= run_bytes(&reader->held.items[drop]);
-    remove_held(reader, 0, drop);
     pthread_rwlock_unlock(&reader->lock);
 }
 
@@ -262,18 +269,21 @@ static void keep_on_disk(struct aq_object_reader *reader, const struct run *run)
     }
 }
 
-/* As many requests as memory may hold. */
-static size_t count_fitting(const struct runs *requests)
+/* Leave as many requests as memory may hold, and make room for what they bring. */
+static void fit_requests(struct aq_object_reader *reader, struct runs *requests)
 {
     uint64_t bytes = 0;
     size_t count = 0;
-    while (count < requests->count) {
-        bytes += run_bytes(&requests->items[count]);
-        if (bytes > AQ_FETCH_HELD_BYTES)
+    for (; count < requests->count; count++) {
+        size_t size = run_bytes(&requests->items[count]);
+        if (bytes + size > AQ_FETCH_HELD_BYTES)
             break;
-        count++;
+        bytes += size;
     }
-    return count;
+    requests->count = count;
+    pthread_rwlock_wrlock(&reader->lock);
+    make_room(reader, bytes);
+    pthread_rwlock_unlock(&reader->lock);
 }
 
 static enum aq_status make_ranges(struct runs *requests, struct aq_object_range *ranges)
@@ -320,9 +330,10 @@ enum aq_status aq_object_reader_fetch(struct aq_object_reader *reader,
     enum aq_status status = plan_requests(reader, spans, span_count, &requests);
     if (status < 0)
         aq_error_set(err, status, "out of memory");
-    requests.count = count_fitting(&requests);
-    if (status == AQ_OK && requests.count > 0)
+    if (status == AQ_OK && requests.count > 0) {
+        fit_requests(reader, &requests);
         status = send_requests(reader, &requests, err);
+    }
     runs_deinit(&requests);
     return status;
 }
