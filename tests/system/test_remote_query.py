@@ -170,6 +170,11 @@ def test_other_commands_read_the_bucket(moved, tmp_path):
     assert "bucket" in reader.run("inspect").text
     columns = reader.run("--json", "inspect", "air").text
     assert columns == store.run("--json", "inspect", "air").text
+    name = re.search(r"archives/\S+", reader.run("inspect").text)[0]
+    layout = reader.run("inspect", name).text
+    assert "pm25" in layout and "tiles" in layout, layout
+    assert store.run("inspect", name).text == layout
+    assert "neither" in reader.run("inspect", "archives/00000000000000099999.aqa", code=aq.FAILED).message
     assert reader.run("--json", "sources").text == store.run("--json", "sources").text
     where = ("--dataset", "air", "--where", "pm25 > 700", "--to", "-")
     assert sorted(reader.run("export", *where).out.split(b"\n")) == sorted(store.run("export", *where).out.split(b"\n"))
