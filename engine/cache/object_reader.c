@@ -304,7 +304,7 @@ static enum aq_status make_ranges(struct runs *requests, struct aq_object_range 
 static enum aq_status send_requests(struct aq_object_reader *reader, struct runs *requests,
                                     struct aq_error *err)
 {
-    struct aq_object_range *ranges = calloc(requests->count, sizeof *ranges);
+    struct aq_object_range *ranges = calloc(requests->count + 1, sizeof *ranges);
     enum aq_status status = ranges == NULL ? AQ_NO_MEMORY : make_ranges(requests, ranges);
     if (status < 0)
         aq_error_set(err, status, "out of memory");
