@@ -21,7 +21,7 @@ struct aq_kafka_run_options {
 enum aq_status aq_kafka_check(const struct aq_config *config, const struct aq_source_config *source,
                               struct aq_error *err) AQ_RESULT;
 
-/** Whether two Kafka sources share a consumer: same brokers, group and client settings. */
+/** Whether two Kafka sources share a consumer: same brokers and group. */
 bool aq_kafka_same_group(const struct aq_source_config *a, const struct aq_source_config *b);
 
 /**
