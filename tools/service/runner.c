@@ -228,13 +228,17 @@ void aq_runners_destroy(struct aq_service *service)
 
 enum aq_status aq_runners_start(struct aq_service *service, struct aq_error *err)
 {
+    int result = 0;
     for (size_t i = 0; i < service->runner_count; i++) {
         struct aq_runner *runner = &service->runners[i];
-        int result = pthread_create(&runner->thread, NULL, thread_main, runner);
+        if (result == 0)
+            result = pthread_create(&runner->thread, NULL, thread_main, runner);
+        runner->started = result == 0;
         if (result != 0)
-            return aq_error_set(err, AQ_IO, "cannot start a thread: %s", strerror(result));
-        runner->started = true;
+            atomic_store(&runner->ended, true);
     }
+    if (result != 0)
+        return aq_error_set(err, AQ_IO, "cannot start a thread: %s", strerror(result));
     return AQ_OK;
 }
 

@@ -273,16 +273,16 @@ static enum aq_status start_http(struct aq_service *service, struct aq_error *er
 static enum aq_status run(struct loop *loop, struct aq_error *err)
 {
     struct aq_service *service = loop->service;
-    enum aq_status status = start_http(service, err);
+    AQ_TRY(start_http(service, err));
+    enum aq_status status = aq_runners_start(service, err);
     if (status == AQ_OK)
-        status = aq_runners_start(service, err);
-    if (status < 0)
-        return status;
-    aq_notify("READY=1");
+        aq_notify("READY=1");
+    else
+        aq_stop = true; /* those that were started drain */
     run_loop(loop);
     aq_program_status_line(NULL);
     aq_service_report(service);
-    return judge_sources(service, err);
+    return status == AQ_OK ? judge_sources(service, err) : status;
 }
 
 static enum aq_status prepare(struct aq_service *service, const size_t *sources,
