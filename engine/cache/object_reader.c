@@ -158,7 +158,8 @@ static void make_room(struct aq_object_reader *reader, uint64_t bytes)
     uint64_t left = reader->held_bytes;
     for (; drop < reader->held.count && left + bytes > AQ_FETCH_HELD_BYTES; drop++)
         left -= run_bytes(&reader->held.items[drop]);
-    remove_held(reader, 0, drop);
+    if (drop > 0)
+        remove_held(reader, 0, drop);
 }
 
 /* Hold a run; takes over its bytes in any case. */
