@@ -207,6 +207,103 @@ Test(remote, answers_are_equal_wherever_the_files_are)
     aq_object_close(&bucket->base);
 }
 
+/* Rows of one frame with texts that nothing compresses: tiles become larger than 1 MiB. */
+static void fill_long(struct aq_batch *rows, uint64_t frame, unsigned count, uint64_t feed_id,
+                      uint64_t ordinal)
+{
+    struct aq_vector *columns = rows->columns;
+    for (unsigned i = 0; i < count; i++) {
+        uint64_t random = (frame * count + i + 1) * UINT64_C(0x9e3779b97f4a7c15);
+        char *note = aq_arena_alloc(&rows->arena, 80);
+        for (unsigned c = 0; c < 80; c++) {
+            random = random * UINT64_C(6364136223846793005) + UINT64_C(1442695040888963407);
+            note[c] = (char)('0' + (random >> 33) % 64);
+        }
+        int64_t ts_us = INT64_C(1700006400000000) + (int64_t)(frame * count + i) * AQ_US_PER_SECOND;
+        cr_assert_eq(aq_vector_append_slice(&columns[0], aq_slice_of(cities[frame % 2])), AQ_OK);
+        cr_assert_eq(aq_vector_append_int(&columns[1], ts_us), AQ_OK);
+        cr_assert_eq(aq_vector_append_int(&columns[2], 1), AQ_OK);
+        cr_assert_eq(aq_vector_append_double(&columns[3], (double)frame), AQ_OK);
+        cr_assert_eq(aq_vector_append_slice(&columns[4], aq_slice_make(note, 80)), AQ_OK);
+        append_system(rows, 5, feed_id, (int64_t)(ordinal + i));
+    }
+}
+
+static void write_long(unsigned frame_count, unsigned row_count)
+{
+    struct aq_shard_writer *writer = NULL;
+    struct aq_shard_writer_options options = {.segment_size_bytes = 1 << 30, .depth = 4};
+    struct aq_feed_identity identity = {.dataset_id = air.schema->dataset_id,
+                                        .source = aq_slice_of("test"),
+                                        .name = aq_slice_of("long"),
+                                        .partition = -1};
+    uint64_t feed_id;
+    uint64_t ordinal = 0;
+    cr_assert_eq(aq_shard_writer_create(air.store, &options, &writer, NULL), AQ_OK);
+    cr_assert_eq(aq_shard_writer_claim(writer, &identity, 0, &feed_id, NULL), AQ_OK);
+    for (unsigned frame = 0; frame < frame_count; frame++) {
+        struct aq_batch rows;
+        cr_assert_eq(aq_schema_batch_init(air.schema, true, &rows), AQ_OK);
+        fill_long(&rows, frame, row_count, feed_id, ordinal);
+        struct aq_partition partition = {.key = rows.columns[0].slices[0],
+                                         .slot_start_us =
+                                             aq_slot_start(AQ_SLOT_DAY, rows.columns[1].ints[0]),
+                                         .row_count = row_count};
+        struct aq_section_input section = {air.schema, &rows, &partition, 1};
+        struct aq_source_range range = {.feed_id = feed_id,
+                                        .first_ordinal = ordinal,
+                                        .next_ordinal = ordinal + row_count,
+                                        .row_count = row_count};
+        cr_assert_eq(aq_shard_writer_append(writer, &range, 1, &section, 1, NULL), AQ_OK);
+        ordinal += row_count;
+        aq_batch_deinit(&rows);
+    }
+    cr_assert_eq(aq_shard_writer_seal(writer, NULL), AQ_OK);
+    aq_shard_writer_destroy(writer);
+}
+
+/* Of a large tile the directory comes first: it may answer, or rule the tile out. */
+Test(remote, large_tiles_are_fetched_by_column)
+{
+    scratch_make();
+    bucket = bucket_open("bucket");
+    air_open(&air, "store");
+    write_long(80, 2500);
+    compact(&air, &defaults);
+    bucket_place(air.store, bucket, "store", true);
+    aq_store_close(air.store);
+    reopen("store", (struct aq_store_options){.cache_bytes = 1});
+    struct aq_snapshot *snapshot = take_snapshot(air.store);
+    const struct aq_unit *units = NULL;
+    uint64_t bytes = 0;
+    uint64_t largest = 0;
+    size_t count = list_units(snapshot, &units);
+    for (size_t i = 0; i < count; i++) {
+        bytes += units[i].size_bytes;
+        largest = units[i].size_bytes > largest ? units[i].size_bytes : largest;
+    }
+    aq_snapshot_close(snapshot);
+    cr_assert_gt(count, 2);
+    cr_assert_gt(largest, 2 * AQ_SMALL_TILE_BYTES);
+    char text[4000];
+    struct aq_query_counters counters =
+        run_query(air.store, "SELECT max(pm25), count(note) FROM air", text, sizeof text);
+    cr_assert_str_eq(text, "79|200000\n");
+    cr_assert_eq(counters.remote_tile_fetched_count, 0);
+    cr_assert_lt(counters.remote.bytes_received, bytes / 2);
+    counters = run_query(air.store, "SELECT count(*) FROM air WHERE pm25 = 7.5", text, sizeof text);
+    cr_assert_str_eq(text, "0\n");
+    cr_assert_lt(counters.remote.bytes_received, bytes / 2); /* its notes are not wanted */
+    counters = run_query(air.store, "SELECT sum(length(note)), count(DISTINCT ts) FROM air", text,
+                         sizeof text);
+    cr_assert_str_eq(text, "16000000|200000\n");
+    cr_assert_eq(counters.remote_tile_fetched_count, count);
+    counters = run_query(air.store, "SELECT length(note) FROM air LIMIT 1", text, sizeof text);
+    cr_assert_str_eq(text, "80\n"); /* a first, small window */
+    cr_assert_lt(counters.remote_tile_fetched_count, count);
+    end();
+}
+
 static void flip_object(const char *path)
 {
     size_t size;
