@@ -17,6 +17,7 @@
 #include "engine/query/sql/bind.h"
 
 #define MEMORY_BYTES_DEFAULT ((uint64_t)1 << 30)
+#define FETCH_BYTES_DEFAULT ((uint64_t)128 << 20)
 #define THREADS_MAX 256
 
 struct aq_query {
@@ -192,6 +193,7 @@ static enum aq_status open_runtime(struct aq_query *query, struct aq_snapshot *s
     runtime->snapshot = snapshot;
     runtime->memory_limit =
         options->memory_bytes == 0 ? MEMORY_BYTES_DEFAULT : options->memory_bytes;
+    runtime->fetch_bytes = options->fetch_bytes == 0 ? FETCH_BYTES_DEFAULT : options->fetch_bytes;
     runtime->stop = options->stop;
     long cores = sysconf(_SC_NPROCESSORS_ONLN);
     runtime->thread_count = options->thread_count;

@@ -10,6 +10,7 @@ struct aq_query_options {
     const char *timezone;      /* tz name or ISO offset; NULL: UTC */
     uint64_t memory_bytes;     /* limit; 0: a default of 1 GiB */
     unsigned thread_count;     /* 0: all cores */
+    uint64_t fetch_bytes;      /* of tiles in a bucket, fetched ahead at once; 0: 128 MiB */
     const volatile bool *stop; /* Ctrl-C; may be NULL */
 };
 

@@ -12,6 +12,7 @@ struct aq_runtime {
     struct aq_snapshot *snapshot;
     unsigned thread_count;
     uint64_t memory_limit;
+    uint64_t fetch_bytes; /* of a window, at most */
     const volatile bool *stop;
     _Atomic uint64_t memory_used;
     _Atomic uint64_t unit_count;

@@ -11,8 +11,7 @@
 #include "engine/civil_time.h"
 #include "engine/query/exec/execute.h"
 
-#define WINDOW_BYTES_MAX ((uint64_t)128 << 20)
-#define WINDOW_BYTES_FIRST ((uint64_t)4 << 20)
+#define STREAM_BYTES_FIRST ((uint64_t)4 << 20)
 
 /* As if there were a unit with every row that is still missing: may one of them be wanted? */
 static enum aq_status check_complete(const struct aq_exec *exec, struct aq_error *err)
@@ -59,7 +58,9 @@ enum aq_status aq_window_open(struct aq_exec *exec, struct aq_error *err)
 {
     bool streams = !exec->plan->grouped && exec->plan->sort_count == 0;
     exec->window_end = 0;
-    exec->window_bytes = streams ? WINDOW_BYTES_FIRST : WINDOW_BYTES_MAX;
+    exec->window_bytes = exec->runtime->fetch_bytes;
+    if (streams && exec->window_bytes > STREAM_BYTES_FIRST)
+        exec->window_bytes = STREAM_BYTES_FIRST;
     count_remote(exec);
     return check_complete(exec, err);
 }
@@ -79,8 +80,8 @@ static size_t choose_units(struct aq_exec *exec, const struct aq_unit **chosen)
         chosen[count++] = unit;
     }
     exec->window_bytes *= 2;
-    if (exec->window_bytes > WINDOW_BYTES_MAX)
-        exec->window_bytes = WINDOW_BYTES_MAX;
+    if (exec->window_bytes > exec->runtime->fetch_bytes)
+        exec->window_bytes = exec->runtime->fetch_bytes;
     return count;
 }
 
