@@ -144,11 +144,10 @@ static enum aq_status check_group(struct aq_kafka_consumer *consumer, const stru
 
 static void compare_committed(struct aq_kafka_consumer *consumer, const struct answers *answers,
                               const struct aq_kafka_partition *partition,
-                              const struct aq_kafka_feed *feed)
+                              const struct aq_kafka_source *source, uint64_t next)
 {
     const rd_kafka_topic_partition_t *committed =
         rd_kafka_topic_partition_list_find(answers->committed, partition->topic, partition->number);
-    uint64_t next = feed->state.position.next_ordinal;
     bool ours = false;
     if (committed == NULL || committed->offset <= 0 || (uint64_t)committed->offset <= next ||
         !marked_by(committed, consumer->mark, &ours) || !ours)
@@ -158,7 +157,7 @@ static void compare_committed(struct aq_kafka_consumer *consumer, const struct a
                  ", but the store stands at %" PRIu64
                  ": what was acknowledged between them is missing here (an older copy of the "
                  "store?); it is read again from Kafka as far as it is still there",
-                 feed->source->config->name, partition->topic, partition->number, committed->offset,
+                 source->config->name, partition->topic, partition->number, committed->offset,
                  next);
 }
 
@@ -190,25 +189,6 @@ static enum aq_status begin_at(struct aq_kafka_consumer *consumer, const struct 
                : later(consumer, "asking for the offset of start:", fault);
 }
 
-static enum aq_status find_feed(struct aq_kafka_consumer *consumer, const struct answers *answers,
-                                const struct aq_kafka_partition *partition,
-                                struct aq_kafka_feed *feed, struct aq_error *err)
-{
-    struct aq_kafka_source *source = feed->source;
-    feed->state.identity = (struct aq_feed_identity){
-        .dataset_id = source->schema->dataset_id,
-        .source = aq_slice_of(source->config->name),
-        .name = aq_slice_of(partition->topic),
-        .cluster = aq_slice_of(consumer->cluster),
-        .partition = partition->number,
-    };
-    AQ_TRY(aq_store_find_feed(consumer->store, &feed->state, err));
-    if (feed->state.identity.feed_id == 0)
-        return begin_at(consumer, answers, partition, source, &feed->state.position.next_ordinal);
-    compare_committed(consumer, answers, partition, feed);
-    return AQ_OK;
-}
-
 /* Two patterns of one dataset may meet in a topic: it is one feed. */
 static bool has_feed(const struct aq_kafka_partition *partition,
                      const struct aq_kafka_source *source)
@@ -220,7 +200,7 @@ static bool has_feed(const struct aq_kafka_partition *partition,
     return false;
 }
 
-static enum aq_status find_feeds(struct aq_kafka_consumer *consumer, const struct answers *answers,
+static enum aq_status name_feeds(struct aq_kafka_consumer *consumer,
                                  struct aq_kafka_partition *partition, struct aq_error *err)
 {
     free(partition->feeds);
@@ -233,44 +213,79 @@ static enum aq_status find_feeds(struct aq_kafka_consumer *consumer, const struc
         if (source->halted || has_feed(partition, source) ||
             !aq_kafka_source_reads(source, partition->topic))
             continue;
-        struct aq_kafka_feed *feed = &partition->feeds[partition->feed_count];
+        struct aq_kafka_feed *feed = &partition->feeds[partition->feed_count++];
         feed->source = source;
-        enum aq_status status = find_feed(consumer, answers, partition, feed, err);
-        if (status != AQ_OK)
-            return status;
-        partition->feed_count++;
+        feed->state.identity = (struct aq_feed_identity){
+            .dataset_id = source->schema->dataset_id,
+            .source = aq_slice_of(source->config->name),
+            .name = aq_slice_of(partition->topic),
+            .cluster = aq_slice_of(consumer->cluster),
+            .partition = partition->number,
+        };
     }
     return AQ_OK;
 }
 
-/* All in one edit. */
+/* Where each goes on: known ones where the store stands, new ones as start: says. */
+static enum aq_status choose_begin(struct aq_kafka_consumer *consumer,
+                                   const struct answers *answers, struct aq_feed_state *states)
+{
+    for (size_t i = 0, at = 0; i < answers->count; i++) {
+        const struct aq_kafka_partition *partition = answers->partitions[i];
+        for (size_t k = 0; k < partition->feed_count; k++, at++) {
+            const struct aq_kafka_source *source = partition->feeds[k].source;
+            enum aq_status status = AQ_OK;
+            if (states[at].identity.feed_id == 0)
+                status = begin_at(consumer, answers, partition, source,
+                                  &states[at].position.next_ordinal);
+            else
+                compare_committed(consumer, answers, partition, source,
+                                  states[at].position.next_ordinal);
+            if (status != AQ_OK)
+                return status;
+        }
+    }
+    return AQ_OK;
+}
+
+/* `states`: of all feeds, in order. One look into the store, one edit. */
+static enum aq_status take_over(struct aq_kafka_consumer *consumer, const struct answers *answers,
+                                struct aq_feed_state *states, size_t count, struct aq_error *err)
+{
+    for (size_t i = 0, at = 0; i < answers->count; i++) {
+        for (size_t k = 0; k < answers->partitions[i]->feed_count; k++)
+            states[at++] = answers->partitions[i]->feeds[k].state;
+    }
+    AQ_TRY(aq_store_find_feeds(consumer->store, states, count, err));
+    enum aq_status status = choose_begin(consumer, answers, states);
+    if (status != AQ_OK)
+        return status;
+    AQ_TRY(aq_shard_writer_take_over(consumer->writer, states, count, err));
+    for (size_t i = 0, at = 0; i < answers->count; i++) {
+        for (size_t k = 0; k < answers->partitions[i]->feed_count; k++, at++) {
+            struct aq_feed_state *state = &answers->partitions[i]->feeds[k].state;
+            state->identity.feed_id = states[at].identity.feed_id;
+            state->identity.incarnation = states[at].identity.incarnation;
+            state->position = states[at].position;
+        }
+    }
+    return AQ_OK;
+}
+
 static enum aq_status claim(struct aq_kafka_consumer *consumer, const struct answers *answers,
                             struct aq_error *err)
 {
     size_t count = 0;
-    for (size_t i = 0; i < answers->count; i++)
+    for (size_t i = 0; i < answers->count; i++) {
+        AQ_TRY(name_feeds(consumer, answers->partitions[i], err));
         count += answers->partitions[i]->feed_count;
+    }
     if (count == 0)
         return AQ_OK;
     struct aq_feed_state *states = calloc(count, sizeof *states);
     if (states == NULL)
         return aq_error_set(err, AQ_NO_MEMORY, "out of memory");
-    size_t at = 0;
-    for (size_t i = 0; i < answers->count; i++) {
-        for (size_t k = 0; k < answers->partitions[i]->feed_count; k++)
-            states[at++] = answers->partitions[i]->feeds[k].state;
-    }
-    enum aq_status status = aq_shard_writer_take_over(consumer->writer, states, count, err);
-    at = 0;
-    for (size_t i = 0; i < answers->count && status >= 0; i++) {
-        for (size_t k = 0; k < answers->partitions[i]->feed_count; k++) {
-            struct aq_feed_state *state = &answers->partitions[i]->feeds[k].state;
-            state->identity.feed_id = states[at].identity.feed_id;
-            state->identity.incarnation = states[at].identity.incarnation;
-            state->position = states[at].position;
-            at++;
-        }
-    }
+    enum aq_status status = take_over(consumer, answers, states, count, err);
     free(states);
     return status;
 }
@@ -300,12 +315,9 @@ static enum aq_status settle(struct aq_kafka_consumer *consumer, struct answers 
     if (status != AQ_OK)
         return status;
     AQ_TRY(check_group(consumer, answers, err));
-    for (size_t i = 0; i < answers->count; i++) {
-        status = find_feeds(consumer, answers, answers->partitions[i], err);
-        if (status != AQ_OK)
-            return status;
-    }
-    AQ_TRY(claim(consumer, answers, err));
+    status = claim(consumer, answers, err);
+    if (status != AQ_OK)
+        return status;
     for (size_t i = 0; i < answers->count; i++)
         AQ_TRY(begin(consumer, answers, answers->partitions[i], err));
     consumer->disk_full = false;
