@@ -54,6 +54,10 @@ Test(kafka, the_next_run_goes_on_where_the_store_stands)
     mock_run_once();
     cr_assert_str_eq(all(), "250|31125|250");
     cr_assert_str_empty(notices);
+    const struct aq_hash128 none = {{0}};
+    struct aq_feed_state feed = mock_feed("air", "numbers", 0);
+    cr_assert_not(aq_hash128_equal(&feed.position.hash, &none));
+    cr_assert_gt(feed.position.last_stamp_us, 0);
 }
 
 /* Another group has no offsets at all: as if it had been rewound. */
