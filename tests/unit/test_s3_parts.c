@@ -181,8 +181,7 @@ Test(s3_keys, metadata)
         "{\"Code\": \"Success\"",
         "{\"AccessKeyId\": \"A\", \"SecretAccessKey\": \"s\", \"Token\": \"t\"}",
         "{\"AccessKeyId\": \"A\", \"SecretAccessKey\": \"s\", \"Expiration\": \"soon\"}",
-        "{\"AccessKeyId\": 1, \"SecretAccessKey\": \"s\", \"Expiration\": "
-        "\"2030-01-01T00:00:00Z\"}",
+        "{\"AccessKeyId\": 1, \"SecretAccessKey\": \"s\", \"Expiration\": \"2030-01-01\"}",
         "{\"SecretAccessKey\": \"s\", \"Expiration\": \"2030-01-01T00:00:00Z\"}",
     };
     struct aq_s3_credentials found = {0};
