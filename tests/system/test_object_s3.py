@@ -140,6 +140,7 @@ def only_puts(fault):
     ("status", "code", "extra", "result", "message"),
     [
         (403, "AccessDenied", "", "I/O error", "access is denied"),
+        (200, "AccessDenied", "", "I/O error", "access is denied"),
         (403, "RequestTimeTooSkewed", "Date: Tue, 01 Jan 2019 00:00:00 GMT\r\n", "I/O error", "it is off by 2"),
         (400, "ExpiredToken", "", "I/O error", "session token has expired"),
         (400, "AuthorizationHeaderMalformed", "x-amz-bucket-region: eu-north-1\r\n", "I/O error", "region is eu-north-1"),

@@ -26,7 +26,6 @@ enum aq_s3_kind {
 
 struct aq_s3_answer {
     long status;    /* of HTTP; 0: none came */
-    bool whole;     /* its head came to its end */
     int64_t length; /* -1: not said */
     bool has_range;
     struct aq_s3_content_range range;

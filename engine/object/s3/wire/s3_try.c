@@ -129,8 +129,6 @@ static size_t on_header(char *line, size_t one, size_t size, void *context)
     if (size > 5 && strncmp(line, "HTTP/", 5) == 0) {
         *answer = (struct aq_s3_answer){.length = -1};
         curl_easy_getinfo(attempt->easy, CURLINFO_RESPONSE_CODE, &answer->status);
-    } else if (size <= 2) {
-        answer->whole = true;
     } else if (header_is(line, size, "content-length", value, sizeof value)) {
         answer->length = aq_s3_number_read(value, &number) ? (int64_t)number : -1;
     } else if (header_is(line, size, "content-range", value, sizeof value)) {

@@ -288,8 +288,7 @@ struct aq_s3_verdict aq_s3_judge(const struct aq_s3_try *attempt, CURLcode code,
         *err = attempt->local_err;
         return (struct aq_s3_verdict){.status = attempt->local};
     }
-    bool refused = answer->whole && answer->status >= 300;
-    if ((code != CURLE_OK || !answer->whole) && !refused)
+    if (code != CURLE_OK && answer->status < 300)
         return judge_transport(attempt, code, err);
     bool may_refuse = attempt->request->kind != AQ_S3_GET && attempt->request->kind != AQ_S3_HEAD;
     if (answer->status >= 200 && answer->status < 300 && !(may_refuse && error.code[0] != '\0'))
