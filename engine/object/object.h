@@ -23,7 +23,9 @@ enum aq_status aq_object_open_prefix(struct aq_object_store *bucket, const char 
 void aq_object_close(struct aq_object_store *store);
 
 /** Create `name` with `data`, durable when AQ_OK; AQ_EXISTS when it is there already (atomic:
- * temporary file, fsync, link(2), fsync of the directory). */
+ * temporary file, fsync, link(2), fsync of the directory; If-None-Match in a bucket, AQ_UNSUPPORTED where the
+ * server does not know it). After any other failure it may be there, or come to be there: a bucket's answer
+ * can be lost. One that was lost and then refused is settled by comparing bytes, so let them have a nonce. */
 enum aq_status aq_object_put_if_absent(struct aq_object_store *store, const char *name,
                                        struct aq_slice data, struct aq_error *err) AQ_RESULT;
 /** Create or replace atomically, durable when AQ_OK. */

@@ -14,6 +14,7 @@
 
 #define TRANSFER_BUFFER_BYTES (256L * 1024)
 #define SLOWEST_BYTES_PER_MS 16 /* a try that is slower than this over all is given up */
+#define TRY_MS_MAX (UINT64_C(3600) * 1000)
 #define STALL_BYTES_PER_S 1000L
 
 /* Callbacks. */
@@ -224,13 +225,15 @@ static void set_limits(struct aq_s3_try *attempt)
     uint64_t size = has_body(request->kind)   ? request->body.size
                     : request->buffer != NULL ? request->size
                                               : request->out_max;
-    long slowest_ms = (long)(size / SLOWEST_BYTES_PER_MS);
+    uint64_t slowest_ms = size / SLOWEST_BYTES_PER_MS;
+    if (slowest_ms > TRY_MS_MAX)
+        slowest_ms = TRY_MS_MAX;
     /* A server may be silent for long while it puts an object together. */
     long stall_ms = (long)(request->kind == AQ_S3_POST ? store->deadline_ms : store->timeout_ms);
     curl_easy_setopt(easy, CURLOPT_CONNECTTIMEOUT_MS, (long)store->timeout_ms);
     curl_easy_setopt(easy, CURLOPT_LOW_SPEED_LIMIT, STALL_BYTES_PER_S);
     curl_easy_setopt(easy, CURLOPT_LOW_SPEED_TIME, (stall_ms + 999) / 1000);
-    curl_easy_setopt(easy, CURLOPT_TIMEOUT_MS, (long)store->deadline_ms + slowest_ms);
+    curl_easy_setopt(easy, CURLOPT_TIMEOUT_MS, (long)(store->deadline_ms + slowest_ms));
     curl_easy_setopt(easy, CURLOPT_BUFFERSIZE, TRANSFER_BUFFER_BYTES);
 }
 
