@@ -77,8 +77,8 @@ enum aq_status aq_io_pread_exact(int fd, const char *path, uint64_t offset, void
                                  size_t size, struct aq_error *err) AQ_RESULT;
 /** openat2(RESOLVE_BENEATH) where the kernel has it, else openat with a check of `name`. */
 int aq_io_openat_beneath(int dir_fd, const char *name, int flags, unsigned mode);
-/** Take an exclusive flock on `fd`, waiting up to `timeout_ms` for who holds it: then AQ_CONFLICT. */
-enum aq_status aq_io_lock(int fd, const char *path, unsigned timeout_ms,
+/** Take a flock on `fd`, waiting up to `timeout_ms` for who holds it: then AQ_CONFLICT. */
+enum aq_status aq_io_lock(int fd, bool exclusive, const char *path, unsigned timeout_ms,
                           struct aq_error *err) AQ_RESULT;
 /** fsync the directory that `name` (beneath `dir_fd`) lies in: its name is durable then. */
 enum aq_status aq_io_sync_parent(int dir_fd, const char *name, const char *path,

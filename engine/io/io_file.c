@@ -76,12 +76,13 @@ enum aq_status aq_io_sync_parent(int dir_fd, const char *name, const char *path,
 }
 
 /* flock has no timeout: try, sleep, try again. */
-enum aq_status aq_io_lock(int fd, const char *path, unsigned timeout_ms, struct aq_error *err)
+enum aq_status aq_io_lock(int fd, bool exclusive, const char *path, unsigned timeout_ms,
+                          struct aq_error *err)
 {
     for (unsigned waited_ms = 0;; waited_ms += LOCK_RETRY_MS) {
         int result;
         do {
-            result = flock(fd, LOCK_EX | LOCK_NB);
+            result = flock(fd, (exclusive ? LOCK_EX : LOCK_SH) | LOCK_NB);
         } while (result != 0 && errno == EINTR);
         if (result == 0)
             return AQ_OK;
@@ -104,7 +105,7 @@ enum aq_status aq_io_fd_open(struct aq_io *io, int dir_fd, const char *name, uns
         return aq_error_set_errno(err, errno, path, "cannot open");
     enum aq_status status = AQ_OK;
     if ((flags & AQ_IO_LOCK) != 0)
-        status = aq_io_lock(fd, path, 0, err);
+        status = aq_io_lock(fd, true, path, 0, err);
     if (status == AQ_OK && (flags & AQ_IO_CREATE_NEW) != 0)
         status = aq_io_sync_parent(dir_fd, name, path, err);
     struct aq_io_file *opened = NULL;

@@ -30,12 +30,14 @@ static enum aq_status build_close(void *context, const struct aq_catalog *catalo
     struct patient *patient = context;
     const struct aq_catalog_file *file = aq_catalog_file(catalog, patient->file_id);
     if (file == NULL || file->state != AQ_FILE_OPEN)
-        return AQ_END; /* closed by somebody else before we had the lock */
+        return AQ_END; /* closed by somebody else meanwhile */
     return aq_segment_close(patient->file, &patient->totals, 0, catalog, edit, &patient->row_count,
                             err);
 }
 
-/* The lock is ours: no one writes, or closes, the segment now. */
+/* The lock is shared: no one writes the segment now, and readers still find what they found a moment ago, the
+ * whole file; with the page alone they would miss frames that were durable and not published yet. Of two
+ * recoveries the catalog lets one close it. */
 static enum aq_status close_segment(struct aq_store *store, const struct aq_segment_file *file,
                                     struct patient *patient, struct aq_recovery_report *report,
                                     struct aq_error *err)
@@ -84,7 +86,7 @@ static enum aq_status recover_segment(struct aq_store *store, const struct aq_ca
     struct patient patient = {.file_id = entry->file_id, .epoch = entry->epoch, .file = &file};
     int64_t left_ms = deadline_ms - aq_monotonic_ms();
     enum aq_status status =
-        aq_io_lock(file.fd, path.text, left_ms > 0 ? (unsigned)left_ms : 0, err);
+        aq_io_lock(file.fd, false, path.text, left_ms > 0 ? (unsigned)left_ms : 0, err);
     if (status == AQ_OK)
         status = close_segment(store, &file, &patient, report, err);
     bool closed = status == AQ_OK;

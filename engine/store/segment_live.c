@@ -3,7 +3,7 @@
  * Happy path: a segment whose flock is held is read up to the length its writer published.
  * Failures: a flock that is free means a dead writer: the valid prefix is found as recovery finds it,
  * without changing anything. A flock that is held but no page to read: the segment is just being
- * opened, and has no frame yet, or recovered, and is looked at again until that is over. */
+ * opened, and has no frame yet; else it is looked at again. */
 #include "engine/store/segment_scan.h"
 
 #include <errno.h>
@@ -63,7 +63,7 @@ static enum aq_status try_read(struct aq_store *store, const struct aq_segment_f
     if (has_no_frames(file))
         return AQ_OK;
     return aq_error_set_at(err, AQ_TEMPORARY, file->path, -1,
-                           "is being opened or recovered by another process; try again");
+                           "is being opened by another process; try again");
 }
 
 enum aq_status aq_segment_read_open(struct aq_store *store, const struct aq_segment_file *file,

@@ -300,7 +300,7 @@ static enum aq_status make_file(struct aq_store *store, struct aq_io *io,
     AQ_TRY(aq_io_open(io, aq_store_home_fd(store), name, AQ_IO_WRITE | AQ_IO_CREATE_NEW,
                       segment->path.text, &segment->file, err));
     /* A reader may hold it for a moment, to see whether the writer lives. */
-    AQ_TRY(aq_io_lock(aq_io_file_fd(segment->file), segment->path.text, LOCK_WAIT_MS, err));
+    AQ_TRY(aq_io_lock(aq_io_file_fd(segment->file), true, segment->path.text, LOCK_WAIT_MS, err));
     AQ_TRY(check_still_open(store, segment, err));
     AQ_TRY(write_header(io, segment, err));
     return aq_publisher_create(store, segment->header.segment_id, segment->header.epoch,

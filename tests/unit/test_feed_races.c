@@ -1,5 +1,6 @@
 /* Feeds that change hands while something else happens: races that are made to happen, owners that do whatever
  * comes to their mind, processes that are stopped, woken and killed. */
+#include "engine/store/publish.h"
 #include "tests/unit/feed_checks.h"
 
 #include <sys/file.h>
@@ -150,6 +151,39 @@ Test(feed_races, taken_while_the_owner_is_recovered)
         owner_end(&right);
         aq_store_close(helper);
     }
+}
+
+static void helper_sees_all(void)
+{
+    expect_at(&right, 0, left.feeds[0].position.next_ordinal);
+}
+
+/* A frame can be durable before it is published. Its owner being dead, readers find it in the file; so they
+ * do while the segment is being closed. */
+Test(feed_races, read_while_the_owner_is_recovered)
+{
+    scratch_make();
+    owner_begin(&left, BIG);
+    owner_take_ok(&left, 1);
+    owner_append(&left, 1, 30);
+    struct aq_feed_state feed = left.feeds[0];
+    owner_end(&left);
+    left.feeds[0] = feed;
+    owner_begin(&right, BIG);
+    const struct aq_catalog *catalog = feed_catalog(right.store);
+    struct aq_publisher *page = NULL;
+    cr_assert_eq(aq_publisher_create(right.store, 1, catalog->files[0].epoch, &page, NULL), AQ_OK);
+    aq_publisher_destroy(page);
+    aq_catalog_release(catalog);
+    helper_sees_all();
+    helper = feed_store();
+    before_link = helper_sees_all;
+    helper_recovers();
+    cr_assert_null(before_link);
+    helper_sees_all();
+    aq_store_close(helper);
+    owner_end(&right);
+    left = (struct owner){0};
 }
 
 static void right_takes_and_left_goes_on(void)
