@@ -295,6 +295,13 @@ Test(kafka, topics_that_are_not_there)
     cr_assert_not_null(strstr(err.message, "\"nothing\""), "%s", err.message);
 }
 
+Test(kafka, a_pattern_without_a_topic_is_at_its_end)
+{
+    mock_configure(AIR, "  live:\n" CLIENT("^nothing", "g") "    dataset: air\n");
+    mock_prepare_monitor();
+    cr_assert_eq(mock_run(true, NULL), AQ_OK, "%s", err.message);
+}
+
 Test(kafka, a_property_that_is_none_is_shown_with_its_place)
 {
     mock_configure(AIR, "  live:\n"

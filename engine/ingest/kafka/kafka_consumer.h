@@ -347,6 +347,8 @@ int64_t aq_kafka_wall_us(void); /* wall clock */
 /** Note the ends of all logs. AQ_TEMPORARY: ask again. */
 enum aq_status aq_kafka_once_begin(struct aq_kafka_consumer *consumer,
                                    struct aq_error *err) AQ_RESULT;
+/** Whether the broker has none of the topics: a group would never give this member anything. Says so. */
+bool aq_kafka_once_is_empty(struct aq_kafka_consumer *consumer);
 bool aq_kafka_once_is_done(const struct aq_kafka_consumer *consumer);
 void aq_kafka_once_end(struct aq_kafka_consumer *consumer);
 

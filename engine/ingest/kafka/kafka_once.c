@@ -2,7 +2,7 @@
  *
  * Happy path: before the group is joined, all partitions of all topics that the sources read, and their
  * ends, are noted. The run is done when each partition that the group has given to this process is read
- * up to its end; other members see to theirs.
+ * up to its end; other members see to theirs. Where no topic matches there is no end to wait for.
  * Failures: no answer: AQ_TEMPORARY, to be asked again. A topic that is not there: AQ_NOT_FOUND. */
 #include <stdlib.h>
 #include <string.h>
@@ -117,6 +117,16 @@ enum aq_status aq_kafka_once_begin(struct aq_kafka_consumer *consumer, struct aq
         status = ask_ends(consumer, metadata, err);
     rd_kafka_metadata_destroy(metadata);
     return status;
+}
+
+bool aq_kafka_once_is_empty(struct aq_kafka_consumer *consumer)
+{
+    if (!consumer->has_goals || consumer->goal_count > 0)
+        return false;
+    aq_kafka_say(consumer,
+                 "%s: no topic matches the patterns in topics:, so there is nothing to read",
+                 consumer->sources[0].config->client.brokers);
+    return true;
 }
 
 void aq_kafka_once_end(struct aq_kafka_consumer *consumer)

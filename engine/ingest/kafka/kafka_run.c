@@ -141,6 +141,8 @@ static enum aq_status consume(struct aq_kafka_consumer *consumer, struct aq_erro
     bool once = consumer->options->once;
     if (once)
         AQ_TRY(note_goals(consumer, err));
+    if (once && aq_kafka_once_is_empty(consumer))
+        return AQ_OK;
     consumer->subscribed = true;
     AQ_TRY(aq_kafka_subscribe(consumer, err));
     while (!is_stopped(consumer)) {
