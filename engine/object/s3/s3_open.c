@@ -147,7 +147,9 @@ enum aq_status aq_s3_probe(struct aq_object_store *store, struct aq_s3_capabilit
     else if (status == AQ_OK)
         status = probe_parts((struct aq_s3_store *)store, parts,
                              &capabilities->conditional_multipart, err);
-    /* What stays behind does no harm: its name is its own. */
+    /* What stays behind does no harm: its name is its own. A server that is away is not waited for again. */
+    if (status == AQ_TEMPORARY)
+        return status;
     (void)!aq_object_delete(store, whole, NULL);
     (void)!aq_object_delete(store, parts, NULL);
     return status;
