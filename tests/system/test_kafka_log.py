@@ -167,7 +167,11 @@ def test_an_older_topic_in_its_place_needs_a_word(edits, kafka):
     result = ingest_once(edits.store, code=aq.FAILED)
     assert f"sources accept edits {edits.topic}" in result.message, str(result)
     assert edits.contents() == before
-    edits.store.run("sources", "accept", "edits", edits.topic, "--from", "earliest")
+    accept = ("sources", "accept", "edits", edits.topic, "--from")
+    assert "'yesterday' is neither earliest" in edits.store.run(*accept, "yesterday", code=aq.USAGE).message
+    edits.store.run(*accept, "earliest")
+    assert "nothing to accept" in edits.store.run(*accept, "earliest").message
+    assert "--from" in edits.store.run(*accept, "yesterday", code=aq.USAGE).message  # also where there is nothing
     ingest_once(edits.store)
     assert edits.holds()[ROW] == 1500
 

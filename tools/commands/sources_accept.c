@@ -65,19 +65,30 @@ static void add_log(void *context, int32_t partition, uint64_t low, uint64_t hig
     };
 }
 
-static enum aq_status parse_from(const struct acceptance *acceptance, struct log *log,
+static bool is_named(const char *from)
+{
+    return strcmp(from, "earliest") == 0 || strcmp(from, "latest") == 0;
+}
+
+static enum aq_status check_from(const char *from, struct aq_error *err)
+{
+    bool is_offset = from[0] != '\0' && from[strspn(from, "0123456789")] == '\0';
+    return is_offset || is_named(from)
+               ? AQ_OK
+               : aq_error_set(err, AQ_INVALID,
+                              "--from: '%s' is neither earliest, latest nor an offset", from);
+}
+
+/* What check_from has let through. */
+static enum aq_status place_from(const struct acceptance *acceptance, struct log *log,
                                  struct aq_error *err)
 {
     const char *text = acceptance->from;
-    char *end = NULL;
-    if (strcmp(text, "earliest") == 0 || strcmp(text, "latest") == 0) {
+    if (is_named(text)) {
         log->from = text[0] == 'e' ? log->low : log->high;
         return AQ_OK;
     }
-    log->from = strtoull(text, &end, 10);
-    if (text[0] < '0' || text[0] > '9' || *end != '\0')
-        return aq_error_set(err, AQ_INVALID,
-                            "--from: '%s' is neither earliest, latest nor an offset", text);
+    log->from = strtoull(text, NULL, 10);
     if (log->from < log->low || log->from > log->high)
         return aq_error_set(err, AQ_INVALID,
                             "--from: partition %d has messages %llu up to %llu, not %s",
@@ -103,7 +114,7 @@ static enum aq_status compare(struct acceptance *acceptance, struct aq_store *st
         log->accepted = !same;
         log->from = feed->position.next_ordinal;
         if (!same)
-            AQ_TRY(parse_from(acceptance, log, err));
+            AQ_TRY(place_from(acceptance, log, err));
     }
     return known ? AQ_OK
                  : aq_error_set(err, AQ_NOT_FOUND,
@@ -121,6 +132,16 @@ static enum aq_status accept_logs(struct acceptance *acceptance, struct aq_store
             AQ_TRY(aq_store_accept_feed(store, &log->feed.identity, log->from, err));
     }
     return AQ_OK;
+}
+
+static void say_if_none(const struct acceptance *acceptance, const struct aq_program *program)
+{
+    for (size_t i = 0; i < acceptance->log_count; i++) {
+        if (acceptance->logs[i].accepted)
+            return;
+    }
+    aq_program_say_of(program, AQ_LEVEL_NOTICE, acceptance->source->name,
+                      "nothing to accept: each log is the one that was read");
 }
 
 static enum aq_status report(const struct acceptance *acceptance, struct aq_program *program,
@@ -186,6 +207,7 @@ static enum aq_status run(struct aq_program *program, struct acceptance *accepta
         return aq_error_set(err, AQ_NO_MEMORY, "out of memory");
     AQ_TRY(compare(acceptance, store, err));
     AQ_TRY(accept_logs(acceptance, store, err));
+    say_if_none(acceptance, program);
     return report(acceptance, program, err);
 }
 
@@ -195,6 +217,7 @@ enum aq_status aq_sources_accept(struct aq_program *program, struct aq_error *er
     if (options->argument_count != 3 || options->from == NULL)
         return aq_error_set(err, AQ_INVALID,
                             "say: aqstore sources accept NAME TOPIC --from earliest|latest|OFFSET");
+    AQ_TRY(check_from(options->from, err));
     struct acceptance acceptance = {.topic = options->arguments[2], .from = options->from};
     enum aq_status status = run(program, &acceptance, err);
     free(acceptance.logs);
