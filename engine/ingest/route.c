@@ -277,3 +277,14 @@ enum aq_status aq_route(struct aq_router *router, const struct aq_batch *rows,
         return aq_error_set(err, AQ_NO_MEMORY, "grouping %zu rows: out of memory", rows->row_count);
     return AQ_OK;
 }
+
+enum aq_status aq_route_section(struct aq_router *router, const struct aq_batch *rows,
+                                struct aq_section_input *sections, size_t *section_count,
+                                struct aq_error *err)
+{
+    if (rows->row_count == 0)
+        return AQ_OK;
+    AQ_TRY(aq_route(router, rows, &sections[*section_count], err));
+    ++*section_count;
+    return AQ_OK;
+}

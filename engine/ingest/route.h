@@ -19,4 +19,9 @@ void aq_router_destroy(struct aq_router *router);
 enum aq_status aq_route(struct aq_router *router, const struct aq_batch *rows,
                         struct aq_section_input *section, struct aq_error *err) AQ_RESULT;
 
+/** aq_route into sections[*section_count], which is then counted; a batch without rows makes no section. */
+enum aq_status aq_route_section(struct aq_router *router, const struct aq_batch *rows,
+                                struct aq_section_input *sections, size_t *section_count,
+                                struct aq_error *err) AQ_RESULT;
+
 #endif

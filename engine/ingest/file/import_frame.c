@@ -40,17 +40,6 @@ bool aq_import_frame_is_due(const struct aq_import *import, bool look_at_clock)
     return look_at_clock && monotonic_us() - import->frame_begun_us >= config->commit_interval_us;
 }
 
-static enum aq_status add_section(struct aq_router *router, const struct aq_batch *rows,
-                                  struct aq_section_input *sections, size_t *section_count,
-                                  struct aq_error *err)
-{
-    if (rows->row_count == 0)
-        return AQ_OK;
-    AQ_TRY(aq_route(router, rows, &sections[*section_count], err));
-    ++*section_count;
-    return AQ_OK;
-}
-
 static struct aq_source_range make_range(struct aq_import *import, bool finished)
 {
     const struct aq_decoder *decoder = import->importer->decoder;
@@ -104,8 +93,9 @@ enum aq_status aq_import_close_frame(struct aq_import *import, bool finished, st
     size_t section_count = 0;
     if (import->ordinal == import->feed.position.next_ordinal && !finished)
         return AQ_OK;
-    AQ_TRY(add_section(importer->row_router, &decoder->rows, sections, &section_count, err));
-    AQ_TRY(add_section(importer->reject_router, &decoder->rejects, sections, &section_count, err));
+    AQ_TRY(aq_route_section(importer->row_router, &decoder->rows, sections, &section_count, err));
+    AQ_TRY(aq_route_section(importer->reject_router, &decoder->rejects, sections, &section_count,
+                            err));
     struct aq_source_range range = make_range(import, finished);
     aq_import_watch_frame(import, &range);
     AQ_TRY(aq_shard_writer_append(importer->writer, &range, 1, sections, section_count, err));

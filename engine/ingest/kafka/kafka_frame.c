@@ -32,27 +32,16 @@ bool aq_kafka_frame_is_due(const struct aq_kafka_consumer *consumer)
 
 /* Building. */
 
-static enum aq_status add_section(struct aq_router *router, const struct aq_batch *rows,
-                                  struct aq_section_input *sections, size_t *section_count,
-                                  struct aq_error *err)
-{
-    if (rows->row_count == 0)
-        return AQ_OK;
-    AQ_TRY(aq_route(router, rows, &sections[*section_count], err));
-    ++*section_count;
-    return AQ_OK;
-}
-
 static enum aq_status build_sections(struct aq_kafka_consumer *consumer, size_t *count,
                                      struct aq_error *err)
 {
     *count = 0;
     for (size_t i = 0; i < consumer->source_count; i++) {
         struct aq_kafka_source *source = &consumer->sources[i];
-        AQ_TRY(add_section(source->row_router, &source->decoder->rows, consumer->sections, count,
-                           err));
-        AQ_TRY(add_section(source->reject_router, &source->decoder->rejects, consumer->sections,
-                           count, err));
+        AQ_TRY(aq_route_section(source->row_router, &source->decoder->rows, consumer->sections,
+                                count, err));
+        AQ_TRY(aq_route_section(source->reject_router, &source->decoder->rejects,
+                                consumer->sections, count, err));
     }
     return AQ_OK;
 }
