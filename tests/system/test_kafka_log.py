@@ -246,6 +246,7 @@ def test_tombstones_are_passed_over(edits, kafka):
     ingest_once(edits.store)
     assert edits.holds() == {ROW: 300, PASSED: 60}
     assert {feed["partition"]: feed["next_message"] for feed in sources(edits.store)} == edits.ends()
+    assert {feed["state"] for feed in sources(edits.store)} == {"open"}
     ingest_once(edits.store)
     assert edits.holds() == {ROW: 300, PASSED: 60}
 

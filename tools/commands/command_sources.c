@@ -53,13 +53,18 @@ static void add_feed(struct aq_rows *rows, const struct aq_catalog *catalog,
     aq_rows_text(rows, dataset_name(catalog, feed->identity.dataset_id));
     aq_rows_slice(rows, feed->identity.source);
     aq_rows_slice(rows, feed->identity.name);
-    if (feed->identity.partition >= 0)
+    bool is_topic = feed->identity.partition >= 0;
+    if (is_topic)
         aq_rows_int(rows, feed->identity.partition);
     else
         aq_rows_null(rows);
-    aq_rows_text(rows, position->finished ? "finished" : "unfinished");
+    /* A topic has no end, and is not counted in bytes. */
+    aq_rows_text(rows, is_topic ? "open" : position->finished ? "finished" : "unfinished");
     aq_rows_count(rows, position->next_ordinal);
-    aq_rows_count(rows, position->next_offset);
+    if (is_topic)
+        aq_rows_null(rows);
+    else
+        aq_rows_count(rows, position->next_offset);
     aq_rows_count(rows, position->row_count);
     aq_rows_count(rows, position->reject_count);
     aq_rows_count(rows, position->passed_count);
@@ -70,7 +75,7 @@ static void add_feed(struct aq_rows *rows, const struct aq_catalog *catalog,
         aq_rows_int(rows, lag);
     else
         aq_rows_null(rows);
-    if (feed->identity.partition >= 0)
+    if (is_topic)
         aq_rows_slice(rows, feed->identity.cluster);
     else
         aq_rows_null(rows);
