@@ -220,6 +220,13 @@ def test_a_wrong_config_is_located(folder, old, new, line, column, word):
     assert word in result.message, str(result)
 
 
+def test_a_bucket_that_cannot_be_is_found_without_asking_it(folder):
+    for bucket, word in (("s3://x/air", "3 to 63"), ("s3://air/a b", "prefix"), ("s3://air/cold", None)):
+        (folder / "aqstore.yaml").write_text(CONFIG + f"tier: {{to: '{bucket}'}}\n")
+        result = aq.run("config", "check", cwd=folder, code=aq.USAGE if word else aq.DONE)
+        assert word is None or ("aqstore.yaml" in result.message and word in result.message), str(result)
+
+
 def test_environment_in_the_config(folder):
     text = CONFIG.replace("./home", "${AQ_TEST_HOME:./elsewhere}")
     (folder / "aqstore.yaml").write_text(text)

@@ -2,6 +2,7 @@
 #include <string.h>
 
 #include "engine/ingest/kafka/kafka.h"
+#include "engine/object/s3.h"
 #include "tools/commands/commands.h"
 #include "tools/output/json_print.h"
 
@@ -31,6 +32,30 @@ static enum aq_status check_clients(const struct aq_config *config, struct aq_er
     return AQ_OK;
 }
 
+/* What only the S3 driver knows: how a bucket may be called. Keys are not looked for: the service's may be in
+ * an environment of its own. */
+static enum aq_status check_bucket(const struct aq_config *config, struct aq_error *err)
+{
+    struct aq_object_store *bucket = NULL;
+    if (config->tier == NULL)
+        return AQ_OK;
+    struct aq_s3_options options = {.url = config->tier_config.to,
+                                    .endpoint = config->tier_config.endpoint,
+                                    .region = config->tier_config.region,
+                                    .access_key = "any",
+                                    .secret_key = "any"};
+    AQ_TRY(aq_object_open_s3(&options, &bucket, err));
+    aq_object_close(bucket);
+    return AQ_OK;
+}
+
+static enum aq_status check(const struct aq_config *config, struct aq_error *err)
+{
+    AQ_TRY(check_clients(config, err));
+    enum aq_status status = check_bucket(config, err);
+    return status < 0 ? aq_error_locate(err, status, config->path, 0) : AQ_OK;
+}
+
 enum aq_status aq_command_config(struct aq_program *program, struct aq_error *err)
 {
     const struct aq_options *options = &program->options;
@@ -40,7 +65,7 @@ enum aq_status aq_command_config(struct aq_program *program, struct aq_error *er
         return aq_error_set(err, AQ_INVALID, "say 'config check' or 'config show'");
     AQ_TRY(aq_program_config(program, &config, err));
     if (strcmp(what, "check") == 0) {
-        AQ_TRY(check_clients(config, err));
+        AQ_TRY(check(config, err));
         if (options->json)
             check_json(program, config);
         else
