@@ -108,6 +108,7 @@ Test(config_sections, kafka_is_checked)
     kafka_refused("brokers: b, topics: t, username: u", "not sent without security: sasl_ssl");
     kafka_refused("brokers: b, topics: t, security: ssl, password: p", "password: is not sent");
     kafka_refused("brokers: b, topics: t, security: sasl_ssl, username: u", "needs mechanism");
+    kafka_refused("brokers: b, topics: t, security: sasl_ssl", "security: needs mechanism");
     kafka_refused("brokers: b, topics: t, options: [a]", "expected a mapping");
     kafka_refused("brokers: b, topics: t, options: {a: [b]}", "\"a\" must be a single value");
     kafka_refused("brokers: b, topics: t, options: {group.id: g}", "what group: of kafka sets");

@@ -184,14 +184,17 @@ static enum aq_status check_user(struct aq_config_reader *reader, const struct a
                                               : NULL;
     if (nodes->password != NULL && key == NULL)
         key = aq_config_node_find(node, "password") != NULL ? "password" : "password_file";
+    bool has_mechanism = nodes->mechanism >= 0 || has_option(nodes, "sasl.mechanism") ||
+                         has_option(nodes, "sasl.mechanisms");
+    if (key == NULL && nodes->security >= 2 && !has_mechanism)
+        key = "security"; /* librdkafka would take it for Kerberos */
     if (key == NULL)
         return AQ_OK;
     struct aq_config_mark mark = aq_config_node_find(node, key)->key_mark;
     if (nodes->security < 2 && !has_option(nodes, "security.protocol"))
         return aq_config_fail(reader, mark,
                               "%s: is not sent without security: sasl_ssl or sasl_plaintext", key);
-    if (nodes->mechanism < 0 && !has_option(nodes, "sasl.mechanism") &&
-        !has_option(nodes, "sasl.mechanisms"))
+    if (!has_mechanism)
         return aq_config_fail(reader, mark,
                               "%s: needs mechanism: PLAIN, SCRAM-SHA-256 or SCRAM-SHA-512", key);
     return AQ_OK;

@@ -106,8 +106,9 @@ static enum aq_status visit_ends(rd_kafka_t *rk, const struct aq_source_config *
                                  struct aq_error *err)
 {
     if (topic->err != RD_KAFKA_RESP_ERR_NO_ERROR || topic->partition_cnt == 0)
-        return aq_error_set(err, AQ_NOT_FOUND, "topic \"%s\" on %s: %s", topic->topic,
-                            source->client.brokers,
+        return aq_error_set(err, AQ_NOT_FOUND,
+                            "topic \"%s\" on %s: %s: correct the name, or make the topic",
+                            topic->topic, source->client.brokers,
                             topic->err != RD_KAFKA_RESP_ERR_NO_ERROR ? rd_kafka_err2str(topic->err)
                                                                      : "has no partitions");
     qsort(topic->partitions, (size_t)topic->partition_cnt, sizeof *topic->partitions,

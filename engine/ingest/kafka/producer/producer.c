@@ -68,7 +68,9 @@ static enum aq_status judge_topic(const rd_kafka_metadata_topic_t *topic, int32_
                             topic->topic, topic->partition_cnt - 1, partition);
     if (!last)
         return AQ_END;
-    return aq_error_set(err, AQ_NOT_FOUND, "topic \"%s\": %s", topic->topic,
+    return aq_error_set(err, AQ_NOT_FOUND,
+                        "topic \"%s\": %s: make it with Kafka's tools, or correct the name",
+                        topic->topic,
                         topic->err != RD_KAFKA_RESP_ERR_NO_ERROR ? rd_kafka_err2str(topic->err)
                                                                  : "has no partitions");
 }
