@@ -9,8 +9,8 @@
 #include "tools/commands/load.h"
 #include "tools/service/service.h"
 
-static enum aq_status find_source(const struct aq_config *config, const char *name,
-                                  const struct aq_source_config **source, struct aq_error *err)
+enum aq_status aq_source_named(const struct aq_config *config, const char *name,
+                               const struct aq_source_config **source, struct aq_error *err)
 {
     const char *names[64];
     size_t count = 0;
@@ -26,7 +26,8 @@ static enum aq_status find_source(const struct aq_config *config, const char *na
     if (nearest != NULL)
         return aq_error_set_at(err, AQ_INVALID, config->path, -1,
                                "has no source '%s'; did you mean '%s'?", name, nearest);
-    return aq_error_set_at(err, AQ_INVALID, config->path, -1, "has no source '%s'", name);
+    return aq_error_set_at(err, AQ_INVALID, config->path, -1,
+                           "has no source '%s'; see `aqstore config show`", name);
 }
 
 /* Indices into the config: those named, each once, or all. */
@@ -41,7 +42,7 @@ static enum aq_status choose(const struct aq_program *program, size_t *chosen, s
         return aq_error_set(err, AQ_NO_MEMORY, "out of memory");
     for (size_t i = 0; i < options->argument_count && status == AQ_OK; i++) {
         const struct aq_source_config *source = NULL;
-        status = find_source(config, options->arguments[i], &source, err);
+        status = aq_source_named(config, options->arguments[i], &source, err);
         if (status == AQ_OK)
             wanted[source - config->sources] = true;
     }

@@ -16,7 +16,11 @@ enum aq_status aq_command_verify(struct aq_program *program, struct aq_error *er
 enum aq_status aq_command_export(struct aq_program *program, struct aq_error *err) AQ_RESULT;
 enum aq_status aq_command_rejects(struct aq_program *program, struct aq_error *err) AQ_RESULT;
 enum aq_status aq_command_sources(struct aq_program *program, struct aq_error *err) AQ_RESULT;
-/** Its `sources accept`. */
+/** Of `ingest` and `sources accept`: a source by its name; AQ_INVALID, with the nearest name, where the config has none. */
+enum aq_status aq_source_named(const struct aq_config *config, const char *name,
+                               const struct aq_source_config **source,
+                               struct aq_error *err) AQ_RESULT;
+/** The `accept` of `sources`. */
 enum aq_status aq_sources_accept(struct aq_program *program, struct aq_error *err) AQ_RESULT;
 /** How far feeds are behind their logs, as the brokers of the config say, if there is one; -1: not known.
  * A broker that cannot be asked is a notice. */

@@ -170,14 +170,11 @@ static enum aq_status find_source(struct aq_program *program, struct acceptance 
     const struct aq_config *config = NULL;
     const char *name = program->options.arguments[1];
     AQ_TRY(aq_program_config(program, &config, err));
-    for (size_t i = 0; i < config->source_count; i++) {
-        const struct aq_source_config *source = &config->sources[i];
-        if (source->is_kafka && strcmp(source->name, name) == 0)
-            acceptance->source = source;
-    }
-    return acceptance->source != NULL
+    AQ_TRY(aq_source_named(config, name, &acceptance->source, err));
+    return acceptance->source->is_kafka
                ? AQ_OK
-               : aq_error_set(err, AQ_INVALID, "the config has no Kafka source \"%s\"", name);
+               : aq_error_set(err, AQ_INVALID,
+                              "source '%s' reads files: there is nothing to accept", name);
 }
 
 static enum aq_status find_dataset(struct acceptance *acceptance, struct aq_store *store,
