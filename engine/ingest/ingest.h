@@ -24,7 +24,7 @@ struct aq_ingest_options {
     void (*progress)(void *context, const struct aq_ingest_progress *progress); /* may be NULL */
     void (*notice)(void *context, const char *message);                         /* may be NULL */
     void *context;
-    const volatile bool *stop; /* set by a signal: stop at a frame, AQ_INTERRUPTED */
+    const volatile bool *stop;  /* set by a signal: stop at a frame, AQ_INTERRUPTED */
     struct aq_monitor *monitor; /* hears of `source_name`; may be NULL */
 };
 

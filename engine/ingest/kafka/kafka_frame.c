@@ -49,7 +49,7 @@ static enum aq_status build_sections(struct aq_kafka_consumer *consumer, size_t 
 static enum aq_status build_ranges(struct aq_kafka_consumer *consumer, struct aq_error *err)
 {
     if (consumer->pending_count > consumer->range_capacity) {
-        size_t capacity = 2 * consumer->pending_count;
+        size_t capacity = 2 * consumer->pending_count + 8;
         struct aq_source_range *grown = realloc(consumer->ranges, capacity * sizeof *grown);
         if (grown == NULL)
             return aq_error_set(err, AQ_NO_MEMORY, "out of memory");
@@ -70,7 +70,7 @@ static enum aq_status note_written(struct aq_kafka_consumer *consumer, struct aq
     if (written->counts == NULL)
         written->counts = calloc(consumer->source_count, sizeof *written->counts);
     if (written->feed_capacity < consumer->pending_count) {
-        size_t capacity = 2 * consumer->pending_count;
+        size_t capacity = 2 * consumer->pending_count + 8;
         struct aq_kafka_feed **grown = realloc(written->feeds, capacity * sizeof *grown);
         if (grown == NULL)
             return aq_error_set(err, AQ_NO_MEMORY, "out of memory");
