@@ -21,7 +21,16 @@ def pytest_addoption(parser):
     parser.addoption("--seed", type=int, default=None, help="seed of all random choices (default: a new one)")
 
 
+def forget_environment():
+    """What somebody has set to try the program with, as the README does, is not the tests'."""
+    for name in [name for name in os.environ if name.startswith("AWS_")]:
+        del os.environ[name]
+    for name in ("AQSTORE_CONFIG", "AQSTORE_HOME", "AQSTORE_HTTP_PORT", "KAFKA_BROKERS", "S3_BUCKET", "S3_ENDPOINT"):
+        os.environ.pop(name, None)
+
+
 def pytest_configure(config):
+    forget_environment()
     if config.option.seed is None:
         config.option.seed = random.SystemRandom().randrange(1 << 31)
     if config.option.basetemp is None and not config.option.collectonly:
