@@ -156,7 +156,8 @@ static struct aq_s3_verdict judge_transport(const struct aq_s3_try *attempt, CUR
         verdict.unsent = true;
         verdict.status = AQ_TEMPORARY;
         aq_error_set(err, verdict.status,
-                     "%s cannot be found: %s; check the endpoint, the region and the network",
+                     "%s cannot be found: %s; check the endpoint (of tier: in the config, else "
+                     "AWS_ENDPOINT_URL), the region and the network",
                      origin, why);
         return verdict;
     case CURLE_COULDNT_CONNECT:
