@@ -146,6 +146,7 @@ def test_a_lost_home_comes_back_and_the_old_one_stops(bucket, tmp_path):
     assert report["incarnation"] == 2 and report["files"] == 3 and report["incomplete_datasets"] == 0
     assert answers(restored) == expected
     restored.run("restore", "--from", store.url, code=aq.FAILED)  # it holds a store
+    assert "is no bucket" in restored.run("restore", "--from", "nowhere", code=aq.USAGE).message
     before = tree(store.home)
     for command in (["tier"], ["gc", "--age", "0s"]):
         refused = store.run(*command, code=aq.CONFLICT)

@@ -1,5 +1,7 @@
 /* restore: a new home for a store whose home is lost, from its bucket. The files stay in the bucket; queries
  * fetch what they need of them. */
+#include <string.h>
+
 #include "compaction/tier/tier.h"
 #include "engine/civil_time.h"
 #include "engine/object/s3.h"
@@ -48,6 +50,10 @@ enum aq_status aq_command_restore(struct aq_program *program, struct aq_error *e
     struct aq_s3_capabilities can;
     struct aq_restore_report report = {0};
     struct aq_bytes note = {0};
+    const char *from = program->options.from;
+    if (from != NULL && strncmp(from, "s3://", 5) != 0)
+        return aq_error_set(err, AQ_INVALID, "--from: '%s' is no bucket: say s3://BUCKET/PREFIX",
+                            from);
     AQ_TRY(aq_program_home(program, &home, err));
     AQ_TRY(aq_program_need_bucket(program, &bucket, err));
     AQ_TRY(aq_s3_probe(bucket, &can, err));
