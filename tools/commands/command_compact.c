@@ -58,11 +58,12 @@ static void report_text(struct aq_program *program, const struct aq_compact_repo
         return;
     }
     aq_out_printf(out, " in %s\n", aq_human_seconds(report->seconds, a));
-    aq_out_printf(out, "  before: %llu files, %s, %.1f bytes/row\n", (unsigned long long)inputs,
-                  aq_human_size(report->input_bytes, b),
+    aq_out_printf(out, "  before: %llu file%s, %s, %.1f bytes/row\n", (unsigned long long)inputs,
+                  inputs == 1 ? "" : "s", aq_human_size(report->input_bytes, b),
                   per_row(report->input_bytes, report->row_count));
-    aq_out_printf(out, "  after:  %llu files, %s, %.2f bytes/row\n",
+    aq_out_printf(out, "  after:  %llu file%s, %s, %.2f bytes/row\n",
                   (unsigned long long)report->archive_output_count,
+                  report->archive_output_count == 1 ? "" : "s",
                   aq_human_size(report->output_bytes, b),
                   per_row(report->output_bytes, report->row_count));
 }
