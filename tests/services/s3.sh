@@ -10,8 +10,8 @@ address() {
 }
 
 hint() {
-	keys="yours, of AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY"
-	[ -n "${AWS_SECRET_ACCESS_KEY:-}" ] || keys="$access_key and $secret_key"
+	keys="yours, of AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY" shown=...
+	[ -n "${AWS_SECRET_ACCESS_KEY:-}" ] || { keys="$access_key and $secret_key" shown=$secret_key; }
 	cat <<-END
 		$service listens on $(address); its keys: $keys.
 		It has the bucket '$bucket': the files below $home/objects/$bucket.
@@ -21,6 +21,6 @@ hint() {
 
 		and in the environment of aqstore and of other tools:
 
-		  export AWS_ACCESS_KEY_ID=$access_key AWS_SECRET_ACCESS_KEY=...
+		  export AWS_ACCESS_KEY_ID=$access_key AWS_SECRET_ACCESS_KEY=$shown
 	END
 }
