@@ -1,9 +1,11 @@
 """What the Kafka tests send and declare: shared JSON over three topics, four datasets, configs that consume them."""
 
+import datetime
 import itertools
 import json
 import os
 import pathlib
+import random
 import signal
 import subprocess
 import time
@@ -115,12 +117,44 @@ DOCUMENTS = Shape(
 
 
 def lines(unpacked, data_set):
+    if sets.shared_folder() is None and data_set.sample is None:
+        return MADE[data_set.name]()
     (file,) = unpacked(data_set)
     return [line for line in file.read_bytes().split(b"\n") if line]
 
 
 def edits(unpacked, count=None):
     return lines(unpacked, sets.WIKIPEDIA)[:count]
+
+
+def made_edits():
+    """Where the real ones are not: 8,000 in their form, the same every time."""
+    chance = random.Random(1)
+    begun = datetime.datetime(2015, 9, 12, tzinfo=datetime.timezone.utc)
+    return [
+        json.dumps({
+            "time": (begun + datetime.timedelta(milliseconds=10_800 * n)).isoformat(), "isMinor": chance.random() < 0.3,
+            "channel": f"#{chance.choice(('en', 'de', 'vi', 'fr', 'ja'))}.wikipedia", "page": f"Trang \u1ea1 {n // 3}",
+            "comment": chance.choice((None, "", "\u2026", "r\u00e9vision " * 20)), "delta": chance.randrange(-900, 4000),
+            "cityName": chance.choice((None, "H\u00e0 N\u1ed9i")), "geo": {"at": [chance.random(), None, {}], "ok": True},
+        }, ensure_ascii=n % 2 == 0).encode()
+        for n in range(8000)
+    ]
+
+
+def made_changes():
+    return [
+        json.dumps({"meta": {"uri": f"https://example.org/{n}", "id": str(n)}, "wiki": f"wiki{n % 5}", "title": f"T{n}",
+                    "timestamp": 1_690_588_800 + n, "length": {"old": n, "new": None}, "html": "<b>\u200e</b>"}).encode()
+        for n in range(100)
+    ]
+
+
+MADE = {"wikipedia": made_edits, "changes": made_changes}
+MADE_SUITE = {
+    ROW: (b"{}", b'{"a": 1, "a": 2}', b'[1, [2, {"b": null}]]', b'"text"', b"-0.5e-3", b"null", b' {"\\u0000": "\\ud83d\\ude00"} '),
+    REJECT: (b"{", b'{"a" 1}', b"[1,]", b"nul", b"01", b'"\x00"', b"\xef\xbb", b'{"a": 1} x', b"'a'", b"[NaN]"),
+}
 
 
 GARBAGE = {
@@ -187,6 +221,9 @@ class Feeds:
     def suite(unpacked):
         """The files of the JSON suite with a standard's verdict, and the naughty strings: (value, kind). Values that are
         no objects are rows, too, since no column of this dataset leads into them."""
+        if sets.shared_folder() is None:
+            yield from ((value, kind) for kind, values in MADE_SUITE.items() for value in values)
+            return
         for path in unpacked(sets.JSON_SUITE):
             if path.name.startswith(("y_", "n_")):
                 yield path.read_bytes(), ROW if path.name.startswith("y_") else REJECT
