@@ -11,7 +11,7 @@ from confluent_kafka import Producer
 
 import aq
 import kafka_ledger
-from kafka_feeds import EDITS, Consumer, Feeds, ingest_once, until
+from kafka_feeds import EDITS, Consumer, Feeds, counts, ingest_once, until
 from kafka_ledger import PASSED, REJECT, ROW, Ledger, Message, assert_holds
 
 MESSAGE_BYTES_MAX = 16 << 20
@@ -236,6 +236,21 @@ def test_only_committed_transactions_count(edits, kafka, rng):
     transaction(edits, producer, 70, commit=True)
     ingest_once(edits.store)
     assert edits.holds()[ROW] == stored + 70
+
+
+def test_once_beside_a_process_that_goes_on(edits, kafka, tmp_path):
+    """It waits for what the other has yet to store; but not for ever where the log's end holds no messages, as here."""
+    producer = Producer({"bootstrap.servers": kafka.brokers, "transactional.id": kafka.name("writer")})
+    producer.init_transactions(30)
+    transaction(edits, producer, 300, commit=True)
+    transaction(edits, producer, 30, commit=False)
+    with Consumer(edits.store, tmp_path) as other:
+        until(lambda: counts(edits.store, "edits") == (300, 0), 30, "300 rows", [other])
+        begun = time.monotonic()
+        ingest_once(edits.store, timeout=60)
+        assert time.monotonic() - begun < 30
+        other.drain()
+    assert edits.holds() == {ROW: 300}
 
 
 def test_tombstones_are_passed_over(edits, kafka):

@@ -10,7 +10,7 @@ import pytest
 import aq
 import kafka_ledger
 import sets
-from kafka_feeds import Consumer, Feeds, ingest_once, until, until_all_is_there
+from kafka_feeds import EDITS, Consumer, Feeds, ingest_once, until, until_all_is_there
 from kafka_ledger import Background, Ledger, assert_holds
 
 DATASETS = ("edits", "aqicn", "changes", "documents")
@@ -65,6 +65,24 @@ def test_killed_consumers(kafka, unpacked, tmp_path, rng, long):
     assert seen > 0, "no consumer lived long enough to store a row"
     ingest_once(store)
     print(f"{kills} kills, {seen} rows before the last run: {dict(assert_as_clean(ledger, store, feeds, tmp_path))}")
+
+
+def test_once_reads_what_dead_members_hold(kafka, unpacked, tmp_path):
+    """Two killed in a row: the group takes the second one for alive, as it was just joining, and gives it partitions
+    until its session ends. `--once` is not done before these are read, too."""
+    feeds, ledger = Feeds(kafka), Ledger()
+    config = feeds.config(tmp_path / "aqstore.yaml", sources=["edits"], session_timeout_ms=4000)
+    store = aq.Store(tmp_path / "store", config)
+    ledger.produce(kafka, feeds.plain(unpacked, 1000))
+    with Consumer(store, tmp_path) as first:
+        until_all_is_there(ledger, store, ["edits"], [first])
+        first.kill()
+    ledger.produce(kafka, feeds.plain(unpacked, 1000, 1000))
+    with Consumer(store, tmp_path) as second:
+        time.sleep(1.2)
+        second.kill()
+    ingest_once(store)
+    assert_holds(ledger, store, {(EDITS, feeds.edits): "edits"})
 
 
 @pytest.mark.timeout(1800)

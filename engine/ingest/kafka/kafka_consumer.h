@@ -179,6 +179,8 @@ struct aq_kafka_consumer {
     size_t goal_count;
     struct aq_kafka_goal *goals;
     bool has_goals;
+    int64_t others_since_us; /* monotonic, since when only theirs is missing; 0: it is not so */
+    int64_t others_us;       /* of the last look that found something missing */
 };
 
 /* kafka_client.c: from the config to a librdkafka handle. */
@@ -349,7 +351,7 @@ enum aq_status aq_kafka_once_begin(struct aq_kafka_consumer *consumer,
                                    struct aq_error *err) AQ_RESULT;
 /** Whether the broker has none of the topics: a group would never give this member anything. Says so. */
 bool aq_kafka_once_is_empty(struct aq_kafka_consumer *consumer);
-bool aq_kafka_once_is_done(const struct aq_kafka_consumer *consumer);
+bool aq_kafka_once_is_done(struct aq_kafka_consumer *consumer);
 void aq_kafka_once_end(struct aq_kafka_consumer *consumer);
 
 #endif

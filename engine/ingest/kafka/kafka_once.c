@@ -2,12 +2,18 @@
  *
  * Happy path: before the group is joined, all partitions of all topics that the sources read, and their
  * ends, are noted. The run is done when each partition that the group has given to this process is read
- * up to its end; other members see to theirs. Where no topic matches there is no end to wait for.
- * Failures: no answer: AQ_TEMPORARY, to be asked again. A topic that is not there: AQ_NOT_FOUND. */
+ * up to its end, and the store has what other members read up to theirs. Where no topic matches there is
+ * no end to wait for.
+ * Failures: no answer: AQ_TEMPORARY, to be asked again. A topic that is not there: AQ_NOT_FOUND. A member that
+ * died is a member until its session ends; then its partitions come here. One that is still there after
+ * that lives, and is left to its work. */
 #include <stdlib.h>
 #include <string.h>
 
 #include "engine/ingest/kafka/kafka_consumer.h"
+
+#define OTHERS_EVERY_US (AQ_US_PER_SECOND / 2)
+#define OTHERS_GRACE_US (5 * AQ_US_PER_SECOND)
 
 static enum aq_status no_answer(const struct aq_kafka_consumer *consumer, rd_kafka_resp_err_t fault,
                                 struct aq_error *err)
@@ -161,14 +167,79 @@ static bool has_reached(const struct aq_kafka_partition *partition, uint64_t goa
     return true;
 }
 
-bool aq_kafka_once_is_done(const struct aq_kafka_consumer *consumer)
+/* Whether the store has a partition that another member reads up to its goal. */
+static bool is_stored(const struct aq_kafka_consumer *consumer, const struct aq_kafka_goal *goal)
 {
-    if (!consumer->assigned || consumer->rebalance.waiting)
-        return false;
-    for (size_t i = 0; i < consumer->partition_count; i++) {
-        const struct aq_kafka_partition *partition = consumer->partitions[i];
-        if (!partition->settled || !has_reached(partition, goal_of(consumer, partition)))
+    for (size_t i = 0; i < consumer->source_count; i++) {
+        const struct aq_kafka_source *source = &consumer->sources[i];
+        struct aq_feed_state feed = {.identity = {.dataset_id = source->schema->dataset_id,
+                                                  .cluster = aq_slice_of(consumer->cluster),
+                                                  .name = aq_slice_of(goal->topic),
+                                                  .partition = goal->partition}};
+        if (source->halted || !aq_kafka_source_reads(source, goal->topic))
+            continue;
+        if (aq_store_find_feed(consumer->store, &feed, NULL) < 0 ||
+            feed.position.next_ordinal < goal->end_ordinal)
             return false;
     }
     return true;
+}
+
+static const struct aq_kafka_goal *find_missing(const struct aq_kafka_consumer *consumer)
+{
+    for (size_t i = 0; i < consumer->goal_count; i++) {
+        const struct aq_kafka_goal *goal = &consumer->goals[i];
+        if (goal->end_ordinal > 0 &&
+            aq_kafka_partition_find(consumer, goal->topic, goal->partition) == NULL &&
+            !is_stored(consumer, goal))
+            return goal;
+    }
+    return NULL;
+}
+
+static int64_t session_us(const struct aq_kafka_consumer *consumer)
+{
+    char text[32] = "";
+    size_t size = sizeof text;
+    if (rd_kafka_conf_get(rd_kafka_conf(consumer->rk), "session.timeout.ms", text, &size) !=
+        RD_KAFKA_CONF_OK)
+        return 0;
+    return strtoll(text, NULL, 10) * 1000;
+}
+
+/* Everything here is read; what about the others' partitions? */
+static bool others_are_done(struct aq_kafka_consumer *consumer)
+{
+    int64_t now_us = aq_kafka_now_us();
+    if (consumer->others_us != 0 && now_us - consumer->others_us < OTHERS_EVERY_US)
+        return false;
+    const struct aq_kafka_goal *missing = find_missing(consumer);
+    consumer->others_us = missing == NULL ? 0 : now_us;
+    if (missing == NULL)
+        return true;
+    if (consumer->others_since_us == 0)
+        consumer->others_since_us = now_us;
+    if (now_us - consumer->others_since_us < session_us(consumer) + OTHERS_GRACE_US)
+        return false;
+    consumer->others_us = 0;
+    aq_kafka_say(
+        consumer,
+        "topic \"%s\", partition %d is read by another process of the group \"%s\", which has "
+        "not come to its end: left to it",
+        missing->topic, missing->partition, consumer->sources[0].config->client.group);
+    return true;
+}
+
+bool aq_kafka_once_is_done(struct aq_kafka_consumer *consumer)
+{
+    bool done = consumer->assigned && !consumer->rebalance.waiting;
+    for (size_t i = 0; i < consumer->partition_count && done; i++) {
+        const struct aq_kafka_partition *partition = consumer->partitions[i];
+        done = partition->settled && has_reached(partition, goal_of(consumer, partition));
+    }
+    if (done)
+        return others_are_done(consumer);
+    consumer->others_since_us = 0;
+    consumer->others_us = 0;
+    return false;
 }
