@@ -53,7 +53,7 @@ REPLAY_BINARIES := $(FUZZ:fuzz/fuzz_%.c=$B/replay/%)
 FUZZ_BINARIES := $(FUZZ:fuzz/%.c=build/fuzz/bin/%)
 VENV := build/venv/bin
 
-.PHONY: all help demo test test-long unit unit-binaries check check-all bench bench-kafka fuzz fuzz-binaries \
+.PHONY: all help demo test test-long unit unit-binaries check check-all bench bench-kafka fuzz fuzz-binaries model \
 	kafka s3 install clean ALWAYS
 .SUFFIXES:
 .DELETE_ON_ERROR:
@@ -136,6 +136,9 @@ fuzz: ## run each fuzz target for FUZZ_SECONDS
 	@.ci/fuzz $(FUZZ_SECONDS)
 
 fuzz-binaries: $(FUZZ_BINARIES)
+
+model: ## check the models of the store's protocol, every state (a minute, 1 GiB)
+	@tests/model/check
 
 kafka: ## a Kafka broker to play with, on 127.0.0.1:9092; Ctrl-C stops it
 	@tests/services/kafka run
