@@ -132,6 +132,7 @@ struct aq_kafka_consumer {
     bool subscribed;
     bool assigned; /* at least once */
     bool closing;
+    bool left; /* the group, or there was none to leave */
 
     /* The frame being filled. */
     size_t pending_count;
@@ -182,6 +183,9 @@ struct aq_kafka_consumer {
     int64_t others_since_us; /* monotonic, since when only theirs is missing; 0: it is not so */
     int64_t others_us;       /* of the last look that found something missing */
 };
+
+/** Whether a signal has asked for a drain. */
+bool aq_kafka_is_stopped(const struct aq_kafka_consumer *consumer);
 
 /* kafka_client.c: from the config to a librdkafka handle. */
 

@@ -19,9 +19,9 @@
 #define IN_FLIGHT_MS 2 /* then what is on its way is waited for */
 #define COMMIT_US AQ_US_PER_SECOND
 #define CONNECT_US (15 * AQ_US_PER_SECOND) /* with once */
-#define CLOSE_US (3 * AQ_US_PER_SECOND)
+#define CLOSE_US (2 * AQ_US_PER_SECOND)
 
-static bool is_stopped(const struct aq_kafka_consumer *consumer)
+bool aq_kafka_is_stopped(const struct aq_kafka_consumer *consumer)
 {
     return consumer->options->stop != NULL && *consumer->options->stop;
 }
@@ -126,7 +126,7 @@ static enum aq_status note_goals(struct aq_kafka_consumer *consumer, struct aq_e
 {
     for (;;) {
         enum aq_status status = aq_kafka_once_begin(consumer, err);
-        if (status != AQ_TEMPORARY || is_stopped(consumer))
+        if (status != AQ_TEMPORARY || aq_kafka_is_stopped(consumer))
             return status == AQ_TEMPORARY ? AQ_OK : status;
         if (aq_kafka_now_us() - consumer->begun_us >= CONNECT_US)
             return consumer->trouble[0] == '\0'
@@ -145,7 +145,7 @@ static enum aq_status consume(struct aq_kafka_consumer *consumer, struct aq_erro
         return AQ_OK;
     consumer->subscribed = true;
     AQ_TRY(aq_kafka_subscribe(consumer, err));
-    while (!is_stopped(consumer)) {
+    while (!aq_kafka_is_stopped(consumer)) {
         enum aq_status status = step(consumer, err);
         if (status < 0)
             AQ_TRY(consumer->fatal[0] != '\0' ? status
@@ -177,6 +177,7 @@ static void leave(struct aq_kafka_consumer *consumer)
         if (late != NULL)
             rd_kafka_message_destroy(late);
     }
+    consumer->left = rd_kafka_consumer_closed(consumer->rk) != 0;
     rd_kafka_queue_destroy(queue);
 }
 
@@ -188,7 +189,8 @@ static enum aq_status drain(struct aq_kafka_consumer *consumer, struct aq_error 
         return AQ_OK;
     enum aq_status status = aq_shard_writer_seal(consumer->writer, err);
     if (status < 0)
-        return is_stopped(consumer) ? aq_kafka_writer_failed(consumer, status, err) : status;
+        return aq_kafka_is_stopped(consumer) ? aq_kafka_writer_failed(consumer, status, err)
+                                             : status;
     consumer->segment_count = aq_shard_writer_count(consumer->writer).segment_count;
     consumer->segment_since_us = 0;
     consumer->watch_us = 0;
@@ -238,11 +240,13 @@ static enum aq_status run(struct aq_kafka_consumer *consumer, struct aq_error *e
 }
 
 /* librdkafka before 2.3 asserts when it destroys a member of a cooperative group that was never given an
- * assignment (its issue 4312): such a handle is left to the end of the process. */
+ * assignment (its issue 4312), and to destroy a member that could not leave in time waits for what its
+ * coordinator answers, perhaps minutes: such handles are left to the end of the process. */
 static bool can_destroy(const struct aq_kafka_consumer *consumer)
 {
-    return consumer->rk != NULL &&
-           (consumer->assigned || !consumer->subscribed || rd_kafka_version() >= 0x02030000);
+    if (consumer->rk == NULL || !consumer->subscribed)
+        return consumer->rk != NULL;
+    return consumer->left && (consumer->assigned || rd_kafka_version() >= 0x02030000);
 }
 
 static void release(struct aq_kafka_consumer *consumer)

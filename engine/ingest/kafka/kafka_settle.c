@@ -90,10 +90,12 @@ static enum aq_status ask(struct aq_kafka_consumer *consumer, struct answers *an
         rd_kafka_mem_free(consumer->rk, id);
     }
     rd_kafka_resp_err_t fault = ask_ends(consumer->rk, answers->lows);
-    if (fault == RD_KAFKA_RESP_ERR_NO_ERROR)
+    if (fault == RD_KAFKA_RESP_ERR_NO_ERROR && !aq_kafka_is_stopped(consumer))
         fault = ask_ends(consumer->rk, answers->highs);
     if (fault != RD_KAFKA_RESP_ERR_NO_ERROR)
         return later(consumer, "asking for the ends of the assigned partitions", fault);
+    if (aq_kafka_is_stopped(consumer)) /* a drain has no time for answers that it does not need */
+        return AQ_END;
     fault = rd_kafka_committed(consumer->rk, answers->committed, AQ_KAFKA_ASK_MS);
     if (fault != RD_KAFKA_RESP_ERR_NO_ERROR)
         return later(consumer, "asking for the group's committed offsets", fault);
