@@ -247,6 +247,8 @@ enum aq_status aq_kafka_rebalance(struct aq_kafka_consumer *consumer,
  */
 enum aq_status aq_kafka_settle(struct aq_kafka_consumer *consumer, struct aq_error *err) AQ_RESULT;
 uint64_t aq_kafka_partition_start(const struct aq_kafka_partition *partition);
+/** Go on with partitions that were paused and have been settled since, from where they stand. */
+void aq_kafka_resume_settled(struct aq_kafka_consumer *consumer);
 /** Settle what waits for it, and go on fetching there. */
 enum aq_status aq_kafka_settle_again(struct aq_kafka_consumer *consumer,
                                      struct aq_error *err) AQ_RESULT;

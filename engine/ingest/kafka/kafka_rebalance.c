@@ -77,12 +77,13 @@ static enum aq_status assign(struct aq_kafka_consumer *consumer,
     for (int i = 0; i < list->cnt; i++) {
         struct aq_kafka_partition *partition =
             aq_kafka_partition_find(consumer, list->elems[i].topic, list->elems[i].partition);
-        partition->paused = false; /* as every new assignment */
-        aq_kafka_partition_pause(consumer, partition,
-                                 !partition->settled || !aq_kafka_partition_is_read(partition));
+        /* Said in any case: one that was paused when it was taken away may come back so. */
+        bool pause = !partition->settled || !aq_kafka_partition_is_read(partition);
+        partition->paused = !pause;
+        aq_kafka_partition_pause(consumer, partition, pause);
     }
     consumer->assigned = true;
-    aq_kafka_show_states(consumer);
+    aq_kafka_resume_settled(consumer); /* those that waited are settled with the new ones */
     return status;
 }
 

@@ -369,11 +369,8 @@ enum aq_status aq_kafka_unsettle(struct aq_kafka_consumer *consumer,
     return AQ_OK;
 }
 
-enum aq_status aq_kafka_settle_again(struct aq_kafka_consumer *consumer, struct aq_error *err)
+void aq_kafka_resume_settled(struct aq_kafka_consumer *consumer)
 {
-    if (consumer->retry_us == 0 || aq_kafka_now_us() < consumer->retry_us)
-        return AQ_OK;
-    AQ_TRY(aq_kafka_settle(consumer, err));
     for (size_t i = 0; i < consumer->partition_count; i++) {
         struct aq_kafka_partition *partition = consumer->partitions[i];
         if (!partition->settled || !partition->paused || !aq_kafka_partition_is_read(partition))
@@ -386,5 +383,13 @@ enum aq_status aq_kafka_settle_again(struct aq_kafka_consumer *consumer, struct 
         aq_kafka_partition_pause(consumer, partition, false);
     }
     aq_kafka_show_states(consumer);
+}
+
+enum aq_status aq_kafka_settle_again(struct aq_kafka_consumer *consumer, struct aq_error *err)
+{
+    if (consumer->retry_us == 0 || aq_kafka_now_us() < consumer->retry_us)
+        return AQ_OK;
+    AQ_TRY(aq_kafka_settle(consumer, err));
+    aq_kafka_resume_settled(consumer);
     return AQ_OK;
 }
