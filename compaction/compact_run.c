@@ -10,10 +10,10 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "compaction/compact_job.h"
+#include "engine/clock.h"
 
 #define TARGET_SIZE_DEFAULT ((uint64_t)128 << 20)
 #define MEMORY_DEFAULT ((uint64_t)1 << 30)
@@ -148,18 +148,10 @@ static enum aq_status run_locked(struct aq_compact_job *job, struct aq_compact_r
     return status;
 }
 
-static double seconds_since(const struct timespec *start)
-{
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (double)(now.tv_sec - start->tv_sec) + (double)(now.tv_nsec - start->tv_nsec) / 1e9;
-}
-
 enum aq_status aq_compact(struct aq_store *store, const struct aq_compact_options *options,
                           struct aq_compact_report *report, struct aq_error *err)
 {
-    struct timespec start;
-    clock_gettime(CLOCK_MONOTONIC, &start);
+    int64_t begin_us = aq_clock_us();
     *report = (struct aq_compact_report){0};
     struct aq_compact_job job = {
         .store = store,
@@ -173,6 +165,6 @@ enum aq_status aq_compact(struct aq_store *store, const struct aq_compact_option
     AQ_TRY(aq_store_lock(store, "compact", true, &lock, err));
     enum aq_status status = run_locked(&job, report, err);
     aq_store_unlock(lock);
-    report->seconds = seconds_since(&start);
+    report->seconds = aq_clock_seconds_since(begin_us);
     return status;
 }

@@ -10,11 +10,11 @@
  * what it names is not known. */
 #include "compaction/tier/tier_job.h"
 #include "engine/store/remote.h"
+#include "engine/clock.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #define DATA_FOLDER "data/"
 #define NONCE_AT (sizeof DATA_FOLDER - 1 + 32 + 1)
@@ -243,12 +243,10 @@ enum aq_status aq_tier_gc(struct aq_store *store, struct aq_object_store *bucket
                           void (*visit)(void *context, const char *name, uint64_t size_bytes),
                           void *context, struct aq_gc_report *report, struct aq_error *err)
 {
-    struct timespec now;
     struct aq_store_lock *lock = NULL;
-    clock_gettime(CLOCK_REALTIME, &now);
     struct sweep sweep = {.store = store,
                           .bucket = bucket,
-                          .now_us = (int64_t)now.tv_sec * AQ_US_PER_SECOND + now.tv_nsec / 1000,
+                          .now_us = aq_clock_wall_us(),
                           .age_us = age_us,
                           .dry_run = dry_run,
                           .visit = visit,

@@ -9,8 +9,8 @@
  * stopped. A dry run changes nothing, in the home or in the bucket. */
 #include "compaction/tier/tier_job.h"
 #include "engine/store/remote.h"
+#include "engine/clock.h"
 
-#include <time.h>
 
 enum aq_status aq_tier_check_stop(const struct aq_tier_job *job, struct aq_error *err)
 {
@@ -109,20 +109,12 @@ static enum aq_status run_locked(struct aq_tier_job *job, struct aq_error *err)
     return status;
 }
 
-static double seconds_since(const struct timespec *start)
-{
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (double)(now.tv_sec - start->tv_sec) + (double)(now.tv_nsec - start->tv_nsec) / 1e9;
-}
-
 enum aq_status aq_tier(struct aq_store *store, const struct aq_tier_options *options,
                        struct aq_tier_report *report, struct aq_error *err)
 {
-    struct timespec start;
+    int64_t begin_us = aq_clock_us();
     struct aq_tier_job job = {.store = store, .options = options, .report = report};
     struct aq_store_lock *lock = NULL;
-    clock_gettime(CLOCK_MONOTONIC, &start);
     *report = (struct aq_tier_report){0};
     if (options->protect && !options->conditional)
         return aq_error_set_at(
@@ -133,6 +125,6 @@ enum aq_status aq_tier(struct aq_store *store, const struct aq_tier_options *opt
     AQ_TRY(aq_store_lock(store, "tier", true, &lock, err));
     enum aq_status status = run_locked(&job, err);
     aq_store_unlock(lock);
-    report->seconds = seconds_since(&start);
+    report->seconds = aq_clock_seconds_since(begin_us);
     return status;
 }

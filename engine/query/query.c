@@ -15,6 +15,7 @@
 #include "engine/query/exec/execute.h"
 #include "engine/query/explain.h"
 #include "engine/query/sql/bind.h"
+#include "engine/clock.h"
 
 #define MEMORY_BYTES_DEFAULT ((uint64_t)1 << 30)
 #define FETCH_BYTES_DEFAULT ((uint64_t)128 << 20)
@@ -111,12 +112,10 @@ static enum aq_status prepare_show(struct aq_query *query, const char *name, str
 static enum aq_status prepare_select(struct aq_query *query, PgQuery__SelectStmt *select,
                                      struct aq_error *err)
 {
-    struct timespec now;
-    clock_gettime(CLOCK_REALTIME, &now);
     struct aq_binder binder = {
         .session = {.arena = &query->arena,
                     .zone = query->zone,
-                    .now_us = now.tv_sec * AQ_US_PER_SECOND + now.tv_nsec / 1000,
+                    .now_us = aq_clock_wall_us(),
                     .sql = &query->sql,
                     .err = err},
         .catalog = aq_snapshot_catalog(query->runtime.snapshot),
@@ -316,18 +315,14 @@ static void analyze_remote(const struct aq_query_counters *counters, struct aq_b
 /* EXPLAIN ANALYZE: run it all and count. */
 static enum aq_status analyze(struct aq_query *query, struct aq_bytes *out, struct aq_error *err)
 {
-    struct timespec start;
-    struct timespec end;
+    int64_t begin_us = aq_clock_us();
     uint64_t row_count = 0;
     const struct aq_batch *batch;
     enum aq_status status;
-    clock_gettime(CLOCK_MONOTONIC, &start);
     while ((status = next_rows(query, &batch, err)) == AQ_OK)
         row_count += batch->row_count;
     AQ_TRY(status);
-    clock_gettime(CLOCK_MONOTONIC, &end);
-    double ms =
-        (double)(end.tv_sec - start.tv_sec) * 1e3 + (double)(end.tv_nsec - start.tv_nsec) / 1e6;
+    double ms = aq_clock_seconds_since(begin_us) * 1e3;
     struct aq_query_counters counters = aq_query_count(query);
     char text[512];
     snprintf(text, sizeof text,

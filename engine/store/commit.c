@@ -10,21 +10,19 @@
  * to write them does not undo a commit, so it is passed over, and made good by a later one. */
 #include "engine/store/catalog_log.h"
 #include "engine/store/store_internal.h"
+#include "engine/clock.h"
 
 #include <errno.h>
 #include <string.h>
 #include <sys/random.h>
-#include <time.h>
 
 static enum aq_status fill_header(const struct aq_catalog *catalog, struct aq_edit_header *header,
                                   struct aq_error *err)
 {
-    struct timespec now;
-    clock_gettime(CLOCK_REALTIME, &now);
     *header = (struct aq_edit_header){
         .number = catalog->number + 1,
         .previous_checksum = catalog->checksum,
-        .time_us = (int64_t)now.tv_sec * AQ_US_PER_SECOND + now.tv_nsec / 1000,
+        .time_us = aq_clock_wall_us(),
     };
     if (getrandom(header->nonce, sizeof header->nonce, 0) != (ssize_t)sizeof header->nonce)
         return aq_error_set_errno(err, errno, "", "no random bytes");

@@ -10,6 +10,7 @@
 
 #include "engine/store/catalog_log.h"
 #include "engine/store/store_internal.h"
+#include "engine/clock.h"
 
 #include <assert.h>
 #include <dirent.h>
@@ -18,7 +19,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
 #define NOTE_NAME "bucket"
@@ -80,13 +80,6 @@ static enum aq_status variant_make(struct aq_catalog *variant, const struct aq_c
     return aq_error_set(err, AQ_NO_MEMORY, "no memory for a copy of the catalog");
 }
 
-static int64_t now_us(void)
-{
-    struct timespec now;
-    clock_gettime(CLOCK_REALTIME, &now);
-    return (int64_t)now.tv_sec * AQ_US_PER_SECOND + now.tv_nsec / 1000;
-}
-
 enum aq_status aq_remote_put_mirror(struct aq_object_store *bucket,
                                     const struct aq_catalog *catalog,
                                     const int64_t *complete_until_us, struct aq_error *err)
@@ -94,7 +87,7 @@ enum aq_status aq_remote_put_mirror(struct aq_object_store *bucket,
     struct aq_catalog variant;
     struct aq_object_store *mirror = NULL;
     AQ_TRY(variant_make(&variant, catalog, err));
-    variant.time_us = now_us();
+    variant.time_us = aq_clock_wall_us();
     for (size_t i = 0; i < catalog->dataset_count; i++)
         variant.datasets[i].complete_until_us = complete_until_us[i];
     for (size_t i = 0; i < variant.file_count; i++)

@@ -8,6 +8,7 @@
 #include "engine/store/store_internal.h"
 
 #include "engine/store/catalog_log.h"
+#include "engine/clock.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -35,9 +36,7 @@ struct aq_store_path aq_store_path(const struct aq_store *store, const char *nam
 
 int64_t aq_monotonic_ms(void)
 {
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+    return aq_clock_us() / 1000;
 }
 
 void aq_sleep_ms(unsigned ms)

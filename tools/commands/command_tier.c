@@ -4,7 +4,6 @@
  * Happy path: ask the bucket what it can do, run, keep a note of the bucket in the home, collect.
  * Failures: whatever the bucket refuses is found by the first step, before anything is changed. A query that
  * reads keeps the home's files for now: that is told, and no failure. */
-#include <time.h>
 
 #include "compaction/tier/tier.h"
 #include "engine/object/s3.h"
@@ -14,6 +13,7 @@
 #include "tools/output/json_print.h"
 #include "tools/output/progress.h"
 #include "tools/output/rows.h"
+#include "engine/clock.h"
 
 static const struct aq_result_column columns[] = {
     {"file", AQ_TYPE_TEXT}, {"bytes", AQ_TYPE_BIGINT}, {"what", AQ_TYPE_TEXT}};
@@ -49,13 +49,6 @@ static void on_file(void *context, const char *file, const char *what, uint64_t 
     }
 }
 
-static int64_t now_us(void)
-{
-    struct timespec now;
-    clock_gettime(CLOCK_REALTIME, &now);
-    return (int64_t)now.tv_sec * AQ_US_PER_SECOND + now.tv_nsec / 1000;
-}
-
 /* What a dry run may not try is taken for granted. */
 static enum aq_status move(struct run *run, struct aq_error *err)
 {
@@ -66,7 +59,7 @@ static enum aq_status move(struct run *run, struct aq_error *err)
     struct aq_tier_options options = {.bucket = run->bucket,
                                       .conditional = can.conditional_put,
                                       .protect = config.protect_us > 0,
-                                      .now_us = now_us(),
+                                      .now_us = aq_clock_wall_us(),
                                       .after_us = config.after_us,
                                       .keep_home_us = config.keep_home_us,
                                       .dry_run = run->program->options.dry_run,

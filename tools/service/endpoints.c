@@ -13,7 +13,7 @@
 
 static void respond_health(const struct aq_service *service, struct aq_http_response *response)
 {
-    bool healthy = aq_service_now_ms() - atomic_load(&service->turned_ms) < HEALTHY_MS;
+    bool healthy = aq_clock_us() / 1000 - atomic_load(&service->turned_ms) < HEALTHY_MS;
     response->code = healthy ? OK : UNAVAILABLE;
     aq_bytes_chars(&response->body, healthy ? "ok\n" : "the main loop is stuck\n");
 }
@@ -21,7 +21,7 @@ static void respond_health(const struct aq_service *service, struct aq_http_resp
 static void respond_readiness(const struct aq_service *service, const struct aq_monitor_view *view,
                               struct aq_http_response *response)
 {
-    bool ready = aq_readiness_render(view, atomic_load(&service->draining), aq_service_now_us(),
+    bool ready = aq_readiness_render(view, atomic_load(&service->draining), aq_clock_wall_us(),
                                      &response->body);
     response->code = ready ? OK : UNAVAILABLE;
     response->content_type = "application/json";
@@ -33,7 +33,7 @@ static void respond_metrics(struct aq_service *service, const struct aq_monitor_
     struct aq_process_usage usage;
     struct aq_maintain_counts maintain;
     struct aq_metrics metrics = {
-        .version = AQ_VERSION, .view = view, .usage = &usage, .now_us = aq_service_now_us()};
+        .version = AQ_VERSION, .view = view, .usage = &usage, .now_us = aq_clock_wall_us()};
     aq_process_usage(&usage);
     pthread_mutex_lock(&service->lock);
     maintain = service->maintain;

@@ -7,6 +7,7 @@
  * so a slow client is cut by aq_http_sweep when its time is up, wherever it stands. Beyond the limit of
  * connections new ones wait in the kernel's queue. */
 #include "tools/service/http_server.h"
+#include "engine/clock.h"
 
 #include <errno.h>
 #include <microhttpd.h>
@@ -35,13 +36,6 @@ struct aq_http_server {
     struct connection connections[AQ_HTTP_CONNECTIONS_MAX];
 };
 
-static int64_t now_ms(void)
-{
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
-}
-
 /* ---- connections ---- */
 
 static void on_connected(struct aq_http_server *server, struct MHD_Connection *handle,
@@ -54,7 +48,8 @@ static void on_connected(struct aq_http_server *server, struct MHD_Connection *h
         if (connection->fd >= 0)
             continue;
         *connection = (struct connection){.fd = info->connect_fd,
-                                          .deadline_ms = now_ms() + server->options.connection_ms};
+                                          .deadline_ms =
+                                              aq_clock_us() / 1000 + server->options.connection_ms};
         *context = connection;
         return;
     }
@@ -80,7 +75,7 @@ void aq_http_sweep(struct aq_http_server *server)
     pthread_mutex_lock(&server->lock);
     for (size_t i = 0; i < AQ_HTTP_CONNECTIONS_MAX; i++) {
         struct connection *connection = &server->connections[i];
-        if (connection->fd >= 0 && now_ms() >= connection->deadline_ms)
+        if (connection->fd >= 0 && aq_clock_us() / 1000 >= connection->deadline_ms)
             shutdown(connection->fd, SHUT_RDWR);
     }
     pthread_mutex_unlock(&server->lock);

@@ -62,7 +62,7 @@ static enum aq_status protect(struct run *run, struct aq_error *err)
         .bucket = run->bucket,
         .conditional = run->can.conditional_put,
         .protect = true,
-        .now_us = aq_service_now_us(),
+        .now_us = aq_clock_wall_us(),
         .after_us = config->after_us,
         .keep_home_us = config->keep_home_us,
         .explain = on_file,
@@ -106,7 +106,7 @@ static void count(const struct run *run, enum aq_status status)
     if (run->tier.mirrored_number > 0)
         counts->mirrored_number = run->tier.mirrored_number;
     if (status == AQ_OK)
-        counts->last_success_us = aq_service_now_us();
+        counts->last_success_us = aq_clock_wall_us();
     pthread_mutex_unlock(&service->lock);
 }
 

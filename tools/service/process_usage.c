@@ -1,5 +1,6 @@
 /* Reads /proc/self. Failures leave zeros: a process in a sandbox may not see itself. */
 #include "tools/service/process_usage.h"
+#include "engine/clock.h"
 
 #include <dirent.h>
 #include <stdbool.h>
@@ -39,10 +40,7 @@ static double stat_field(const char *text, unsigned number)
 
 static double wall_minus_uptime(void)
 {
-    struct timespec wall, up;
-    clock_gettime(CLOCK_REALTIME, &wall);
-    clock_gettime(CLOCK_BOOTTIME, &up);
-    return (double)(wall.tv_sec - up.tv_sec) + 1e-9 * (double)(wall.tv_nsec - up.tv_nsec);
+    return (double)(aq_clock_wall_us() - aq_clock_boot_us()) / 1e6;
 }
 
 static uint64_t count_fds(void)

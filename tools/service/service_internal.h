@@ -7,6 +7,7 @@
 #include <signal.h>
 #include <stdatomic.h>
 
+#include "engine/clock.h"
 #include "tools/program.h"
 #include "tools/service/http_server.h"
 #include "tools/service/metrics.h"
@@ -49,9 +50,6 @@ struct aq_service {
     pthread_cond_t quitting;            /* of `quit` */
     struct aq_maintain_counts maintain; /* under `lock` */
 };
-
-int64_t aq_service_now_ms(void); /* CLOCK_MONOTONIC */
-int64_t aq_service_now_us(void); /* wall clock */
 
 /** Make the runners of `sources`: one a consumer, one for all files, in the order of the config. */
 enum aq_status aq_runners_create(struct aq_service *service, const size_t *sources,

@@ -8,23 +8,16 @@
  * A stop is taken at a frame. */
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include "engine/ingest/file/importer.h"
+#include "engine/clock.h"
 
 #define MESSAGES_PER_LOOK 256 /* at the clock and the stop flag */
-
-static int64_t now_us(void)
-{
-    struct timespec now;
-    clock_gettime(CLOCK_REALTIME, &now);
-    return (int64_t)now.tv_sec * AQ_US_PER_SECOND + now.tv_nsec / 1000;
-}
 
 /* storage.md, "Stamp": later than all the dataset has, so that a later import wins. */
 static int64_t next_stamp(const struct aq_importer *importer)
 {
-    int64_t stamp_us = now_us();
+    int64_t stamp_us = aq_clock_wall_us();
     for (size_t i = 0; i < importer->feed_count; i++) {
         const struct aq_catalog_feed *feed = &importer->feeds[i];
         if (feed->identity.stamp_us >= stamp_us)

@@ -4,25 +4,18 @@
  * range, which says where the file stands behind them: rows, rejects and position commit together.
  * Failures: of memory and of the writer. */
 #include <string.h>
-#include <time.h>
 
 #include "engine/ingest/file/importer.h"
+#include "engine/clock.h"
 
 /* A frame must stay far below AQ_FRAME_BYTES_MAX, whatever the config says. */
 #define FRAME_BYTES_MAX ((uint64_t)256 << 20)
 /* Frames in memory at once: in flight, encoded; the one that is filled, decoded and routed. */
 #define FRAMES_IN_MEMORY (AQ_IMPORT_FRAMES_IN_FLIGHT + 2)
 
-static int64_t monotonic_us(void)
-{
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (int64_t)now.tv_sec * AQ_US_PER_SECOND + now.tv_nsec / 1000;
-}
-
 void aq_import_begin_frame(struct aq_import *import)
 {
-    import->frame_begun_us = monotonic_us();
+    import->frame_begun_us = aq_clock_us();
 }
 
 static uint64_t frame_size_max(const struct aq_config *config)
@@ -37,7 +30,7 @@ bool aq_import_frame_is_due(const struct aq_import *import, bool look_at_clock)
     const struct aq_config *config = import->importer->options->config;
     if (aq_decoder_size_bytes(import->importer->decoder) >= frame_size_max(config))
         return true;
-    return look_at_clock && monotonic_us() - import->frame_begun_us >= config->commit_interval_us;
+    return look_at_clock && aq_clock_us() - import->frame_begun_us >= config->commit_interval_us;
 }
 
 static struct aq_source_range make_range(struct aq_import *import, bool finished)

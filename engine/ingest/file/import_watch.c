@@ -4,18 +4,11 @@
  * take the oldest. Without a monitor, or of a source that it does not know, nothing is told. A run
  * that fails leaves no frame in flight: what was not acked does not count. */
 #include <assert.h>
-#include <time.h>
 
 #include "engine/ingest/file/importer.h"
+#include "engine/clock.h"
 
 #define RING (AQ_IMPORT_FRAMES_IN_FLIGHT + 1)
-
-static int64_t clock_us(clockid_t clock)
-{
-    struct timespec now;
-    clock_gettime(clock, &now);
-    return (int64_t)now.tv_sec * AQ_US_PER_SECOND + now.tv_nsec / 1000;
-}
 
 /* Counters since the last call, gauges as they are. */
 static void tell_writer(struct aq_importer *importer, bool ended)
@@ -29,7 +22,7 @@ static void tell_writer(struct aq_importer *importer, bool ended)
     uint64_t sealed_count = counters.segment_count - (open ? 1 : 0);
     if (open && counters.segment_count > watch->segment_count) {
         watch->segment_begin_bytes = watch->bytes_written;
-        watch->segment_since_us = clock_us(CLOCK_REALTIME);
+        watch->segment_since_us = aq_clock_wall_us();
     }
     now.segments_sealed = sealed_count - watch->sealed_count;
     if (open) {
@@ -77,12 +70,12 @@ void aq_import_watch_ack(struct aq_importer *importer, const struct aq_source_ra
         .row_count = range->row_count,
         .passed_count = range->passed_count,
         .input_bytes = flight->input_bytes,
-        .last_message_us = clock_us(CLOCK_REALTIME),
+        .last_message_us = aq_clock_wall_us(),
     };
     for (size_t i = 0; i < AQ_REJECT_CLASS_COUNT; i++)
         add.reject_counts[i] = flight->reject_counts[i];
     aq_monitor_add(monitor, watch->source, &add);
-    aq_monitor_commit(monitor, clock_us(CLOCK_MONOTONIC) - flight->begun_us);
+    aq_monitor_commit(monitor, aq_clock_us() - flight->begun_us);
     watch->first = (watch->first + 1) % RING;
     watch->count--;
     tell_writer(importer, false);

@@ -9,9 +9,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include "engine/ingest/file/importer.h"
+#include "engine/clock.h"
 
 #define NOTICE_BYTES_MAX 1024
 
@@ -165,23 +165,15 @@ static enum aq_status import_all(struct aq_importer *importer, struct aq_error *
     return status < 0 ? status : sealed;
 }
 
-static double seconds_since(const struct timespec *begin)
-{
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (double)(now.tv_sec - begin->tv_sec) + 1e-9 * (double)(now.tv_nsec - begin->tv_nsec);
-}
-
 enum aq_status aq_ingest_files(struct aq_store *store, const struct aq_ingest_options *options,
                                struct aq_ingest_report *report, struct aq_error *err)
 {
     struct aq_importer importer = {.store = store, .options = options, .report = report};
     struct aq_store_lock *lock;
-    struct timespec begin;
+    int64_t begin_us = aq_clock_us();
     char name[AQ_NAME_BYTES_MAX + 16];
     importer.watch.source = aq_monitor_find(options->monitor, options->source_name);
     *report = (struct aq_ingest_report){.io = aq_store_io_kind(store)};
-    clock_gettime(CLOCK_MONOTONIC, &begin);
     AQ_TRY(check_options(options, err));
     snprintf(name, sizeof name, "import-%s", options->dataset->schema.dataset);
     enum aq_status status = aq_store_lock(store, name, true, &lock, err);
@@ -195,7 +187,7 @@ enum aq_status aq_ingest_files(struct aq_store *store, const struct aq_ingest_op
         report->segment_bytes = aq_shard_writer_count(importer.writer).bytes_written;
     if (importer.decoder != NULL)
         report->unknown_field_count = importer.decoder->unknown_field_count;
-    report->seconds = seconds_since(&begin);
+    report->seconds = aq_clock_seconds_since(begin_us);
     release(&importer);
     aq_store_unlock(lock);
     return status;

@@ -6,6 +6,7 @@
 #include <librdkafka/rdkafka.h>
 #include <regex.h>
 
+#include "engine/clock.h"
 #include "engine/ingest/decode/message.h"
 #include "engine/ingest/kafka/kafka.h"
 #include "engine/ingest/route.h"
@@ -347,8 +348,6 @@ void aq_kafka_show_states(struct aq_kafka_consumer *consumer);
 void aq_kafka_watch(struct aq_kafka_consumer *consumer);
 /** Whether the thread was not here for so long that the group may have given it up. */
 bool aq_kafka_is_away(const struct aq_kafka_consumer *consumer);
-int64_t aq_kafka_now_us(void);  /* monotonic */
-int64_t aq_kafka_wall_us(void); /* wall clock */
 
 /* kafka_once.c: the end of a run that has one. */
 

@@ -18,7 +18,7 @@
 void aq_kafka_say(struct aq_kafka_consumer *consumer, const char *format, ...)
 {
     char text[NOTICE_BYTES_MAX];
-    int64_t now_us = aq_kafka_now_us();
+    int64_t now_us = aq_clock_boot_us();
     va_list arguments;
     va_start(arguments, format);
     vsnprintf(text, sizeof text, format, arguments);
@@ -117,7 +117,7 @@ void aq_kafka_error_cb(rd_kafka_t *rk, int code, const char *reason, void *opaqu
 void aq_kafka_probe(struct aq_kafka_consumer *consumer)
 {
     const rd_kafka_metadata_t *metadata = NULL;
-    int64_t now_us = aq_kafka_now_us();
+    int64_t now_us = aq_clock_boot_us();
     if (!consumer->is_unreachable || now_us - consumer->probe_us < PROBE_EVERY_US)
         return;
     consumer->probe_us = now_us;

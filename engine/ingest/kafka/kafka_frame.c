@@ -179,7 +179,7 @@ static void show(struct aq_kafka_consumer *consumer, const struct aq_kafka_writt
     struct aq_monitor *monitor = consumer->options->monitor;
     if (monitor == NULL)
         return;
-    aq_monitor_commit(monitor, aq_kafka_now_us() - written->begun_us);
+    aq_monitor_commit(monitor, aq_clock_boot_us() - written->begun_us);
     for (size_t i = 0; i < consumer->source_count; i++) {
         const struct aq_kafka_counts *counts = &written->counts[i];
         struct aq_monitor_source add = {.row_count = counts->row_count,
@@ -262,7 +262,7 @@ enum aq_status aq_kafka_commit(struct aq_kafka_consumer *consumer, bool wait, st
     if (!consumer->commit_due)
         return AQ_OK;
     consumer->commit_due = false;
-    consumer->commit_us = aq_kafka_now_us();
+    consumer->commit_us = aq_clock_boot_us();
     AQ_TRY(aq_kafka_writer_verify(consumer, err));
     rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(16);
     for (size_t i = 0; i < consumer->partition_count; i++)

@@ -210,7 +210,7 @@ static int64_t session_us(const struct aq_kafka_consumer *consumer)
 /* Everything here is read; what about the others' partitions? */
 static bool others_are_done(struct aq_kafka_consumer *consumer)
 {
-    int64_t now_us = aq_kafka_now_us();
+    int64_t now_us = aq_clock_boot_us();
     if (consumer->others_us != 0 && now_us - consumer->others_us < OTHERS_EVERY_US)
         return false;
     const struct aq_kafka_goal *missing = find_missing(consumer);

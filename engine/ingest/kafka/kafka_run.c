@@ -29,7 +29,7 @@ bool aq_kafka_is_stopped(const struct aq_kafka_consumer *consumer)
 /* How long the queue may be waited for. */
 static int poll_ms(const struct aq_kafka_consumer *consumer)
 {
-    int64_t now_us = aq_kafka_now_us();
+    int64_t now_us = aq_clock_boot_us();
     int64_t wait_us = POLL_MS * 1000;
     if (consumer->written_count > 0)
         wait_us = IN_FLIGHT_MS * 1000;
@@ -47,7 +47,7 @@ static size_t poll_batch(struct aq_kafka_consumer *consumer, rd_kafka_message_t 
     size_t count = 0;
     size_t bytes = 0;
     consumer->was_away = consumer->was_away || aq_kafka_is_away(consumer);
-    consumer->polled_us = aq_kafka_now_us();
+    consumer->polled_us = aq_clock_boot_us();
     int wait_ms = poll_ms(consumer);
     while (count < BATCH_MESSAGES && bytes < BATCH_BYTES && !consumer->rebalance.waiting) {
         rd_kafka_message_t *message = rd_kafka_consumer_poll(consumer->rk, wait_ms);
@@ -77,7 +77,7 @@ static enum aq_status take_batch(struct aq_kafka_consumer *consumer, size_t *mes
 static enum aq_status tend_frames(struct aq_kafka_consumer *consumer, bool idle,
                                   struct aq_error *err)
 {
-    if (consumer->frame_begun_us != 0 && aq_kafka_now_us() - consumer->frame_begun_us >=
+    if (consumer->frame_begun_us != 0 && aq_clock_boot_us() - consumer->frame_begun_us >=
                                              consumer->options->config->commit_interval_us)
         AQ_TRY(aq_kafka_frame_close(consumer, err));
     if (!idle || consumer->written_count == 0 || consumer->writer == NULL)
@@ -105,7 +105,7 @@ static enum aq_status step(struct aq_kafka_consumer *consumer, struct aq_error *
     AQ_TRY(tend_frames(consumer, message_count == 0, err));
     AQ_TRY(aq_kafka_settle_again(consumer, err));
     AQ_TRY(aq_kafka_writer_tend(consumer, err));
-    if (consumer->commit_due && aq_kafka_now_us() - consumer->commit_us >= COMMIT_US)
+    if (consumer->commit_due && aq_clock_boot_us() - consumer->commit_us >= COMMIT_US)
         AQ_TRY(aq_kafka_commit(consumer, false, err));
     aq_kafka_probe(consumer);
     aq_kafka_watch(consumer);
@@ -117,7 +117,7 @@ static enum aq_status check_reachable(const struct aq_kafka_consumer *consumer,
                                       struct aq_error *err)
 {
     if (consumer->assigned || !consumer->is_unreachable ||
-        aq_kafka_now_us() - consumer->begun_us < CONNECT_US)
+        aq_clock_boot_us() - consumer->begun_us < CONNECT_US)
         return AQ_OK;
     return aq_error_set(err, AQ_TEMPORARY, "%s", consumer->trouble);
 }
@@ -128,7 +128,7 @@ static enum aq_status note_goals(struct aq_kafka_consumer *consumer, struct aq_e
         enum aq_status status = aq_kafka_once_begin(consumer, err);
         if (status != AQ_TEMPORARY || aq_kafka_is_stopped(consumer))
             return status == AQ_TEMPORARY ? AQ_OK : status;
-        if (aq_kafka_now_us() - consumer->begun_us >= CONNECT_US)
+        if (aq_clock_boot_us() - consumer->begun_us >= CONNECT_US)
             return consumer->trouble[0] == '\0'
                        ? status
                        : aq_error_set(err, status, "%s", consumer->trouble);
@@ -168,11 +168,11 @@ static void leave(struct aq_kafka_consumer *consumer)
     consumer->closing = true;
     rd_kafka_queue_t *queue = rd_kafka_queue_new(consumer->rk);
     rd_kafka_error_t *fault = rd_kafka_consumer_close_queue(consumer->rk, queue);
-    int64_t until_us = aq_kafka_now_us() + CLOSE_US;
+    int64_t until_us = aq_clock_boot_us() + CLOSE_US;
     if (fault != NULL) /* fatal: nothing to leave */
         rd_kafka_error_destroy(fault);
     while (fault == NULL && !rd_kafka_consumer_closed(consumer->rk) &&
-           aq_kafka_now_us() < until_us) {
+           aq_clock_boot_us() < until_us) {
         rd_kafka_message_t *late = rd_kafka_consume_queue(queue, 50);
         if (late != NULL)
             rd_kafka_message_destroy(late);
@@ -285,7 +285,7 @@ enum aq_status aq_kafka_run(struct aq_store *store, const struct aq_kafka_run_op
         return aq_error_set(err, AQ_NO_MEMORY, "out of memory");
     consumer->store = store;
     consumer->options = options;
-    consumer->begun_us = aq_kafka_now_us();
+    consumer->begun_us = aq_clock_boot_us();
     enum aq_status status = make_mark(consumer, &own);
     if (status == AQ_OK)
         status = run(consumer, &own);

@@ -26,7 +26,7 @@ struct answers {
 static enum aq_status later(struct aq_kafka_consumer *consumer, const char *what,
                             rd_kafka_resp_err_t fault)
 {
-    consumer->retry_us = aq_kafka_now_us() + RETRY_US;
+    consumer->retry_us = aq_clock_boot_us() + RETRY_US;
     aq_kafka_say(consumer, "%s: %s; trying again", what, rd_kafka_err2str(fault));
     return AQ_END;
 }
@@ -365,7 +365,7 @@ enum aq_status aq_kafka_unsettle(struct aq_kafka_consumer *consumer,
     partition->barrier = consumer->batch;
     aq_kafka_partition_pause(consumer, partition, true);
     if (consumer->retry_us == 0)
-        consumer->retry_us = aq_kafka_now_us();
+        consumer->retry_us = aq_clock_boot_us();
     return AQ_OK;
 }
 
@@ -377,7 +377,7 @@ void aq_kafka_resume_settled(struct aq_kafka_consumer *consumer)
             continue;
         if (!aq_kafka_partition_seek(consumer, partition, aq_kafka_partition_start(partition))) {
             partition->settled = false; /* it is just being assigned */
-            consumer->retry_us = aq_kafka_now_us() + RETRY_US;
+            consumer->retry_us = aq_clock_boot_us() + RETRY_US;
             continue;
         }
         aq_kafka_partition_pause(consumer, partition, false);
@@ -387,7 +387,7 @@ void aq_kafka_resume_settled(struct aq_kafka_consumer *consumer)
 
 enum aq_status aq_kafka_settle_again(struct aq_kafka_consumer *consumer, struct aq_error *err)
 {
-    if (consumer->retry_us == 0 || aq_kafka_now_us() < consumer->retry_us)
+    if (consumer->retry_us == 0 || aq_clock_boot_us() < consumer->retry_us)
         return AQ_OK;
     AQ_TRY(aq_kafka_settle(consumer, err));
     aq_kafka_resume_settled(consumer);

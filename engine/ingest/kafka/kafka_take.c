@@ -69,7 +69,7 @@ static enum aq_status begin_pending(struct aq_kafka_consumer *consumer, struct a
                                              .first_ordinal = feed->next_ordinal};
     consumer->pending[consumer->pending_count++] = feed;
     if (consumer->frame_begun_us == 0)
-        consumer->frame_begun_us = aq_kafka_now_us();
+        consumer->frame_begun_us = aq_clock_boot_us();
     return AQ_OK;
 }
 
@@ -211,7 +211,7 @@ static enum aq_status take_all(struct aq_kafka_consumer *consumer, rd_kafka_mess
 enum aq_status aq_kafka_take(struct aq_kafka_consumer *consumer, rd_kafka_message_t *const *batch,
                              size_t message_count, struct aq_error *err)
 {
-    int64_t now_us = aq_kafka_wall_us();
+    int64_t now_us = aq_clock_wall_us();
     consumer->batch++;
     enum aq_status status = take_all(consumer, batch, message_count, err);
     aq_kafka_take_remember(consumer); /* the messages go now */

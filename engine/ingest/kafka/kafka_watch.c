@@ -1,32 +1,14 @@
 /* What watchers see: the state of each source, lags, what the writer did. */
 #include <string.h>
-#include <time.h>
 
 #include "engine/ingest/kafka/kafka_consumer.h"
 
 #define WATCH_US AQ_US_PER_SECOND
 #define AWAY_US (2 * AQ_US_PER_SECOND) /* shorter than most session timeouts */
 
-static int64_t clock_us(clockid_t clock)
-{
-    struct timespec now;
-    clock_gettime(clock, &now);
-    return (int64_t)now.tv_sec * AQ_US_PER_SECOND + now.tv_nsec / 1000;
-}
-
-int64_t aq_kafka_now_us(void)
-{
-    return clock_us(CLOCK_BOOTTIME); /* a machine that slept was away, too */
-}
-
 bool aq_kafka_is_away(const struct aq_kafka_consumer *consumer)
 {
-    return consumer->polled_us != 0 && aq_kafka_now_us() - consumer->polled_us > AWAY_US;
-}
-
-int64_t aq_kafka_wall_us(void)
-{
-    return clock_us(CLOCK_REALTIME);
+    return consumer->polled_us != 0 && aq_clock_boot_us() - consumer->polled_us > AWAY_US;
 }
 
 static bool is_settled(const struct aq_kafka_consumer *consumer)
@@ -107,7 +89,7 @@ static void show_writer(struct aq_kafka_consumer *consumer)
 
 void aq_kafka_watch(struct aq_kafka_consumer *consumer)
 {
-    int64_t now_us = aq_kafka_now_us();
+    int64_t now_us = aq_clock_boot_us();
     if (consumer->options->monitor == NULL || now_us - consumer->watch_us < WATCH_US)
         return;
     consumer->watch_us = now_us;

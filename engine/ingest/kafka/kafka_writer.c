@@ -28,7 +28,7 @@ static uint64_t free_bytes(const struct aq_kafka_consumer *consumer)
  * do not show there. */
 static bool may_try(struct aq_kafka_consumer *consumer)
 {
-    int64_t now_us = aq_kafka_now_us();
+    int64_t now_us = aq_clock_boot_us();
     if (consumer->disk_full && free_bytes(consumer) <= consumer->free_bytes &&
         now_us - consumer->tried_us < FULL_RETRY_US) {
         consumer->retry_us = now_us + RETRY_US;
@@ -97,7 +97,7 @@ enum aq_status aq_kafka_writer_failed(struct aq_kafka_consumer *consumer, enum a
     consumer->disk_full = status == AQ_DISK_FULL;
     if (consumer->disk_full)
         consumer->free_bytes = free_bytes(consumer);
-    consumer->retry_us = aq_kafka_now_us() + (status == AQ_CONFLICT ? OWNER_US : RETRY_US);
+    consumer->retry_us = aq_clock_boot_us() + (status == AQ_CONFLICT ? OWNER_US : RETRY_US);
     snprintf(consumer->trouble, sizeof consumer->trouble, "%.480s; goes on by itself", text);
     aq_kafka_say(consumer, "%s: waiting, nothing is lost: Kafka keeps what is not durable yet",
                  text);
@@ -147,7 +147,7 @@ static void note_segments(struct aq_kafka_consumer *consumer)
     if (counters.segment_count == consumer->segment_count)
         return;
     consumer->segment_count = counters.segment_count;
-    consumer->segment_since_us = aq_kafka_wall_us();
+    consumer->segment_since_us = aq_clock_wall_us();
     consumer->segment_begin_bytes = consumer->shown_bytes;
 }
 
@@ -157,7 +157,7 @@ enum aq_status aq_kafka_writer_tend(struct aq_kafka_consumer *consumer, struct a
         return AQ_OK;
     note_segments(consumer);
     if (consumer->segment_since_us == 0 ||
-        aq_kafka_wall_us() - consumer->segment_since_us < consumer->options->config->segment_age_us)
+        aq_clock_wall_us() - consumer->segment_since_us < consumer->options->config->segment_age_us)
         return AQ_OK;
     AQ_TRY(aq_kafka_frame_flush(consumer, err));
     if (consumer->writer == NULL)

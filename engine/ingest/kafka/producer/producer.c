@@ -8,9 +8,9 @@
 
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include "engine/ingest/kafka/kafka_consumer.h"
+#include "engine/clock.h"
 
 #define CONNECT_MS 10000
 #define STEP_MS 100
@@ -49,13 +49,6 @@ static enum aq_status look_at_fault(const struct aq_producer *producer, struct a
                         rd_kafka_topic_name(producer->topic), rd_kafka_err2str(fault));
 }
 
-static int64_t now_ms(void)
-{
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
-}
-
 /* A topic that is being made has no partitions, or no leaders, for a moment. */
 static enum aq_status judge_topic(const rd_kafka_metadata_topic_t *topic, int32_t partition,
                                   bool last, struct aq_error *err)
@@ -78,10 +71,10 @@ static enum aq_status judge_topic(const rd_kafka_metadata_topic_t *topic, int32_
 static enum aq_status find_topic(struct aq_producer *producer, const char *brokers,
                                  struct aq_error *err)
 {
-    int64_t until = now_ms() + CONNECT_MS;
+    int64_t until = aq_clock_us() / 1000 + CONNECT_MS;
     for (;;) {
         const rd_kafka_metadata_t *metadata = NULL;
-        bool last = now_ms() >= until;
+        bool last = aq_clock_us() / 1000 >= until;
         rd_kafka_resp_err_t fault =
             rd_kafka_metadata(producer->rk, 0, producer->topic, &metadata, 1000);
         enum aq_status status = AQ_END;
@@ -166,8 +159,9 @@ enum aq_status aq_producer_send(struct aq_producer *producer, struct aq_slice ke
 
 enum aq_status aq_producer_wait(struct aq_producer *producer, int timeout_ms, struct aq_error *err)
 {
-    int64_t until = now_ms() + timeout_ms;
-    for (int64_t left = timeout_ms; left > 0 && !is_stopped(producer); left = until - now_ms())
+    int64_t until = aq_clock_us() / 1000 + timeout_ms;
+    for (int64_t left = timeout_ms; left > 0 && !is_stopped(producer);
+         left = until - aq_clock_us() / 1000)
         rd_kafka_poll(producer->rk, left < STEP_MS ? (int)left : STEP_MS);
     return look_at_fault(producer, err);
 }

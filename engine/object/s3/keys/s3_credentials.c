@@ -12,10 +12,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "engine/io/io.h"
+#include "engine/clock.h"
 
 #define FILE_BYTES_MAX (1u << 20)
 #define RENEW_BEFORE_US (300 * INT64_C(1000000))
@@ -32,13 +32,6 @@ struct aq_s3_keyring {
     bool stale;     /* to be read again */
     struct aq_s3_credentials credentials;
 };
-
-static int64_t wall_clock_us(void)
-{
-    struct timespec now;
-    clock_gettime(CLOCK_REALTIME, &now);
-    return (int64_t)now.tv_sec * 1000000 + now.tv_nsec / 1000;
-}
 
 /* Blanks around a value would be signed. */
 static bool usable(const char *text, size_t size_max, bool may_be_empty)
@@ -192,7 +185,7 @@ static enum aq_status refresh(struct aq_s3_keyring *keyring, struct aq_error *er
 {
     struct aq_s3_credentials *present_ones = &keyring->credentials;
     bool due = present_ones->expires_us != 0 &&
-               wall_clock_us() > present_ones->expires_us - RENEW_BEFORE_US;
+               aq_clock_wall_us() > present_ones->expires_us - RENEW_BEFORE_US;
     if (keyring->source == SOURCE_FIXED || (!keyring->stale && !due))
         return AQ_OK;
     struct aq_s3_credentials fresh = {0};
@@ -202,7 +195,7 @@ static enum aq_status refresh(struct aq_s3_keyring *keyring, struct aq_error *er
     if (status == AQ_OK) {
         *present_ones = fresh;
         keyring->stale = false;
-    } else if (!keyring->stale && wall_clock_us() < present_ones->expires_us) {
+    } else if (!keyring->stale && aq_clock_wall_us() < present_ones->expires_us) {
         status = AQ_OK;
     }
     explicit_bzero(&fresh, sizeof fresh);

@@ -1,16 +1,14 @@
 #include "engine/object/s3/wire/s3_backoff.h"
+#include "engine/clock.h"
 
 #include <sys/random.h>
-#include <time.h>
 
 #define FIRST_MS 100
 #define MOST_MS 8000
 
 int64_t aq_s3_now_ms(void)
 {
-    struct timespec now;
-    clock_gettime(CLOCK_BOOTTIME, &now);
-    return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+    return aq_clock_boot_us() / 1000;
 }
 
 int64_t aq_s3_backoff_ms(unsigned tries)

@@ -1,0 +1,31 @@
+/* The clocks (engine/clock.h). */
+#include "engine/clock.h"
+
+#include <time.h>
+
+static int64_t read_us(clockid_t clock)
+{
+    struct timespec now;
+    clock_gettime(clock, &now);
+    return (int64_t)now.tv_sec * 1000000 + now.tv_nsec / 1000;
+}
+
+int64_t aq_clock_wall_us(void)
+{
+    return read_us(CLOCK_REALTIME);
+}
+
+int64_t aq_clock_us(void)
+{
+    return read_us(CLOCK_MONOTONIC);
+}
+
+int64_t aq_clock_boot_us(void)
+{
+    return read_us(CLOCK_BOOTTIME);
+}
+
+double aq_clock_seconds_since(int64_t begin_us)
+{
+    return (double)(aq_clock_us() - begin_us) / 1e6;
+}
