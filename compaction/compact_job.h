@@ -25,10 +25,9 @@ enum aq_status aq_compact_check_stop(const struct aq_compact_job *job,
 void aq_compact_report_progress(const struct aq_compact_job *job, const char *dataset,
                                 const char *phase, uint64_t rows_done, uint64_t rows_total);
 
-/** Merge the input rows of one dataset of the plan into new archives, appended to job->outputs:
- * sorted, finished, verified, and holding exactly the rows that were read. */
-enum aq_status aq_compact_merge(struct aq_compact_job *job,
-                                const struct aq_compact_dataset *dataset,
-                                struct aq_error *err) AQ_RESULT;
+/** Merge the input rows of one group of the plan into new archives, appended to job->outputs: sorted,
+ * finished, verified, and holding exactly the rows that were read, whose hash is added to `read`. */
+enum aq_status aq_compact_merge(struct aq_compact_job *job, const struct aq_compact_group *group,
+                                struct aq_content_hash *read, struct aq_error *err) AQ_RESULT;
 
 #endif

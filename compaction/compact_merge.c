@@ -1,4 +1,4 @@
-/* Merging one dataset's rows into archives.
+/* Merging the rows of a group into archives.
  *
  * Range by range (usually one): sort references to the held rows, find the runs of equal (key, series),
  * cut them into tiles, gather each tile's rows and hand them to the archive being written, beginning
@@ -170,7 +170,7 @@ static enum aq_status write_tile(void *context, const struct aq_row_span *spans,
     AQ_TRY(aq_archive_output_tile(merge->output, &merge->tile, err));
     merge->rows_written += row_count;
     aq_compact_report_progress(merge->job, merge->schema->dataset, "write", merge->rows_written,
-                               merge->source.row_total);
+                               merge->source.content.row_count);
     return AQ_OK;
 }
 
@@ -178,7 +178,7 @@ static enum aq_status merge_range(struct merge *merge, size_t range, struct aq_e
 {
     AQ_TRY(aq_row_source_hold(&merge->source, range, err));
     aq_compact_report_progress(merge->job, merge->schema->dataset, "merge", merge->rows_written,
-                               merge->source.row_total);
+                               merge->source.content.row_count);
     enum aq_status status = sort_held(merge);
     if (status == AQ_OK)
         status = find_runs(merge);
@@ -204,12 +204,14 @@ static enum aq_status merge_all(struct merge *merge, struct aq_error *err)
     return AQ_OK;
 }
 
-enum aq_status aq_compact_merge(struct aq_compact_job *job,
-                                const struct aq_compact_dataset *dataset, struct aq_error *err)
+enum aq_status aq_compact_merge(struct aq_compact_job *job, const struct aq_compact_group *group,
+                                struct aq_content_hash *read, struct aq_error *err)
 {
-    struct merge merge = {.job = job, .schema = dataset->schema};
-    AQ_TRY(aq_row_source_open(job, dataset, &merge.source, err));
+    struct merge merge = {.job = job, .schema = group->schema};
+    AQ_TRY(aq_row_source_open(job, group, &merge.source, err));
     enum aq_status status = merge_all(&merge, err);
+    if (status == AQ_OK)
+        aq_content_hash_add(read, &merge.source.content);
     aq_batch_deinit(&merge.tile);
     aq_row_source_close(&merge.source);
     free(merge.refs);

@@ -18,6 +18,8 @@ struct tally {
     bool chosen; /* options->datasets allows rewriting its archives */
     unsigned small_count;
     uint64_t input_rows;
+    size_t archive_count; /* inputs */
+    uint64_t archive_rows;
 };
 
 struct planner {
@@ -115,19 +117,51 @@ static void add_input(struct planner *planner, const struct aq_catalog_file *fil
     plan->archive_count += !segment;
     plan->input_bytes += file->file_bytes > file->size_bytes ? file->file_bytes : file->size_bytes;
     for (size_t e = 0; e < file->entry_count; e++) {
-        plan->row_count += file->entries[e].row_count;
-        find_tally(planner, file->entries[e].dataset_id)->input_rows += file->entries[e].row_count;
+        struct tally *tally = find_tally(planner, file->entries[e].dataset_id);
+        uint64_t rows = file->entries[e].row_count;
+        plan->row_count += rows;
+        tally->input_rows += rows;
+        tally->archive_count += !segment;
+        tally->archive_rows += segment ? 0 : rows;
     }
 }
 
-static void list_datasets(const struct planner *planner, struct aq_compact_plan *plan)
+/* All rows of the dataset in one group. */
+static enum aq_status make_group(const struct planner *planner, const struct tally *tally,
+                                 const struct aq_compact_plan *plan, struct aq_arena *arena,
+                                 struct aq_compact_dataset *dataset)
+{
+    struct aq_compact_group *group = aq_arena_alloc(arena, sizeof *group);
+    const struct aq_catalog_file **archives =
+        aq_arena_alloc(arena, (tally->archive_count + 1) * sizeof(void *));
+    if (group == NULL || archives == NULL)
+        return aq_error_set(planner->err, AQ_NO_MEMORY, "no memory to plan a compaction");
+    *group = (struct aq_compact_group){.schema = tally->schema,
+                                       .from_us = INT64_MIN,
+                                       .until_us = INT64_MAX,
+                                       .archives = archives,
+                                       .archive_rows = tally->archive_rows,
+                                       .reason = "new rows and small archives"};
+    for (size_t i = 0; i < plan->input_count; i++) {
+        const struct aq_catalog_file *file = plan->inputs[i];
+        if (file->kind == AQ_FILE_ARCHIVE &&
+            file->entries[0].dataset_id == tally->schema->dataset_id)
+            archives[group->archive_count++] = file;
+    }
+    *dataset = (struct aq_compact_dataset){
+        .schema = tally->schema, .row_count = tally->input_rows, .groups = group, .group_count = 1};
+    return AQ_OK;
+}
+
+static enum aq_status list_datasets(const struct planner *planner, struct aq_arena *arena,
+                                    struct aq_compact_plan *plan)
 {
     for (size_t i = 0; i < planner->catalog->dataset_count; i++) {
         const struct tally *tally = &planner->tallies[i];
         if (tally->input_rows > 0)
-            plan->datasets[plan->dataset_count++] = (struct aq_compact_dataset){
-                .schema = tally->schema, .row_count = tally->input_rows};
+            AQ_TRY(make_group(planner, tally, plan, arena, &plan->datasets[plan->dataset_count++]));
     }
+    return AQ_OK;
 }
 
 enum aq_status aq_compact_plan_make(const struct aq_catalog *catalog,
@@ -150,8 +184,7 @@ enum aq_status aq_compact_plan_make(const struct aq_catalog *catalog,
         if (is_input(&planner, &catalog->files[i]))
             add_input(&planner, &catalog->files[i], plan);
     }
-    list_datasets(&planner, plan);
-    return AQ_OK;
+    return list_datasets(&planner, arena, plan);
 }
 
 bool aq_compact_plan_reads(const struct aq_compact_plan *plan, uint64_t file_id)

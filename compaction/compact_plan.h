@@ -4,10 +4,27 @@
 
 #include "compaction/compact.h"
 
+/** Rows of one dataset that are merged with each other, into archives of their own. */
+struct aq_compact_group {
+    const struct aq_schema *schema; /* in force; borrowed from the catalog */
+    /* Rows of the input segments whose time is in [from_us, until_us) belong here; those without a time
+     * into the group with until_us == INT64_MAX, which has times of INT64_MAX, too. */
+    int64_t from_us;
+    int64_t until_us;
+    const struct aq_catalog_file **archives; /* input archives: all their rows belong here */
+    size_t archive_count;
+    uint64_t archive_rows;
+    const char *reason; /* why these are merged, for people */
+};
+
 /** A dataset that inputs have rows of. */
 struct aq_compact_dataset {
-    const struct aq_schema *schema; /* in force; borrowed from the catalog */
-    uint64_t row_count;             /* in all inputs */
+    const struct aq_schema *schema;
+    uint64_t row_count; /* in all inputs */
+    struct aq_compact_group
+        *groups; /* ascending; from INT64_MIN to INT64_MAX without a gap, and each
+                                        input archive of the dataset is in one of them */
+    size_t group_count;
 };
 
 struct aq_compact_plan {

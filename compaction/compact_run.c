@@ -1,12 +1,13 @@
 /* A compaction from end to end.
  *
  * Take the lock "compact", close what dead writers left open, take a snapshot, plan; merge each
- * dataset's rows into archives that are durable and verified under temporary names; then one edit says
+ * group's rows into archives that are durable and verified under temporary names; then one edit says
  * that the archives are the store and the inputs are not. The names are given inside the commit, from
  * the catalog it is built against, so that a lost race only renames.
  *
  * Killed before the edit: orphans, for gc. After it: done. Two at once: the lock; if that fails them
  * (another machine), the second edit finds an input gone and gives up. The inputs' files stay for gc. */
+#include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
@@ -111,6 +112,26 @@ static void fill_report(const struct aq_compact_job *job, struct aq_compact_repo
         report->output_bytes += job->outputs[i]->size_bytes;
 }
 
+/* Every row of the dataset belongs to one group: what they read must add up to what the catalog says. */
+static enum aq_status merge_dataset(struct aq_compact_job *job,
+                                    const struct aq_compact_dataset *dataset, struct aq_error *err)
+{
+    struct aq_content_hash read = {0};
+    for (size_t i = 0; i < dataset->group_count; i++) {
+        const struct aq_compact_group *group = &dataset->groups[i];
+        assert(group->from_us == (i == 0 ? INT64_MIN : dataset->groups[i - 1].until_us));
+        AQ_TRY(aq_compact_merge(job, group, &read, err));
+    }
+    assert(dataset->groups[dataset->group_count - 1].until_us == INT64_MAX);
+    if (read.row_count != dataset->row_count)
+        return aq_error_set(err, AQ_CORRUPT,
+                            "the inputs of dataset %s hold %llu rows, the catalog says %llu; run "
+                            "aqstore verify",
+                            dataset->schema->dataset, (unsigned long long)read.row_count,
+                            (unsigned long long)dataset->row_count);
+    return AQ_OK;
+}
+
 static enum aq_status plan_and_merge(struct aq_compact_job *job, struct aq_compact_report *report,
                                      struct aq_error *err)
 {
@@ -120,7 +141,7 @@ static enum aq_status plan_and_merge(struct aq_compact_job *job, struct aq_compa
                                 &job->plan, err));
     if (!job->options->dry_run) {
         for (size_t i = 0; i < job->plan.dataset_count; i++)
-            AQ_TRY(aq_compact_merge(job, &job->plan.datasets[i], err));
+            AQ_TRY(merge_dataset(job, &job->plan.datasets[i], err));
         if (job->plan.input_count > 0)
             AQ_TRY(aq_store_commit(job->store, build_edit, job, err));
     }

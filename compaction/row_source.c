@@ -1,4 +1,4 @@
-/* Reading the input rows of a dataset within bounded memory.
+/* Reading the input rows of a group within bounded memory.
  *
  * The first pass reads every unit once, several at a time, adds up the rows' content hash and takes a
  * sample. While the rows fit they are kept; when they no longer do, all are dropped and the pass only
@@ -6,8 +6,9 @@
  * each range the units are read again and only its rows kept. A range is one of the storage order
  * itself, so it works for a single key as well as for many.
  *
- * Failures: damage in a unit names its file; rows that do not add up to what the catalog says are
- * corruption too. */
+ * A segment's unit may have rows of several groups; each takes its own.
+ *
+ * Failures: damage in a unit names its file. */
 #include "compaction/row_source.h"
 
 #include <stdlib.h>
@@ -30,7 +31,35 @@ static uint64_t batch_bytes(const struct aq_batch *batch)
     return bytes;
 }
 
-/* Units of files that the plan reads. */
+static bool is_archive_of(const struct aq_compact_group *group, uint64_t file_id)
+{
+    for (size_t i = 0; i < group->archive_count; i++) {
+        if (group->archives[i]->file_id == file_id)
+            return true;
+    }
+    return false;
+}
+
+static const struct aq_column *time_column(const struct aq_schema *schema)
+{
+    return schema->time_column == AQ_COLUMN_NONE ? NULL : &schema->columns[schema->time_column];
+}
+
+/* Whether the group may have rows in the unit; those without a time are outside of its bounds. */
+static bool is_wanted(const struct aq_row_source *source, const struct aq_unit *unit)
+{
+    const struct aq_compact_group *group = source->group;
+    const struct aq_column *time = time_column(source->schema);
+    if (unit->kind == AQ_FILE_ARCHIVE)
+        return is_archive_of(group, unit->file_id);
+    if (!aq_compact_plan_reads(&source->job->plan, unit->file_id))
+        return false;
+    if (group->until_us == INT64_MAX && (time == NULL || !time->required))
+        return true;
+    return unit->has_time && unit->max_time_us >= group->from_us &&
+           (unit->min_time_us < group->until_us || group->until_us == INT64_MAX);
+}
+
 static enum aq_status find_units(struct aq_row_source *source, struct aq_error *err)
 {
     const struct aq_unit *units;
@@ -41,19 +70,12 @@ static enum aq_status find_units(struct aq_row_source *source, struct aq_error *
     source->batches = calloc(unit_count + 1, sizeof *source->batches);
     if (source->units == NULL || source->batches == NULL)
         return aq_error_set(err, AQ_NO_MEMORY, "no memory to list %zu units", unit_count);
-    uint64_t rows = 0;
     for (size_t i = 0; i < unit_count; i++) {
-        if (!aq_compact_plan_reads(&source->job->plan, units[i].file_id))
+        if (!is_wanted(source, &units[i]))
             continue;
         source->units[source->unit_count++] = &units[i];
-        rows += units[i].row_count;
+        source->row_total += units[i].row_count;
     }
-    if (rows != source->row_total)
-        return aq_error_set(err, AQ_CORRUPT,
-                            "the inputs of dataset %s hold %llu rows, the catalog says %llu; run "
-                            "aqstore verify",
-                            source->schema->dataset, (unsigned long long)rows,
-                            (unsigned long long)source->row_total);
     return AQ_OK;
 }
 
@@ -103,6 +125,34 @@ static enum aq_status keep_range(const struct wave *wave, struct aq_batch *batch
     return status;
 }
 
+static bool in_group(const struct aq_row_source *source, const struct aq_vector *time, size_t row)
+{
+    const struct aq_compact_group *group = source->group;
+    if (aq_vector_is_null(time, row))
+        return group->until_us == INT64_MAX;
+    return time->ints[row] >= group->from_us &&
+           (time->ints[row] < group->until_us || group->until_us == INT64_MAX);
+}
+
+/* Replace `batch`, which is of a segment, by its rows of the group. */
+static enum aq_status keep_group(const struct aq_row_source *source, struct aq_batch *batch)
+{
+    const struct aq_compact_group *group = source->group;
+    if (time_column(source->schema) == NULL ||
+        (group->from_us == INT64_MIN && group->until_us == INT64_MAX))
+        return AQ_OK;
+    struct aq_batch kept;
+    AQ_TRY(aq_schema_batch_init(source->schema, false, &kept));
+    enum aq_status status = AQ_OK;
+    for (size_t row = 0; status == AQ_OK && row < batch->row_count; row++) {
+        if (in_group(source, &batch->columns[source->schema->time_column], row))
+            status = append_row(&kept, batch, row);
+    }
+    aq_batch_deinit(batch);
+    *batch = kept;
+    return status;
+}
+
 static void read_unit(void *context, size_t index)
 {
     struct wave *wave = context;
@@ -113,6 +163,8 @@ static void read_unit(void *context, size_t index)
     if (slot->status == AQ_OK)
         slot->status = aq_unit_read(source->job->snapshot, source->units[wave->first_unit + index],
                                     source->column_ids, batch, &slot->err);
+    if (slot->status == AQ_OK && source->units[wave->first_unit + index]->kind == AQ_FILE_SEGMENT)
+        slot->status = keep_group(source, batch);
     if (slot->status == AQ_OK)
         slot->status = aq_batch_content_hash(batch, batch->column_count, &slot->hash);
     if (slot->status == AQ_OK && (wave->low != NULL || wave->high != NULL))
@@ -252,13 +304,13 @@ static enum aq_status open_source(struct aq_row_source *source, struct aq_error 
 }
 
 enum aq_status aq_row_source_open(const struct aq_compact_job *job,
-                                  const struct aq_compact_dataset *dataset,
+                                  const struct aq_compact_group *group,
                                   struct aq_row_source *source, struct aq_error *err)
 {
     *source = (struct aq_row_source){
         .job = job,
-        .schema = dataset->schema,
-        .row_total = dataset->row_count,
+        .schema = group->schema,
+        .group = group,
         .whole = true,
         .range_count = 1,
     };

@@ -1,4 +1,4 @@
-/* The input rows of one dataset: read, hashed, and held in memory, whole or one range at a time. */
+/* The input rows of one group: read, hashed, and held in memory, whole or one range at a time. */
 #ifndef AQ_COMPACTION_ROW_SOURCE_H
 #define AQ_COMPACTION_ROW_SOURCE_H
 
@@ -9,10 +9,11 @@
 struct aq_row_source {
     const struct aq_compact_job *job;
     const struct aq_schema *schema;
+    const struct aq_compact_group *group;
     uint32_t *column_ids; /* of the schema, in order */
     size_t unit_count;
-    const struct aq_unit **units;   /* of the inputs, in the snapshot's order */
-    uint64_t row_total;             /* that the plan counted; checked */
+    const struct aq_unit **units;   /* that may have rows of the group, in the snapshot's order */
+    uint64_t row_total;             /* in these units, those of other groups included */
     struct aq_content_hash content; /* of all of them */
     struct aq_batch *batches;       /* one a unit: the rows that are held */
     uint64_t held_bytes;
@@ -23,10 +24,10 @@ struct aq_row_source {
     size_t range_count;
 };
 
-/** Read every input row of the dataset once. Afterwards all are held, or, where they need more than
+/** Read every input row of the group once. Afterwards all are held, or, where they need more than
  * the job's memory, none. */
 enum aq_status aq_row_source_open(const struct aq_compact_job *job,
-                                  const struct aq_compact_dataset *dataset,
+                                  const struct aq_compact_group *group,
                                   struct aq_row_source *source, struct aq_error *err) AQ_RESULT;
 /** Hold the rows of range `range` < range_count, and only those: ranges follow each other in storage
  * order and are about equally large. */

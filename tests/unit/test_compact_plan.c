@@ -279,6 +279,11 @@ Test(compact_plan, closed_segments_whole_and_the_small_archives_of_their_dataset
     cr_assert_eq(plan.dataset_count, 2);
     cr_assert_eq(plan.datasets[0].schema->dataset_id, 1);
     cr_assert_eq(plan.datasets[0].row_count, 20);
+    cr_assert_eq(plan.datasets[0].group_count, 1);
+    const struct aq_compact_group *group = plan.datasets[0].groups;
+    cr_assert(group->from_us == INT64_MIN && group->until_us == INT64_MAX);
+    cr_assert(group->archive_count == 1 && group->archives[0]->file_id == 1);
+    cr_assert_eq(group->archive_rows, 10);
     cr_assert_eq(plan.datasets[1].schema->dataset_id, 2);
 }
 
