@@ -289,6 +289,10 @@ static void put_record(struct aq_bytes *out, const struct aq_record *record)
         aq_bytes_varint(out, record->complete.dataset_id);
         aq_bytes_varint_signed(out, record->complete.until_us);
         break;
+    case AQ_RECORD_SINCE:
+        aq_bytes_varint(out, record->since.file_id);
+        aq_bytes_varint(out, record->since.edit);
+        break;
     }
 }
 
@@ -371,6 +375,10 @@ static enum aq_status get_record(struct aq_reader *reader, struct aq_arena *aren
     case AQ_RECORD_COMPLETE:
         record->complete.dataset_id = get_u32(reader);
         record->complete.until_us = aq_reader_varint_signed(reader);
+        break;
+    case AQ_RECORD_SINCE:
+        record->since.file_id = aq_reader_varint(reader);
+        record->since.edit = aq_reader_varint(reader);
         break;
     }
     return AQ_OK;

@@ -27,7 +27,8 @@ enum aq_file_state { AQ_FILE_OPEN = 1, AQ_FILE_CLOSED = 2 }; /* an archive is al
     X(AQ_RECORD_LOST, 14, "lost")           /* positions of a feed that its source had dropped */  \
     X(AQ_RECORD_PLACE, 15, "place")         /* a closed file is in the bucket, too */              \
     X(AQ_RECORD_EVICT, 16, "evict")         /* a placed file is no longer at home */               \
-    X(AQ_RECORD_COMPLETE, 17, "complete")   /* how far a mirrored catalog goes; mirrors only */
+    X(AQ_RECORD_COMPLETE, 17, "complete")   /* how far a mirrored catalog goes; mirrors only */    \
+    X(AQ_RECORD_SINCE, 18, "since")         /* which edit a file came with; checkpoints only */
 
 enum aq_record_kind {
 #define AQ_RECORD_ENUM(name, tag, text) name = (tag),
@@ -142,6 +143,10 @@ struct aq_record {
             uint32_t dataset_id;
             int64_t until_us; /* rows with an earlier event time are all in the bucket */
         } complete;
+        struct {
+            uint64_t file_id;
+            uint64_t edit; /* that added the archive or closed the segment */
+        } since;
         struct {
             uint64_t next_file_id;
             uint64_t next_feed_id;

@@ -10,6 +10,7 @@ struct aq_catalog_file {
     uint64_t file_id;
     enum aq_file_kind kind;
     enum aq_file_state state;
+    uint64_t edit;                  /* closed: number of the edit that closed or added it */
     uint64_t epoch;                 /* segments: the writer's */
     uint64_t frame_count;           /* closed segments */
     uint64_t size_bytes;            /* closed: bytes that count */

@@ -277,6 +277,7 @@ static enum aq_status apply_close(struct aq_catalog_state *state, const struct a
         return contradiction(err, "it closes what is not open, file", record->close.file_id);
     AQ_TRY(check_entries(catalog, record->close.entries, record->close.entry_count, err));
     file->state = AQ_FILE_CLOSED;
+    file->edit = state->header->number;
     file->frame_count = record->close.frame_count;
     file->size_bytes = record->close.size_bytes;
     file->file_bytes = record->close.file_bytes;
@@ -294,6 +295,7 @@ static enum aq_status apply_archive(struct aq_catalog_state *state, const struct
     AQ_TRY(add_file(state, record->archive.file_id, &file, err));
     file->kind = AQ_FILE_ARCHIVE;
     file->state = AQ_FILE_CLOSED;
+    file->edit = state->header->number;
     file->size_bytes = record->archive.size_bytes;
     file->file_bytes = record->archive.size_bytes;
     file->content = record->archive.content;
@@ -441,6 +443,20 @@ static enum aq_status apply_evict(struct aq_catalog_state *state, const struct a
     return AQ_OK;
 }
 
+/* A checkpoint that does not say it is of before there were tombstones: its files are then as old as
+ * the checkpoint, and a tombstone that follows applies to them. */
+static enum aq_status apply_since(struct aq_catalog_state *state, const struct aq_record *record,
+                                  struct aq_error *err)
+{
+    struct aq_catalog_file *file = find_file(state->catalog, record->since.file_id);
+    if (!state->header->checkpoint || file == NULL || file->state == AQ_FILE_OPEN ||
+        record->since.edit == 0 || record->since.edit > state->header->number)
+        return contradiction(err, "it says since when there is no such file, id",
+                             record->since.file_id);
+    file->edit = record->since.edit;
+    return AQ_OK;
+}
+
 static enum aq_status apply_complete(struct aq_catalog_state *state, const struct aq_record *record,
                                      struct aq_error *err)
 {
@@ -524,6 +540,8 @@ static enum aq_status apply_record(struct aq_catalog_state *state, const struct 
         return apply_evict(state, record, err);
     case AQ_RECORD_COMPLETE:
         return apply_complete(state, record, err);
+    case AQ_RECORD_SINCE:
+        return apply_since(state, record, err);
     }
     return aq_error_set(err, AQ_UNSUPPORTED, "record kind %d is unknown", (int)record->kind);
 }
@@ -552,6 +570,7 @@ enum aq_status aq_catalog_state_apply(struct aq_catalog_state *state,
                                       uint64_t checksum, struct aq_error *err)
 {
     AQ_TRY(check_chain(state->catalog, header, err));
+    state->header = header;
     for (size_t i = 0; i < record_count; i++) {
         enum aq_status status = apply_record(state, &records[i], err);
         if (status == AQ_NO_MEMORY)
@@ -563,5 +582,6 @@ enum aq_status aq_catalog_state_apply(struct aq_catalog_state *state,
     state->catalog->number = header->number;
     state->catalog->time_us = header->time_us;
     state->catalog->checksum = header->checkpoint ? header->previous_checksum : checksum;
+    state->header = NULL;
     return AQ_OK;
 }

@@ -7,6 +7,7 @@
 /** A catalog in the making; nobody else sees it. */
 struct aq_catalog_state {
     struct aq_catalog *catalog;
+    const struct aq_edit_header *header; /* of the edit that is being applied */
     size_t dataset_capacity;
     size_t view_capacity;
     size_t file_capacity;

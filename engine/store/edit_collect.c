@@ -137,6 +137,13 @@ static enum aq_status describe_archive(const struct aq_catalog_file *file, struc
     return aq_edit_add(edit, &archive);
 }
 
+static enum aq_status describe_since(const struct aq_catalog_file *file, struct aq_edit *edit)
+{
+    struct aq_record since = {.kind = AQ_RECORD_SINCE,
+                              .since = {.file_id = file->file_id, .edit = file->edit}};
+    return file->state == AQ_FILE_OPEN ? AQ_OK : aq_edit_add(edit, &since);
+}
+
 static enum aq_status describe_place(const struct aq_catalog_file *file, struct aq_edit *edit)
 {
     if (file->object.size == 0)
@@ -157,6 +164,7 @@ static enum aq_status describe_files(const struct aq_catalog *catalog, struct aq
         const struct aq_catalog_file *file = &catalog->files[i];
         AQ_TRY(file->kind == AQ_FILE_SEGMENT ? describe_segment(file, edit)
                                              : describe_archive(file, edit));
+        AQ_TRY(describe_since(file, edit));
         AQ_TRY(describe_place(file, edit));
     }
     return AQ_OK;

@@ -253,12 +253,13 @@ Test(catalog, a_checkpoint_says_everything)
         catalog_of(&header, all_records, sizeof all_records / sizeof all_records[0]);
     struct aq_edit first = {0};
     cr_assert_eq(aq_catalog_describe(catalog, &first), AQ_OK);
-    header = (struct aq_edit_header){.number = 1, .checkpoint = true, .previous_checksum = 99};
+    header = (struct aq_edit_header){.number = 5, .checkpoint = true, .previous_checksum = 99};
     const struct aq_catalog *again = catalog_of(&header, first.records, first.record_count);
     cr_assert_eq(again->checksum, 99);
     cr_assert_eq(again->file_count, 2);
     cr_assert_eq(again->mask_count, 1);
     cr_assert_eq(again->tombstone_count, 1);
+    cr_assert_eq(aq_catalog_file(again, 2)->edit, 1, "kept through the checkpoint");
     cr_assert_eq(again->next_file_id, 4);
     cr_assert_eq(again->next_epoch, 3);
     struct aq_edit second = {0};

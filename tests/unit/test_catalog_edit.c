@@ -61,6 +61,7 @@ static size_t all_records(struct aq_record *records)
         {.kind = AQ_RECORD_PLACE, .place = {4, aq_slice_of("data/ab-01.aqa"), {{3, 1, 4}}}},
         {.kind = AQ_RECORD_EVICT, .evict = {4}},
         {.kind = AQ_RECORD_COMPLETE, .complete = {1, -12345}},
+        {.kind = AQ_RECORD_SINCE, .since = {4, 1000}},
     };
     memcpy(records, all, sizeof all);
     return sizeof all / sizeof all[0];
@@ -250,5 +251,29 @@ Test(catalog_edit, golden)
     };
     struct aq_bytes bytes = encode(&first, records, 3);
     golden_expect("catalog-edit.bin", aq_bytes_view(&bytes));
+    aq_bytes_deinit(&bytes);
+}
+
+/* The second worked example: a checkpoint of a segment that edit 7 closed, from which edit 9 removed a day of hanoi. */
+Test(catalog_edit, golden_checkpoint)
+{
+    struct aq_edit_header checkpoint = {
+        .number = 12,
+        .previous_checksum = UINT64_C(0x0123456789abcdef),
+        .time_us = INT64_C(1739516400000000),
+        .checkpoint = true,
+    };
+    keys[0] = aq_slice_of("hanoi");
+    struct aq_record records[] = {
+        {.kind = AQ_RECORD_OPEN, .open = {.file_id = 1, .epoch = 1}},
+        {.kind = AQ_RECORD_CLOSE,
+         .close = {1, 17, 4096, 4288, UINT64_C(0x1122334455667788), 1, entries}},
+        {.kind = AQ_RECORD_SINCE, .since = {.file_id = 1, .edit = 7}},
+        {.kind = AQ_RECORD_TOMBSTONE,
+         .tombstone = {1, 1, keys, INT64_C(1739491200000000), INT64_C(1739577600000000), 9}},
+        {.kind = AQ_RECORD_COUNTERS, .counters = {2, 1, 2, 2}},
+    };
+    struct aq_bytes bytes = encode(&checkpoint, records, 5);
+    golden_expect("catalog-checkpoint.bin", aq_bytes_view(&bytes));
     aq_bytes_deinit(&bytes);
 }
