@@ -165,6 +165,35 @@ enum aq_status aq_vector_append_from(struct aq_vector *vector, const struct aq_v
     return AQ_OK;
 }
 
+/* Inlined with a constant size, so that the copy is a load and a store. */
+static inline size_t keep_values(uint8_t *values, size_t size, size_t row_count,
+                                 const uint64_t *keep)
+{
+    size_t kept = 0;
+    for (size_t row = 0; row < row_count; row++) {
+        if (aq_bitmap_has(keep, row))
+            memmove(values + size * kept++, values + size * row, size);
+    }
+    return kept;
+}
+
+void aq_vector_keep(struct aq_vector *vector, const uint64_t *keep)
+{
+    size_t size = value_size(vector->type);
+    size_t row_count = vector->row_count;
+    if (size == sizeof(int64_t))
+        vector->row_count = keep_values(vector->values, sizeof(int64_t), row_count, keep);
+    else
+        vector->row_count = keep_values(vector->values, size, row_count, keep);
+    if (vector->valid == NULL)
+        return;
+    size_t kept = keep_values(vector->valid, 1, row_count, keep);
+    if (memchr(vector->valid, 0, kept) == NULL) {
+        free(vector->valid);
+        vector->valid = NULL;
+    }
+}
+
 static int compare_ints(int64_t a, int64_t b)
 {
     return (a > b) - (a < b);

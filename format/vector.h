@@ -51,6 +51,30 @@ enum aq_status aq_vector_append_null(struct aq_vector *vector) AQ_RESULT;
 enum aq_status aq_vector_append_from(struct aq_vector *vector, const struct aq_vector *from,
                                      size_t row, struct aq_arena *arena) AQ_RESULT;
 
+/** Bitmaps of rows: row i is bit i % 64 of word i / 64. */
+static inline size_t aq_bitmap_words(size_t row_count)
+{
+    return row_count / 64 + 1;
+}
+
+static inline bool aq_bitmap_has(const uint64_t *bitmap, size_t row)
+{
+    return (bitmap[row / 64] >> (row % 64) & 1) != 0;
+}
+
+static inline void aq_bitmap_set(uint64_t *bitmap, size_t row)
+{
+    bitmap[row / 64] |= UINT64_C(1) << (row % 64);
+}
+
+static inline void aq_bitmap_unset(uint64_t *bitmap, size_t row)
+{
+    bitmap[row / 64] &= ~(UINT64_C(1) << (row % 64));
+}
+
+/** Drop the rows that `keep`, a bitmap, has not; the others stay in order. */
+void aq_vector_keep(struct aq_vector *vector, const uint64_t *keep);
+
 static inline bool aq_vector_is_null(const struct aq_vector *vector, size_t row)
 {
     return vector->valid != NULL && vector->valid[row] == 0;

@@ -5,7 +5,7 @@
  * Failures: a feed that is taken over between reading the catalog and a segment's length would show rows
  * of both owners: so the catalog is read again, and if an open segment has got a mask, or is gone, all
  * is done anew. Tombstones are refused by name: reading past them would bring removed rows back. */
-#include "engine/store/snapshot_internal.h"
+#include "engine/store/unit_filter.h"
 
 #include <inttypes.h>
 #include <stdlib.h>
@@ -201,7 +201,7 @@ static enum aq_status add_section(struct aq_snapshot *snapshot, struct aq_snapsh
         return AQ_NO_MEMORY;
     unit->index = (uint32_t)frame;
     unit->schema_version = section->schema_version;
-    unit->row_count = section->row_count - masked_rows;
+    unit->row_count = section->row_count;
     unit->size_bytes = section->size_bytes;
     unit->has_time = section->has_time;
     unit->min_time_us = section->min_time_us;
@@ -275,7 +275,7 @@ static enum aq_status list_units(struct aq_snapshot *snapshot, struct aq_dataset
     if (status < 0)
         return aq_error_set(err, status, "out of memory listing files");
     for (size_t i = 0; i < dataset->unit_count; i++)
-        AQ_TRY(aq_unit_bound_unmasked(snapshot, &dataset->units[i], err));
+        AQ_TRY(aq_unit_apply_masks(snapshot, &dataset->units[i], err));
     return AQ_OK;
 }
 

@@ -48,8 +48,8 @@ enum aq_status aq_snapshot_units(struct aq_snapshot *snapshot, uint32_t dataset_
 enum aq_status aq_snapshot_partitions(struct aq_snapshot *snapshot, uint32_t dataset_id,
                                       struct aq_error *err) AQ_RESULT;
 
-/** Statistics of one declared column (by column id) of a unit, or NULL where none are kept, or not known
- * before the unit's directory has been fetched. */
+/** Statistics of one declared column (by column id) of a unit, or NULL where none are kept, not all of its
+ * stored rows count, or they are not known before the unit's directory has been fetched. */
 const struct aq_column_stats *aq_unit_stats(const struct aq_unit *unit, uint32_t column_id);
 
 /** Bytes of a column in an archive's unit, 0 where that is not known, as above. */

@@ -26,8 +26,9 @@ const struct aq_chunk_entry *aq_unit_chunk(const struct aq_unit *unit, uint32_t 
 
 const struct aq_column_stats *aq_unit_stats(const struct aq_unit *unit, uint32_t column_id)
 {
+    const struct aq_unit_detail *detail = unit->detail;
     const struct aq_chunk_entry *chunk = aq_unit_chunk(unit, column_id);
-    return chunk == NULL ? NULL : &chunk->stats;
+    return chunk == NULL || detail->kept != NULL ? NULL : &chunk->stats;
 }
 
 uint64_t aq_unit_column_bytes(const struct aq_unit *unit, uint32_t column_id)

@@ -24,6 +24,7 @@ struct aq_unit_detail {
     uint64_t frame_offset;                  /* segments */
     const struct aq_section_entry *section; /* segments */
     uint32_t masked_rows;                   /* of the section: they do not count */
+    const uint64_t *kept;                   /* unit_filter.h: stored rows that count; NULL: all */
 };
 
 struct aq_dataset_units {
@@ -67,9 +68,6 @@ enum aq_status aq_unit_prepare(struct aq_snapshot *snapshot, const struct aq_uni
                                const uint32_t *column_ids, size_t column_count,
                                struct aq_error *err) AQ_RESULT;
 
-/** Of a section that is masked in part: give its unit the time bounds of the rows that are left. */
-enum aq_status aq_unit_bound_unmasked(struct aq_snapshot *snapshot, struct aq_unit *unit,
-                                      struct aq_error *err) AQ_RESULT;
 /** Fill in `partitions` and keys of a frame section's unit. */
 enum aq_status aq_unit_partition(struct aq_snapshot *snapshot, struct aq_unit *unit,
                                  struct aq_error *err) AQ_RESULT;

@@ -1,9 +1,9 @@
 /* Reading a unit: a frame's section, or the wanted chunks of a tile.
  *
- * Happy path: read the bytes, verify, decode into the caller's batch. Of a section that is masked in part
- * the rows' feeds and ordinals are decoded, too, and say which rows are left.
+ * Happy path: read the bytes, verify, decode into the caller's batch, drop the rows that do not count
+ * (unit_filter.h).
  * Failures: bytes that are not what was written are AQ_CORRUPT with file and offset. */
-#include "engine/store/snapshot_internal.h"
+#include "engine/store/unit_filter.h"
 
 #include <inttypes.h>
 #include <stdlib.h>
@@ -79,56 +79,6 @@ static enum aq_status declarations_for(struct aq_snapshot *snapshot,
     return AQ_OK;
 }
 
-/* Copy the rows of `from` that are not masked by its last two columns, feed and ordinal. */
-static enum aq_status keep_unmasked(const struct aq_catalog *catalog, const struct aq_unit *unit,
-                                    const struct aq_batch *from, struct aq_batch *to)
-{
-    const struct aq_vector *feeds = &from->columns[to->column_count];
-    const struct aq_vector *ordinals = &from->columns[to->column_count + 1];
-    for (size_t row = 0; row < from->row_count; row++) {
-        if (aq_catalog_is_masked(catalog, unit->file_id, (uint64_t)feeds->ints[row],
-                                 (uint64_t)ordinals->ints[row]))
-            continue;
-        for (size_t i = 0; i < to->column_count; i++)
-            AQ_TRY(aq_vector_append_from(&to->columns[i], &from->columns[i], row, &to->arena));
-        to->row_count++;
-    }
-    return AQ_OK;
-}
-
-/* The columns that `batch` wants, and those that say which message a row is of. */
-static enum aq_status decode_masked(const struct aq_catalog *catalog,
-                                    const struct aq_snapshot *snapshot, struct aq_slice bytes,
-                                    const struct aq_unit *unit, const uint32_t *column_ids,
-                                    struct aq_batch *batch, struct aq_error *err)
-{
-    const struct aq_unit_detail *detail = unit->detail;
-    size_t count = batch->column_count;
-    struct aq_batch all = {0};
-    uint32_t *ids = malloc((count + 2) * sizeof *ids);
-    enum aq_type *types = malloc((count + 2) * sizeof *types);
-    enum aq_status status = ids == NULL || types == NULL ? AQ_NO_MEMORY : AQ_OK;
-    for (size_t i = 0; status == AQ_OK && i < count + 2; i++) {
-        ids[i] =
-            i < count ? column_ids[i] : (i == count ? AQ_SYSTEM_ID_FEED : AQ_SYSTEM_ID_ORDINAL);
-        types[i] = i < count ? batch->columns[i].type : AQ_TYPE_BIGINT;
-    }
-    if (status == AQ_OK)
-        status = aq_batch_init(&all, count + 2, types);
-    if (status == AQ_OK)
-        status = decode_section(catalog, bytes, detail->section, ids, &all, err);
-    if (status == AQ_OK)
-        status = keep_unmasked(snapshot->catalog, unit, &all, batch);
-    if (status == AQ_OK && batch->row_count != unit->row_count)
-        status = aq_error_set_at(err, AQ_CORRUPT, "", 0,
-                                 "has %zu rows that are not masked, its frame says %" PRIu32,
-                                 batch->row_count, unit->row_count);
-    aq_batch_deinit(&all);
-    free(ids);
-    free(types);
-    return status == AQ_NO_MEMORY ? aq_error_set(err, status, "out of memory") : status;
-}
-
 static enum aq_status read_section(struct aq_snapshot *snapshot, const struct aq_unit *unit,
                                    const uint32_t *column_ids, struct aq_batch *batch,
                                    struct aq_error *err)
@@ -141,9 +91,7 @@ static enum aq_status read_section(struct aq_snapshot *snapshot, const struct aq
     AQ_TRY(section_bytes(snapshot, unit, &bytes, err));
     enum aq_status status = declarations_for(snapshot, section, &catalog, err);
     if (status == AQ_OK)
-        status = detail->masked_rows == 0
-                     ? decode_section(catalog, bytes, section, column_ids, batch, err)
-                     : decode_masked(catalog, snapshot, bytes, unit, column_ids, batch, err);
+        status = decode_section(catalog, bytes, section, column_ids, batch, err);
     aq_catalog_release(catalog);
     free((void *)bytes.data);
     return locate(snapshot, unit, offset, status, err);
@@ -169,53 +117,6 @@ static enum aq_status take_partitions(struct aq_snapshot *snapshot, struct aq_un
     return AQ_OK;
 }
 
-/* What is left of each partition; those of which nothing is left are dropped. */
-static void shrink_partitions(const struct aq_catalog *catalog, const struct aq_unit *unit,
-                              const struct aq_batch *messages, struct aq_partition *partitions,
-                              size_t *count)
-{
-    size_t kept = 0;
-    uint32_t next = 0;
-    for (size_t i = 0; i < *count; i++) {
-        struct aq_partition partition = partitions[i];
-        uint32_t row = partition.row_first;
-        uint32_t end = row + partition.row_count;
-        partition.row_first = next;
-        for (; row < end; row++)
-            next += !aq_catalog_is_masked(catalog, unit->file_id,
-                                          (uint64_t)messages->columns[0].ints[row],
-                                          (uint64_t)messages->columns[1].ints[row]);
-        partition.row_count = next - partition.row_first;
-        if (partition.row_count > 0)
-            partitions[kept++] = partition;
-    }
-    *count = kept;
-}
-
-/* Leave masked rows out of the partitions of a section, whose bytes these are. */
-static enum aq_status mask_partitions(struct aq_snapshot *snapshot, const struct aq_unit *unit,
-                                      struct aq_slice bytes, struct aq_partition *partitions,
-                                      size_t *count, struct aq_error *err)
-{
-    static const enum aq_type types[] = {AQ_TYPE_BIGINT, AQ_TYPE_BIGINT};
-    static const uint32_t ids[] = {AQ_SYSTEM_ID_FEED, AQ_SYSTEM_ID_ORDINAL};
-    const struct aq_unit_detail *detail = unit->detail;
-    const struct aq_catalog *catalog = NULL;
-    struct aq_batch messages;
-    enum aq_status status = aq_batch_init(&messages, 2, types);
-    if (status < 0)
-        aq_error_set(err, status, "out of memory");
-    else
-        status = declarations_for(snapshot, detail->section, &catalog, err);
-    if (status == AQ_OK)
-        status = decode_section(catalog, bytes, detail->section, ids, &messages, err);
-    if (status == AQ_OK)
-        shrink_partitions(snapshot->catalog, unit, &messages, partitions, count);
-    aq_batch_deinit(&messages);
-    aq_catalog_release(catalog);
-    return status;
-}
-
 enum aq_status aq_unit_partition(struct aq_snapshot *snapshot, struct aq_unit *unit,
                                  struct aq_error *err)
 {
@@ -229,49 +130,14 @@ enum aq_status aq_unit_partition(struct aq_snapshot *snapshot, struct aq_unit *u
     AQ_TRY(section_bytes(snapshot, unit, &bytes, err));
     enum aq_status status =
         aq_section_partitions(bytes, detail->section, &snapshot->arena, &partitions, &count, err);
-    if (status == AQ_OK && detail->masked_rows > 0)
-        status = mask_partitions(snapshot, unit, bytes, partitions, &count, err);
     if (status == AQ_OK) {
+        aq_unit_filter_partitions(unit, partitions, &count);
         status = take_partitions(snapshot, unit, partitions, count, keyed);
         if (status < 0)
             aq_error_set(err, status, "no memory for %zu partitions", count);
     }
     free((void *)bytes.data);
     return locate(snapshot, unit, detail->frame_offset + detail->section->offset, status, err);
-}
-
-/* The bounds of a section span its masked rows, too: take those of the rows that are left. */
-static void bound_times(struct aq_unit *unit, const struct aq_vector *times)
-{
-    for (size_t row = 0; row < times->row_count; row++) {
-        int64_t time = times->ints[row];
-        if (row == 0 || time < unit->min_time_us)
-            unit->min_time_us = time;
-        if (row == 0 || time > unit->max_time_us)
-            unit->max_time_us = time;
-    }
-}
-
-enum aq_status aq_unit_bound_unmasked(struct aq_snapshot *snapshot, struct aq_unit *unit,
-                                      struct aq_error *err)
-{
-    const struct aq_schema *schema =
-        aq_catalog_schema_by_id(snapshot->catalog, unit->dataset_id, 0);
-    const struct aq_unit_detail *detail = unit->detail;
-    if (detail->masked_rows == 0 || !unit->has_time || schema == NULL ||
-        schema->time_column == AQ_COLUMN_NONE)
-        return AQ_OK;
-    const struct aq_column *column = &schema->columns[schema->time_column];
-    struct aq_batch times;
-    enum aq_status status = aq_batch_init(&times, 1, &column->type);
-    if (status == AQ_OK)
-        status = aq_unit_read(snapshot, unit, &column->id, &times, err);
-    else
-        aq_error_set(err, status, "out of memory");
-    if (status == AQ_OK)
-        bound_times(unit, &times.columns[0]);
-    aq_batch_deinit(&times);
-    return status;
 }
 
 static enum aq_status fill_nulls(struct aq_vector *vector, size_t row_count)
@@ -290,7 +156,7 @@ static enum aq_status decode_chunk(struct aq_snapshot *snapshot, const struct aq
     uint8_t *bytes = NULL;
     AQ_TRY(read_bytes(snapshot, unit, chunk->offset, chunk->size_bytes, &bytes, err));
     enum aq_status status = aq_chunk_decode(aq_slice_make(bytes, chunk->size_bytes), chunk,
-                                            unit->row_count, arena, vector, err);
+                                            aq_unit_stored_rows(unit), arena, vector, err);
     free(bytes);
     return locate(snapshot, unit, chunk->offset, status, err);
 }
@@ -301,7 +167,7 @@ static enum aq_status read_chunk(struct aq_snapshot *snapshot, const struct aq_u
 {
     const struct aq_chunk_entry *chunk = aq_unit_chunk(unit, column_id);
     if (chunk == NULL) {
-        enum aq_status status = fill_nulls(vector, unit->row_count);
+        enum aq_status status = fill_nulls(vector, aq_unit_stored_rows(unit));
         return status == AQ_OK ? AQ_OK : aq_error_set(err, status, "out of memory");
     }
     if (chunk->type != vector->type)
@@ -335,6 +201,8 @@ enum aq_status aq_unit_read(struct aq_snapshot *snapshot, const struct aq_unit *
         for (size_t i = 0; status == AQ_OK && i < batch->column_count; i++)
             status = read_chunk(snapshot, unit, column_ids[i], &batch->arena, &batch->columns[i],
                                 &failure);
+    for (size_t i = 0; status == AQ_OK && i < batch->column_count; i++)
+        aq_unit_filter_column(unit, &batch->columns[i]);
     batch->row_count = unit->row_count;
     if (status < 0) {
         aq_batch_clear(batch);

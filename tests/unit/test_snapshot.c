@@ -1,4 +1,5 @@
 /* Snapshots: one version for as long as they are open, closed files by their index, damage found. */
+#include "engine/store/unit_filter.h"
 #include "tests/unit/numbers.h"
 
 #include <pthread.h>
@@ -266,6 +267,83 @@ static struct aq_store *archived_store(void)
     aq_catalog_release(catalog);
     numbers_end(&numbers);
     return numbers_store(false, AQ_IO_POSIX);
+}
+
+/* Leave out the rows whose number is a multiple of `factor`, and see what is left. */
+static void leave_out_multiples(struct aq_snapshot *snapshot, struct aq_unit *unit, uint32_t column,
+                                int64_t factor)
+{
+    struct aq_batch batch;
+    enum aq_type type = AQ_TYPE_BIGINT;
+    uint64_t keep[2] = {0};
+    cr_assert_eq(aq_batch_init(&batch, 1, &type), AQ_OK);
+    cr_assert_eq(aq_unit_read(snapshot, unit, &column, &batch, NULL), AQ_OK);
+    size_t left = 0;
+    for (size_t row = 0; row < batch.row_count; row++) {
+        if (batch.columns[0].ints[row] % factor == 0)
+            continue;
+        aq_bitmap_set(keep, row);
+        left++;
+    }
+    cr_assert_eq(aq_unit_keep_rows(snapshot, unit, keep, NULL), AQ_OK);
+    cr_assert_eq(unit->row_count, left);
+    cr_assert_eq(aq_unit_read(snapshot, unit, &column, &batch, NULL), AQ_OK);
+    cr_assert_eq(batch.columns[0].row_count, left);
+    for (size_t row = 0; row < left; row++)
+        cr_assert_neq(batch.columns[0].ints[row] % factor, 0);
+    aq_batch_deinit(&batch);
+}
+
+Test(snapshot, rows_of_a_tile_are_left_out_for_several_reasons)
+{
+    struct aq_store *store = archived_store();
+    struct aq_snapshot *snapshot = NULL;
+    cr_assert_eq(aq_snapshot_open(store, &snapshot, NULL), AQ_OK);
+    const struct aq_schema *schema = aq_catalog_schema(aq_snapshot_catalog(snapshot), "numbers");
+    const struct aq_unit *units = NULL;
+    size_t unit_count = 0;
+    cr_assert_eq(aq_snapshot_units(snapshot, schema->dataset_id, &units, &unit_count, NULL), AQ_OK);
+    struct aq_unit *unit = (struct aq_unit *)&units[0];
+    uint32_t column = schema->columns[2].id;
+    leave_out_multiples(snapshot, unit, column, 51); /* 0 alone */
+    cr_assert_null(aq_unit_stats(unit, column));
+    cr_assert_gt(aq_unit_column_bytes(unit, column), 0);
+    leave_out_multiples(snapshot, unit, column, 2);
+    leave_out_multiples(snapshot, unit, column, 3);
+    cr_assert_eq(unit->row_count, 17); /* of 1 .. 49 */
+    cr_assert_eq(aq_unit_stored_rows(unit), 50);
+    leave_out_multiples(snapshot, unit, column, 1);
+    cr_assert_eq(unit->row_count, 0);
+    uint64_t all[1] = {~UINT64_C(0)};
+    cr_assert_eq(aq_unit_keep_rows(snapshot, (struct aq_unit *)&units[1], all, NULL), AQ_OK);
+    cr_assert_not_null(aq_unit_stats(&units[1], column));
+    aq_snapshot_close(snapshot);
+    aq_store_close(store);
+}
+
+/* Before and after the partitions are read; those of which nothing is left are gone. */
+Test(snapshot, rows_of_a_section_are_left_out)
+{
+    struct aq_store *store = sealed_store();
+    struct aq_snapshot *snapshot = NULL;
+    cr_assert_eq(aq_snapshot_open(store, &snapshot, NULL), AQ_OK);
+    const struct aq_schema *schema = aq_catalog_schema(aq_snapshot_catalog(snapshot), "numbers");
+    const struct aq_unit *units = NULL;
+    size_t unit_count = 0;
+    cr_assert_eq(aq_snapshot_units(snapshot, schema->dataset_id, &units, &unit_count, NULL), AQ_OK);
+    uint32_t column = schema->columns[2].id;
+    leave_out_multiples(snapshot, (struct aq_unit *)&units[0], column, 2);
+    cr_assert_eq(aq_snapshot_partitions(snapshot, schema->dataset_id, NULL), AQ_OK);
+    leave_out_multiples(snapshot, (struct aq_unit *)&units[1], column, 2);
+    for (size_t i = 0; i < 2; i++) {
+        cr_assert_eq(units[i].partition_count, 1);
+        cr_assert_eq(units[i].partitions[0].row_count, units[i].row_count);
+        leave_out_multiples(snapshot, (struct aq_unit *)&units[i], column, 1);
+        cr_assert_eq(units[i].partition_count, 0);
+    }
+    cr_assert_eq(units_rows(snapshot, schema->dataset_id), ROWS - 2 * FRAME_ROWS);
+    aq_snapshot_close(snapshot);
+    aq_store_close(store);
 }
 
 Test(snapshot, tiles_of_an_archive)
