@@ -16,6 +16,7 @@
 struct merge {
     struct aq_compact_job *job;
     const struct aq_schema *schema;
+    uint64_t file_bytes; /* begin another file at this size */
     struct aq_row_source source;
     struct aq_row_ref *refs; /* held rows in storage order */
     size_t ref_count;
@@ -161,7 +162,7 @@ static enum aq_status write_tile(void *context, const struct aq_row_span *spans,
     struct merge *merge = context;
     AQ_TRY(aq_compact_check_stop(merge->job, err));
     if (merge->output != NULL &&
-        aq_archive_output_full(merge->output, merge->job->target_size_bytes))
+        aq_archive_output_full(merge->output, merge->file_bytes))
         AQ_TRY(finish_output(merge, err));
     if (merge->output == NULL)
         AQ_TRY(open_output(merge, err));
@@ -207,7 +208,11 @@ static enum aq_status merge_all(struct merge *merge, struct aq_error *err)
 enum aq_status aq_compact_merge(struct aq_compact_job *job, const struct aq_compact_group *group,
                                 struct aq_content_hash *read, struct aq_error *err)
 {
-    struct merge merge = {.job = job, .schema = group->schema};
+    struct merge merge = {
+        .job = job,
+        .schema = group->schema,
+        .file_bytes = group->file_bytes != 0 ? group->file_bytes : job->target_size_bytes,
+    };
     AQ_TRY(aq_row_source_open(job, group, &merge.source, err));
     enum aq_status status = merge_all(&merge, err);
     if (status == AQ_OK)

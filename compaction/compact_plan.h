@@ -7,13 +7,16 @@
 /** Rows of one dataset that are merged with each other, into archives of their own. */
 struct aq_compact_group {
     const struct aq_schema *schema; /* in force; borrowed from the catalog */
-    /* Rows of the input segments whose time is in [from_us, until_us) belong here; those without a time
-     * into the group with until_us == INT64_MAX, which has times of INT64_MAX, too. */
+    /* Rows of the inputs, segments and archives alike, whose time is in [from_us, until_us) belong here;
+     * those without a time into the group with until_us == INT64_MAX, which has times of INT64_MAX, too. */
     int64_t from_us;
     int64_t until_us;
-    const struct aq_catalog_file **archives; /* input archives: all their rows belong here */
+    /* Input archives that may have rows here. One that reaches over the bounds is in several groups, and
+     * each takes its own rows of it. */
+    const struct aq_catalog_file **archives;
     size_t archive_count;
-    uint64_t archive_rows;
+    uint64_t archive_rows; /* of all these */
+    uint64_t file_bytes;   /* begin another output file at this size; 0: at the target size */
     const char *reason; /* why these are merged, for people */
 };
 
@@ -23,7 +26,7 @@ struct aq_compact_dataset {
     uint64_t row_count; /* in all inputs */
     struct aq_compact_group
         *groups; /* ascending; from INT64_MIN to INT64_MAX without a gap, and each
-                                        input archive of the dataset is in one of them */
+                                        input archive of the dataset is in at least one */
     size_t group_count;
 };
 

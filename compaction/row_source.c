@@ -6,7 +6,7 @@
  * each range the units are read again and only its rows kept. A range is one of the storage order
  * itself, so it works for a single key as well as for many.
  *
- * A segment's unit may have rows of several groups; each takes its own.
+ * A unit may have rows of several groups; each takes its own.
  *
  * Failures: damage in a unit names its file. */
 #include "compaction/row_source.h"
@@ -50,8 +50,8 @@ static bool is_wanted(const struct aq_row_source *source, const struct aq_unit *
 {
     const struct aq_compact_group *group = source->group;
     const struct aq_column *time = time_column(source->schema);
-    if (unit->kind == AQ_FILE_ARCHIVE)
-        return is_archive_of(group, unit->file_id);
+    if (unit->kind == AQ_FILE_ARCHIVE && !is_archive_of(group, unit->file_id))
+        return false;
     if (!aq_compact_plan_reads(&source->job->plan, unit->file_id))
         return false;
     if (group->until_us == INT64_MAX && (time == NULL || !time->required))
@@ -134,12 +134,21 @@ static bool in_group(const struct aq_row_source *source, const struct aq_vector 
            (time->ints[row] < group->until_us || group->until_us == INT64_MAX);
 }
 
-/* Replace `batch`, which is of a segment, by its rows of the group. */
-static enum aq_status keep_group(const struct aq_row_source *source, struct aq_batch *batch)
+/* Whether all rows of the unit are the group's. */
+static bool is_within(const struct aq_compact_group *group, const struct aq_column *time,
+                      const struct aq_unit *unit)
 {
-    const struct aq_compact_group *group = source->group;
-    if (time_column(source->schema) == NULL ||
-        (group->from_us == INT64_MIN && group->until_us == INT64_MAX))
+    if (time == NULL || (group->from_us == INT64_MIN && group->until_us == INT64_MAX))
+        return true;
+    return time->required && unit->has_time && unit->min_time_us >= group->from_us &&
+           unit->max_time_us < group->until_us;
+}
+
+/* Replace `batch` by its rows of the group. */
+static enum aq_status keep_group(const struct aq_row_source *source, const struct aq_unit *unit,
+                                 struct aq_batch *batch)
+{
+    if (is_within(source->group, time_column(source->schema), unit))
         return AQ_OK;
     struct aq_batch kept;
     AQ_TRY(aq_schema_batch_init(source->schema, false, &kept));
@@ -163,8 +172,8 @@ static void read_unit(void *context, size_t index)
     if (slot->status == AQ_OK)
         slot->status = aq_unit_read(source->job->snapshot, source->units[wave->first_unit + index],
                                     source->column_ids, batch, &slot->err);
-    if (slot->status == AQ_OK && source->units[wave->first_unit + index]->kind == AQ_FILE_SEGMENT)
-        slot->status = keep_group(source, batch);
+    if (slot->status == AQ_OK)
+        slot->status = keep_group(source, source->units[wave->first_unit + index], batch);
     if (slot->status == AQ_OK)
         slot->status = aq_batch_content_hash(batch, batch->column_count, &slot->hash);
     if (slot->status == AQ_OK && (wave->low != NULL || wave->high != NULL))
