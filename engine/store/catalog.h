@@ -59,11 +59,13 @@ struct aq_catalog_mask {
     uint64_t from_ordinal;
 };
 
-/** Rows removed from what was committed before an edit. Kept; snapshots refuse it so far. */
+/** Rows removed from what was committed before an edit: those of the dataset, of one of the keys, with a time
+ * in [from_us, until_us); of a dataset without time, whatever the span. Snapshots leave them out. There
+ * is none that no file is left for. */
 struct aq_catalog_tombstone {
     uint32_t dataset_id;
-    size_t key_count; /* 0: all keys */
-    struct aq_slice *keys;
+    size_t key_count;      /* 0: all keys */
+    struct aq_slice *keys; /* in text form, sorted */
     int64_t from_us;
     int64_t until_us;
     uint64_t before_edit;

@@ -6,6 +6,8 @@
  * built the edit); the half-made catalog is thrown away whole. */
 #include "engine/store/catalog_state.h"
 
+#include "engine/store/tombstone.h"
+
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
@@ -467,22 +469,61 @@ static enum aq_status apply_complete(struct aq_catalog_state *state, const struc
     return AQ_OK;
 }
 
+static int compare_keys(const void *a, const void *b)
+{
+    return aq_slice_compare(*(const struct aq_slice *)a, *(const struct aq_slice *)b);
+}
+
+/* Of tombstones of which one removes all that the other does, that one stands: a span that is removed anew
+ * each night leaves one record. */
 static enum aq_status apply_tombstone(struct aq_catalog_state *state,
                                       const struct aq_record *record, struct aq_error *err)
 {
-    if (find_dataset(state->catalog, record->tombstone.dataset_id) == NULL)
-        return contradiction(err, "a tombstone on no dataset, id", record->tombstone.dataset_id);
-    struct aq_catalog_tombstone *tombstone =
-        APPEND(state, tombstones, tombstone_count, tombstone_capacity);
-    if (tombstone == NULL)
+    struct aq_catalog *catalog = state->catalog;
+    struct aq_catalog_tombstone added = {.dataset_id = record->tombstone.dataset_id,
+                                         .key_count = record->tombstone.key_count,
+                                         .keys = record->tombstone.keys,
+                                         .from_us = record->tombstone.from_us,
+                                         .until_us = record->tombstone.until_us,
+                                         .before_edit = record->tombstone.before_edit};
+    if (find_dataset(catalog, added.dataset_id) == NULL)
+        return contradiction(err, "a tombstone on no dataset, id", added.dataset_id);
+    if (added.before_edit > state->header->number)
+        return contradiction(err, "a tombstone on what is not yet there, edit", added.before_edit);
+    if (!copy_tombstone(&catalog->arena, &added))
         return AQ_NO_MEMORY;
-    *tombstone = (struct aq_catalog_tombstone){.dataset_id = record->tombstone.dataset_id,
-                                               .key_count = record->tombstone.key_count,
-                                               .keys = record->tombstone.keys,
-                                               .from_us = record->tombstone.from_us,
-                                               .until_us = record->tombstone.until_us,
-                                               .before_edit = record->tombstone.before_edit};
-    return copy_tombstone(&state->catalog->arena, tombstone) ? AQ_OK : AQ_NO_MEMORY;
+    if (added.key_count > 1)
+        qsort(added.keys, added.key_count, sizeof *added.keys, compare_keys);
+    size_t kept = 0;
+    for (size_t i = 0; i < catalog->tombstone_count; i++) {
+        if (aq_tombstone_covers(&catalog->tombstones[i], &added))
+            return AQ_OK;
+    }
+    for (size_t i = 0; i < catalog->tombstone_count; i++) {
+        if (!aq_tombstone_covers(&added, &catalog->tombstones[i]))
+            catalog->tombstones[kept++] = catalog->tombstones[i];
+    }
+    catalog->tombstone_count = kept;
+    struct aq_catalog_tombstone *place =
+        APPEND(state, tombstones, tombstone_count, tombstone_capacity);
+    if (place == NULL)
+        return AQ_NO_MEMORY;
+    *place = added;
+    return AQ_OK;
+}
+
+/* Tombstones that no file is left for. */
+static void prune_tombstones(struct aq_catalog *catalog)
+{
+    size_t kept = 0;
+    for (size_t i = 0; i < catalog->tombstone_count; i++) {
+        bool needed = false;
+        for (size_t f = 0; !needed && f < catalog->file_count; f++)
+            needed = aq_tombstone_touches(&catalog->tombstones[i], &catalog->files[f]);
+        if (needed)
+            catalog->tombstones[kept++] = catalog->tombstones[i];
+    }
+    catalog->tombstone_count = kept;
 }
 
 static enum aq_status apply_counters(struct aq_catalog_state *state, const struct aq_record *record,
@@ -577,6 +618,7 @@ enum aq_status aq_catalog_state_apply(struct aq_catalog_state *state,
             return aq_error_set(err, AQ_NO_MEMORY, "out of memory reading the catalog");
         AQ_TRY(status);
     }
+    prune_tombstones(state->catalog);
     if (state->catalog->incarnation == 0)
         return aq_error_set(err, AQ_CORRUPT, "the first edit names no store");
     state->catalog->number = header->number;

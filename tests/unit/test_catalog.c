@@ -173,13 +173,14 @@ Test(catalog, flips_and_truncations_are_found)
     assert_views(3);
 }
 
-/* The state that these records describe. */
-static const struct aq_catalog *catalog_of(const struct aq_edit_header *header,
+/* The state that these records make of another, or of nothing. */
+static const struct aq_catalog *catalog_of(const struct aq_catalog *from,
+                                           const struct aq_edit_header *header,
                                            const struct aq_record *records, size_t record_count)
 {
     struct aq_catalog_state state;
     struct aq_error err = {0};
-    cr_assert_eq(aq_catalog_state_begin(&state, NULL), AQ_OK);
+    cr_assert_eq(aq_catalog_state_begin(&state, from), AQ_OK);
     enum aq_status status = aq_catalog_state_apply(&state, header, records, record_count, 99, &err);
     cr_assert_eq(status, AQ_OK, "%s", err.message);
     return aq_catalog_state_finish(&state);
@@ -230,31 +231,41 @@ static const struct aq_record all_records[] = {
     {.kind = AQ_RECORD_ARCHIVE,
      .archive = {.file_id = 2,
                  .size_bytes = 500,
-                 .entry = {.dataset_id = 1, .schema_version = 1},
+                 .entry = {.dataset_id = 1,
+                           .schema_version = 1,
+                           .row_count = 7,
+                           .has_time = true,
+                           .min_time_us = 1,
+                           .max_time_us = 1},
                  .content = {.low = 1, .high = 2, .row_count = 7},
                  .root = TEXT("root")}},
     {.kind = AQ_RECORD_OPEN, .open = {.file_id = 3, .epoch = 2}},
     {.kind = AQ_RECORD_MASK, .mask = {.file_id = 2, .feed_id = 1, .from_ordinal = 4}},
-    {.kind = AQ_RECORD_TOMBSTONE,
-     .tombstone = {.dataset_id = 1,
-                   .key_count = 1,
-                   .keys = some_keys,
-                   .from_us = 1,
-                   .until_us = 2,
-                   .before_edit = 1}},
     {.kind = AQ_RECORD_REMOVE, .remove = {.file_id = 1}},
 };
+
+/* What the next edit says. */
+static const struct aq_record removal = {.kind = AQ_RECORD_TOMBSTONE,
+                                         .tombstone = {.dataset_id = 1,
+                                                       .key_count = 1,
+                                                       .keys = some_keys,
+                                                       .from_us = 1,
+                                                       .until_us = 2,
+                                                       .before_edit = 2}};
 
 /* A checkpoint of a state gives that state again. */
 Test(catalog, a_checkpoint_says_everything)
 {
     struct aq_edit_header header = {.number = 1};
-    const struct aq_catalog *catalog =
-        catalog_of(&header, all_records, sizeof all_records / sizeof all_records[0]);
+    const struct aq_catalog *before =
+        catalog_of(NULL, &header, all_records, sizeof all_records / sizeof all_records[0]);
+    header = (struct aq_edit_header){.number = 2, .previous_checksum = 99};
+    const struct aq_catalog *catalog = catalog_of(before, &header, &removal, 1);
+    aq_catalog_release(before);
     struct aq_edit first = {0};
     cr_assert_eq(aq_catalog_describe(catalog, &first), AQ_OK);
     header = (struct aq_edit_header){.number = 5, .checkpoint = true, .previous_checksum = 99};
-    const struct aq_catalog *again = catalog_of(&header, first.records, first.record_count);
+    const struct aq_catalog *again = catalog_of(NULL, &header, first.records, first.record_count);
     cr_assert_eq(again->checksum, 99);
     cr_assert_eq(again->file_count, 2);
     cr_assert_eq(again->mask_count, 1);
