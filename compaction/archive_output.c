@@ -27,6 +27,7 @@ static enum aq_status write_all(void *context, const void *data, size_t size, st
             return aq_error_set_errno(err, errno, output->name, "cannot write an archive");
         at += written;
         size -= (size_t)written;
+        aq_rate_limit_spend(output->rate, (uint64_t)written);
     }
     return AQ_OK;
 }
@@ -102,6 +103,7 @@ static enum aq_status verify(struct aq_archive_output *output, struct aq_error *
                                  "a new archive does not read back as the rows that were written; "
                                  "nothing was changed");
     close(fd);
+    aq_rate_limit_spend(output->rate, output->size_bytes);
     return status;
 }
 

@@ -2,12 +2,14 @@
 #ifndef AQ_COMPACTION_ARCHIVE_OUTPUT_H
 #define AQ_COMPACTION_ARCHIVE_OUTPUT_H
 
+#include "compaction/nightly/rate_limit.h"
 #include "engine/store/store.h"
 
 /** Zero-initialised by open; everything is read-only to callers. */
 struct aq_archive_output {
     struct aq_store *store;
     const struct aq_schema *schema; /* borrowed */
+    struct aq_rate_limit *rate;     /* of bytes written and read back; borrowed; NULL: none */
     struct aq_archive_writer *writer;
     int fd;               /* -1 when closed */
     char name[64];        /* relative to the home: the temporary name, then the real one */

@@ -2,6 +2,7 @@
 #ifndef AQ_COMPACTION_COMPACT_H
 #define AQ_COMPACTION_COMPACT_H
 
+#include "compaction/nightly/rate_limit.h"
 #include "engine/store/snapshot.h"
 
 struct aq_compact_progress {
@@ -13,8 +14,9 @@ struct aq_compact_progress {
 
 struct aq_compact_options {
     uint64_t target_size_bytes;
-    uint64_t memory_bytes; /* 0: 1 GiB */
-    unsigned thread_count; /* 0: all cores */
+    uint64_t memory_bytes;      /* 0: 1 GiB */
+    unsigned thread_count;      /* 0: all cores */
+    struct aq_rate_limit *rate; /* of bytes read and written; NULL: none */
     bool dry_run;
     const char *const *datasets; /* names; NULL: all. Restricts rewriting of archives only: a
                                     segment is always consumed whole */
@@ -34,7 +36,8 @@ struct aq_compact_report {
     double seconds;
 };
 
-/** One run under the lock "compact" (AQ_CONFLICT when held). Deterministic output bytes for equal
+/** One run under the lock "compact" (AQ_CONFLICT when held), remembered by
+ * compaction/nightly/last_run.h when it went well. Deterministic output bytes for equal
  * inputs; content hashes are compared and files re-read before the commit. */
 enum aq_status aq_compact(struct aq_store *store, const struct aq_compact_options *options,
                           struct aq_compact_report *report, struct aq_error *err) AQ_RESULT;

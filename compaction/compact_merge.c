@@ -142,6 +142,7 @@ static enum aq_status open_output(struct merge *merge, struct aq_error *err)
     outputs[job->output_count++] = output;
     AQ_TRY(aq_archive_output_open(job->store, merge->schema, &job->workers.executor,
                                   job->output_count, output, err));
+    output->rate = job->options->rate;
     merge->output = output;
     return AQ_OK;
 }

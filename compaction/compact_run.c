@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "compaction/compact_job.h"
+#include "compaction/nightly/last_run.h"
 #include "engine/clock.h"
 
 #define TARGET_SIZE_DEFAULT ((uint64_t)128 << 20)
@@ -173,6 +174,7 @@ enum aq_status aq_compact(struct aq_store *store, const struct aq_compact_option
                           struct aq_compact_report *report, struct aq_error *err)
 {
     int64_t begin_us = aq_clock_us();
+    int64_t begin_wall_us = aq_clock_wall_us();
     *report = (struct aq_compact_report){0};
     struct aq_compact_job job = {
         .store = store,
@@ -185,6 +187,8 @@ enum aq_status aq_compact(struct aq_store *store, const struct aq_compact_option
     struct aq_store_lock *lock;
     AQ_TRY(aq_store_lock(store, "compact", true, &lock, err));
     enum aq_status status = run_locked(&job, report, err);
+    if (status == AQ_OK && !options->dry_run)
+        aq_compact_note_run(store, begin_wall_us);
     aq_store_unlock(lock);
     report->seconds = aq_clock_seconds_since(begin_us);
     return status;

@@ -172,6 +172,8 @@ static void read_unit(void *context, size_t index)
     if (slot->status == AQ_OK)
         slot->status = aq_unit_read(source->job->snapshot, source->units[wave->first_unit + index],
                                     source->column_ids, batch, &slot->err);
+    aq_rate_limit_spend(source->job->options->rate,
+                        source->units[wave->first_unit + index]->size_bytes);
     if (slot->status == AQ_OK)
         slot->status = keep_group(source, source->units[wave->first_unit + index], batch);
     if (slot->status == AQ_OK)

@@ -71,6 +71,10 @@ static const struct aq_config_field compaction_fields[] = {
     {"target_size", aq_config_read_size, offsetof(struct aq_config, target_size_bytes), MIB,
      4096 * MIB, NULL},
     {"late", aq_config_read_span, offsetof(struct aq_config, late_us), 0, 0, NULL},
+    {"schedule", aq_config_read_schedule, offsetof(struct aq_config, compaction_schedule),
+     60 * (uint64_t)AQ_US_PER_SECOND, 0, NULL},
+    {"rate_limit", aq_config_read_size, offsetof(struct aq_config, compaction_rate_bytes), 64 * KIB,
+     0, NULL},
 };
 
 static enum aq_status parse_datasets(struct aq_config_reader *reader,

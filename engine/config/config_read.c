@@ -266,6 +266,12 @@ bool aq_config_parse_span(const char *text, int64_t *span_us)
     return valid;
 }
 
+bool aq_config_parse_size(const char *text, uint64_t *size_bytes)
+{
+    return parse_quantity(text, size_units, COUNT_OF(size_units), size_bytes) ||
+           parse_quantity(text, decimal_units, COUNT_OF(decimal_units), size_bytes);
+}
+
 static void print_quantity(uint64_t value, const struct unit *units, size_t unit_count,
                            struct aq_bytes *out)
 {
@@ -315,8 +321,7 @@ enum aq_status aq_config_read_size(struct aq_config_reader *reader,
 {
     uint64_t value = 0;
     AQ_TRY(expect_scalar(reader, node, field, "a size like 128MiB"));
-    if (!parse_quantity(node->text, size_units, COUNT_OF(size_units), &value) &&
-        !parse_quantity(node->text, decimal_units, COUNT_OF(decimal_units), &value))
+    if (!aq_config_parse_size(node->text, &value))
         return aq_config_fail(reader, node->mark,
                               "%s: expected a size like 128MiB (B, KiB, MiB, GiB, TiB, kB, MB, GB, "
                               "TB), found \"%s\"",
@@ -341,6 +346,26 @@ enum aq_status aq_config_read_span(struct aq_config_reader *reader,
             field->name, node->text);
     AQ_TRY(check_bounds(reader, node, field, value, true));
     *(int64_t *)to = (int64_t)value;
+    return AQ_OK;
+}
+
+enum aq_status aq_config_read_schedule(struct aq_config_reader *reader,
+                                       const struct aq_config_node *node,
+                                       const struct aq_config_field *field, void *to)
+{
+    struct aq_schedule *schedule = to;
+    int64_t every_us = 0;
+    AQ_TRY(expect_scalar(reader, node, field, "a time of day or a span"));
+    if (aq_schedule_parse_daily(node->text, schedule))
+        return AQ_OK;
+    if (!aq_config_parse_span(node->text, &every_us))
+        return aq_config_fail(
+            reader, node->mark,
+            "%s: expected a time of day (\"02:30\", \"02:30 Asia/Shanghai\") or a span (6h), "
+            "found \"%s\"",
+            field->name, node->text);
+    AQ_TRY(check_bounds(reader, node, field, (uint64_t)every_us, true));
+    *schedule = (struct aq_schedule){.every_us = every_us};
     return AQ_OK;
 }
 

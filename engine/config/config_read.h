@@ -53,13 +53,14 @@ enum aq_status aq_config_read_fields(struct aq_config_reader *reader,
                                      void *target) AQ_RESULT;
 
 /* Readers of one value; `to` points to the type named. */
-aq_config_read aq_config_read_node;  /* const struct aq_config_node *, any kind but EMPTY */
-aq_config_read aq_config_read_text;  /* const char *, not empty */
-aq_config_read aq_config_read_word;  /* int: index into field->words */
-aq_config_read aq_config_read_bool;  /* bool */
-aq_config_read aq_config_read_size;  /* uint64_t, bytes */
-aq_config_read aq_config_read_span;  /* int64_t, microseconds */
-aq_config_read aq_config_read_texts; /* struct aq_config_texts: a text or a list of texts */
+aq_config_read aq_config_read_node;     /* const struct aq_config_node *, any kind but EMPTY */
+aq_config_read aq_config_read_text;     /* const char *, not empty */
+aq_config_read aq_config_read_word;     /* int: index into field->words */
+aq_config_read aq_config_read_bool;     /* bool */
+aq_config_read aq_config_read_size;     /* uint64_t, bytes */
+aq_config_read aq_config_read_span;     /* int64_t, microseconds */
+aq_config_read aq_config_read_schedule; /* struct aq_schedule; the bounds are those of a span */
+aq_config_read aq_config_read_texts;    /* struct aq_config_texts: a text or a list of texts */
 
 struct aq_config_texts {
     size_t count;

@@ -364,6 +364,20 @@ static void put_source(struct aq_bytes *out, const struct aq_config *config,
     put_line(out, "    when: ", source->when);
 }
 
+static void put_schedule(struct aq_bytes *out, const struct aq_schedule *schedule)
+{
+    char text[96];
+    if (!aq_schedule_is_set(schedule))
+        return;
+    put(out, ", schedule: ");
+    if (schedule->zone == NULL) {
+        aq_config_print_span(schedule->every_us, out);
+        return;
+    }
+    aq_schedule_format(schedule, text, sizeof text);
+    put_text(out, text);
+}
+
 static void put_settings(struct aq_bytes *out, const struct aq_config *config)
 {
     put(out, "ingest: {commit_interval: ");
@@ -380,6 +394,11 @@ static void put_settings(struct aq_bytes *out, const struct aq_config *config)
     aq_config_print_size(config->target_size_bytes, out);
     put(out, ", late: ");
     aq_config_print_span(config->late_us, out);
+    put_schedule(out, &config->compaction_schedule);
+    if (config->compaction_rate_bytes > 0) {
+        put(out, ", rate_limit: ");
+        aq_config_print_size(config->compaction_rate_bytes, out);
+    }
     put(out, "}\n");
     if (config->tier != NULL)
         put_tier(out, config);

@@ -2,6 +2,7 @@
 #ifndef AQ_ENGINE_INGEST_CONFIG_H
 #define AQ_ENGINE_INGEST_CONFIG_H
 
+#include "engine/schedule.h"
 #include "format/schema.h"
 
 /** Where in the config something stands, for messages: "file:line:column". */
@@ -153,10 +154,12 @@ struct aq_config {
     uint64_t segment_size_bytes;
     uint64_t ingest_memory_bytes;
     uint64_t target_size_bytes;
-    int64_t late_us;        /* a slot is closed for roll-up this long after its end */
-    int64_t history_us;     /* replaced files are kept this long for readers of a bucket */
-    int64_t segment_age_us; /* a segment with rows is sealed after that long; 1h */
-    const struct aq_config_node *tier; /* as written; NULL: no bucket */
+    int64_t late_us;    /* a slot is closed for roll-up this long after its end */
+    int64_t history_us; /* replaced files are kept this long for readers of a bucket */
+    struct aq_schedule compaction_schedule; /* of the loop inside `ingest` */
+    uint64_t compaction_rate_bytes;         /* read and written a second; 0: no limit */
+    int64_t segment_age_us;                 /* a segment with rows is sealed after that long; 1h */
+    const struct aq_config_node *tier;      /* as written; NULL: no bucket */
     const struct aq_config_node *http;
     struct aq_tier_config tier_config; /* as read; counts only with `tier` */
     struct aq_http_config http_config; /* only with `http` */
@@ -174,6 +177,8 @@ void aq_config_destroy(struct aq_config *config);
 const struct aq_dataset_config *aq_config_dataset(const struct aq_config *config, const char *name);
 /** "30d", "15m": a span as the config writes it. False for anything else. */
 bool aq_config_parse_span(const char *text, int64_t *span_us);
+/** "128MiB", "50MB": a size likewise. */
+bool aq_config_parse_size(const char *text, uint64_t *size_bytes);
 /** YAML with defaults filled in and secrets masked. */
 enum aq_status aq_config_show(const struct aq_config *config, struct aq_bytes *out) AQ_RESULT;
 

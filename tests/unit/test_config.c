@@ -63,7 +63,8 @@ static const char air[] =
     "            password: hunter2, options: {ssl.key.pem: hunter2, u: 'h://u:hunter2@h/\\n'}}\n"
     "    dataset: air\n"
     "views: {v: SELECT 1}\n"
-    "ingest: {commit_size: 64KiB}\n";
+    "ingest: {commit_size: 64KiB}\n"
+    "compaction: {schedule: '02:30 Asia/Shanghai', rate_limit: 1MiB}\n";
 
 Test(config, defaults_of_an_empty_file)
 {
@@ -317,6 +318,25 @@ Test(config, quantities)
     refuse("ingest: {commit_interval: 2h}", "a.yaml:1:27", "expected 1ms to 1h");
     refuse("history: 999999999999y", "a.yaml:1:10", "expected a span");
     refuse("ingest: {commit_size: 64MiB, segment_size: 1MiB}", "a.yaml:1:9", "larger than segment");
+}
+
+Test(config, compaction_is_scheduled_by_day_or_span)
+{
+    struct aq_config *config = parse("compaction: {schedule: 02:30, rate_limit: 50MiB}\n");
+    cr_assert_eq(config->compaction_schedule.zone, aq_zone_utc());
+    cr_assert_eq(config->compaction_schedule.hour, 2);
+    cr_assert_eq(config->compaction_schedule.minute, 30);
+    cr_assert_eq(config->compaction_rate_bytes, 50 << 20);
+    aq_config_destroy(config);
+    config = parse("compaction: {schedule: 6h}\n");
+    cr_assert_null(config->compaction_schedule.zone);
+    cr_assert_eq(config->compaction_schedule.every_us, 6 * AQ_US_PER_HOUR);
+    cr_assert_eq(config->compaction_rate_bytes, 0);
+    aq_config_destroy(config);
+    refuse("compaction: {schedule: 25:00}", "a.yaml:1:24", "a time of day");
+    refuse("compaction: {schedule: 02:30 Mars}", "a.yaml:1:24", "\"02:30 Mars\"");
+    refuse("compaction: {schedule: 1s}", "a.yaml:1:24", "out of bounds");
+    refuse("compaction: {rate_limit: 1B}", "a.yaml:1:26", "out of bounds");
 }
 
 Test(config, environment)

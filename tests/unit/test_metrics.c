@@ -83,14 +83,26 @@ Test(metrics, are_rendered_as_the_golden_file_says)
                                           .uploaded_count = 3,
                                           .uploaded_bytes = 4,
                                           .evicted_count = 8,
-                                          .removed_count = 5,
-                                          .removed_bytes = 6,
                                           .mirrored_number = 7,
                                           .last_success_us = NOW_US};
+    struct aq_nightly_counts nightly = {.run_count = 1,
+                                        .skipped_count = 2,
+                                        .failure_count = 3,
+                                        .row_count = 4,
+                                        .input_count = 5,
+                                        .input_bytes = 6,
+                                        .output_count = 7,
+                                        .output_bytes = 8,
+                                        .last_seconds = 9.5,
+                                        .last_success_us = NOW_US,
+                                        .next_us = NOW_US + 1000000};
+    struct aq_gc_counts gc = {.removed_count = 5, .removed_bytes = 6};
     struct aq_metrics metrics = {.version = "0.0.0",
                                  .view = &view,
                                  .usage = &usage,
                                  .maintain = &maintain,
+                                 .nightly = &nightly,
+                                 .gc = &gc,
                                  .now_us = NOW_US};
     aq_metrics_render(&metrics, &out);
     golden_expect("metrics.txt", aq_bytes_view(&out));
@@ -104,6 +116,8 @@ Test(metrics, leave_out_what_does_not_run)
     aq_metrics_render(&metrics, &out);
     const char *rendered = text();
     cr_assert_null(strstr(rendered, "aqstore_tier"));
+    cr_assert_null(strstr(rendered, "aqstore_compaction"));
+    cr_assert_null(strstr(rendered, "aqstore_gc"));
     cr_assert_not_null(strstr(rendered, "\naqstore_open_segment_age_seconds 0.000000\n"));
     cr_assert_not_null(strstr(rendered, "_bucket{le=\"+Inf\"} 0\n"));
 }

@@ -32,14 +32,22 @@ static void respond_metrics(struct aq_service *service, const struct aq_monitor_
 {
     struct aq_process_usage usage;
     struct aq_maintain_counts maintain;
+    struct aq_nightly_counts nightly;
+    struct aq_gc_counts gc;
     struct aq_metrics metrics = {
         .version = AQ_VERSION, .view = view, .usage = &usage, .now_us = aq_clock_wall_us()};
     aq_process_usage(&usage);
     pthread_mutex_lock(&service->lock);
     maintain = service->maintain;
+    nightly = service->nightly;
+    gc = service->gc;
     pthread_mutex_unlock(&service->lock);
     if (service->maintains)
         metrics.maintain = &maintain;
+    if (service->compacts)
+        metrics.nightly = &nightly;
+    if (service->maintains || service->compacts)
+        metrics.gc = &gc;
     aq_metrics_render(&metrics, &response->body);
     response->code = OK;
     response->content_type = "text/plain; version=0.0.4; charset=utf-8";

@@ -2,7 +2,7 @@
  *
  * Happy path: closed files are copied to the bucket and the catalog is mirrored there; what is due leaves the
  * home; then gc removes what nothing names any more. The first run comes at once: a process that was away
- * may have left much to protect.
+ * may have left much to protect. Another comes when compaction (nightly.c) has run.
  * Failures: each is said, counted and tried again, later and later; sources never wait for it. Somebody who
  * reads the store keeps its files for now, which is no failure. One alone ends the service: the store was
  * restored elsewhere, and what this home went on with would be read twice. */
@@ -17,6 +17,7 @@
 
 #define RETRY_US (60 * AQ_US_PER_SECOND)
 #define DOUBLINGS_MAX 16
+#define UNASKED_US (24 * AQ_US_PER_HOUR)
 
 int64_t aq_maintain_wait_us(int64_t protect_us, unsigned failures)
 {
@@ -61,7 +62,7 @@ static enum aq_status protect(struct run *run, struct aq_error *err)
     struct aq_tier_options options = {
         .bucket = run->bucket,
         .conditional = run->can.conditional_put,
-        .protect = true,
+        .protect = config->protect_us > 0,
         .now_us = aq_clock_wall_us(),
         .after_us = config->after_us,
         .keep_home_us = config->keep_home_us,
@@ -101,8 +102,8 @@ static void count(const struct run *run, enum aq_status status)
     counts->uploaded_count += run->tier.uploaded_count;
     counts->uploaded_bytes += run->tier.uploaded_bytes;
     counts->evicted_count += run->tier.evicted_count;
-    counts->removed_count += run->home.file_count;
-    counts->removed_bytes += run->home.bytes;
+    service->gc.removed_count += run->home.file_count;
+    service->gc.removed_bytes += run->home.bytes;
     if (run->tier.mirrored_number > 0)
         counts->mirrored_number = run->tier.mirrored_number;
     if (status == AQ_OK)
@@ -142,8 +143,7 @@ static bool run_once(struct run *run, struct aq_error *err)
     return status == AQ_OK;
 }
 
-/* Until the time has come, or (true) the service ends. */
-static bool wait_or_quit(struct aq_service *service, int64_t wait_us)
+bool aq_service_wait(struct aq_service *service, int64_t wait_us, bool *wanted)
 {
     struct timespec until;
     clock_gettime(CLOCK_MONOTONIC, &until);
@@ -155,11 +155,28 @@ static bool wait_or_quit(struct aq_service *service, int64_t wait_us)
     }
     int result = 0;
     pthread_mutex_lock(&service->lock);
-    while (!service->quit && result == 0)
-        result = pthread_cond_timedwait(&service->quitting, &service->lock, &until);
+    while (!service->quit && result == 0 && (wanted == NULL || !*wanted))
+        result = pthread_cond_timedwait(&service->wake, &service->lock, &until);
+    if (wanted != NULL)
+        *wanted = false;
     bool quit = service->quit;
     pthread_mutex_unlock(&service->lock);
     return quit;
+}
+
+void aq_service_want_tier(struct aq_service *service)
+{
+    pthread_mutex_lock(&service->lock);
+    service->tier_wanted = true;
+    pthread_cond_broadcast(&service->wake);
+    pthread_mutex_unlock(&service->lock);
+}
+
+/* Without `tier.protect` compaction asks for runs, else once a day is enough. */
+static int64_t find_wait_us(const struct aq_service *service, unsigned failures)
+{
+    int64_t protect_us = service->config->tier_config.protect_us;
+    return aq_maintain_wait_us(protect_us > 0 ? protect_us : UNASKED_US, failures);
 }
 
 static void end_service(struct aq_runner *runner, const struct aq_error *err)
@@ -174,7 +191,6 @@ void aq_maintain_run(struct aq_runner *runner)
 {
     struct aq_service *service = runner->service;
     struct run run = {.service = service, .bucket = service->program->bucket};
-    int64_t protect_us = service->config->tier_config.protect_us;
     unsigned failures = 0;
     struct aq_error err;
     do {
@@ -183,5 +199,5 @@ void aq_maintain_run(struct aq_runner *runner)
             end_service(runner, &err);
             return;
         }
-    } while (!wait_or_quit(service, aq_maintain_wait_us(protect_us, failures)));
+    } while (!aq_service_wait(service, find_wait_us(service, failures), &service->tier_wanted));
 }

@@ -236,6 +236,36 @@ static void render_maintain(const struct aq_maintain_counts *counts, struct aq_b
     one_count(out, "aqstore_tier_mirrored_edit", "gauge",
               "Edit of the catalog that the bucket's mirror stands at; 0 when there is none.",
               counts->mirrored_number);
+}
+
+static void render_nightly(const struct aq_nightly_counts *counts, struct aq_bytes *out)
+{
+    static const char runs[] = "aqstore_compaction_runs_total";
+    const char *good[] = {"result", "ok", NULL}, *bad[] = {"result", "failed", NULL};
+    const char *left[] = {"result", "skipped", NULL};
+    head(out, runs, "counter", "Compactions by schedule; skipped: another process was compacting.");
+    put_count(out, runs, good, counts->run_count);
+    put_count(out, runs, bad, counts->failure_count);
+    put_count(out, runs, left, counts->skipped_count);
+    one_real(out, "aqstore_compaction_last_success_timestamp_seconds", "gauge",
+             "When the store was compacted last; 0: never.", SECONDS(counts->last_success_us));
+    one_real(out, "aqstore_compaction_next_timestamp_seconds", "gauge",
+             "When the next compaction is due.", SECONDS(counts->next_us));
+    one_real(out, "aqstore_compaction_last_duration_seconds", "gauge",
+             "How long the last compaction took.", counts->last_seconds);
+    one_count(out, "aqstore_compaction_rows_total", "counter", "Rows merged.", counts->row_count);
+    one_count(out, "aqstore_compaction_input_files_total", "counter", "Files merged.",
+              counts->input_count);
+    one_count(out, "aqstore_compaction_input_bytes_total", "counter", "Bytes of files merged.",
+              counts->input_bytes);
+    one_count(out, "aqstore_compaction_output_files_total", "counter", "Archives written.",
+              counts->output_count);
+    one_count(out, "aqstore_compaction_output_bytes_total", "counter", "Bytes of archives written.",
+              counts->output_bytes);
+}
+
+static void render_gc(const struct aq_gc_counts *counts, struct aq_bytes *out)
+{
     one_count(out, "aqstore_gc_removed_files_total", "counter", "Files removed at home.",
               counts->removed_count);
     one_count(out, "aqstore_gc_removed_bytes_total", "counter", "Bytes removed at home.",
@@ -269,5 +299,9 @@ void aq_metrics_render(const struct aq_metrics *metrics, struct aq_bytes *out)
     render_writers(metrics, out);
     if (metrics->maintain != NULL)
         render_maintain(metrics->maintain, out);
+    if (metrics->nightly != NULL)
+        render_nightly(metrics->nightly, out);
+    if (metrics->gc != NULL)
+        render_gc(metrics->gc, out);
     render_process(metrics->usage, out);
 }

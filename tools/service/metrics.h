@@ -11,11 +11,29 @@ struct aq_maintain_counts {
     uint64_t failure_count;
     uint64_t uploaded_count;
     uint64_t uploaded_bytes;
-    uint64_t evicted_count; /* files that left the home */
-    uint64_t removed_count; /* by gc */
-    uint64_t removed_bytes;
+    uint64_t evicted_count;   /* files that left the home */
     uint64_t mirrored_number; /* edit that the bucket's mirror stands at; 0: none */
     int64_t last_success_us;  /* wall clock; 0: none yet */
+};
+
+/** What compaction by schedule has (tools/service/nightly.h). */
+struct aq_nightly_counts {
+    uint64_t run_count;
+    uint64_t skipped_count; /* another process was at it */
+    uint64_t failure_count;
+    uint64_t row_count; /* this and the next four: of runs that went well */
+    uint64_t input_count;
+    uint64_t input_bytes;
+    uint64_t output_count;
+    uint64_t output_bytes;
+    double last_seconds;
+    int64_t last_success_us; /* wall clock, by any process before this one; 0: none */
+    int64_t next_us;         /* due; wall clock */
+};
+
+struct aq_gc_counts {
+    uint64_t removed_count; /* files at home */
+    uint64_t removed_bytes;
 };
 
 struct aq_metrics {
@@ -23,6 +41,8 @@ struct aq_metrics {
     const struct aq_monitor_view *view;
     const struct aq_process_usage *usage;
     const struct aq_maintain_counts *maintain; /* NULL: no maintenance loop runs */
+    const struct aq_nightly_counts *nightly;   /* NULL: no schedule */
+    const struct aq_gc_counts *gc;             /* NULL: neither of them */
     int64_t now_us;                            /* wall clock */
 };
 

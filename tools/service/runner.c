@@ -189,10 +189,26 @@ static struct aq_runner *runner_of(struct aq_service *service,
     return made;
 }
 
+/* A run that ends by itself leaves the store to the next `compact` and `tier`. */
+static void add_maintenance(struct aq_service *service)
+{
+    bool lasts = service->has_kafka && !service->program->options.once;
+    bool tiers = service->program->bucket != NULL && service->config->tier != NULL;
+    service->compacts = lasts && aq_schedule_is_set(&service->config->compaction_schedule);
+    service->maintains =
+        lasts && tiers && (service->compacts || service->config->tier_config.protect_us > 0);
+    if (service->compacts)
+        service->runners[service->runner_count++] =
+            (struct aq_runner){.what = "compaction", .run = aq_nightly_run};
+    if (service->maintains)
+        service->runners[service->runner_count++] =
+            (struct aq_runner){.what = "maintenance", .run = aq_maintain_run};
+}
+
 enum aq_status aq_runners_create(struct aq_service *service, const size_t *sources,
                                  size_t source_count, struct aq_error *err)
 {
-    service->runners = calloc(source_count + 1, sizeof(*service->runners));
+    service->runners = calloc(source_count + 2, sizeof(*service->runners));
     if (service->runners == NULL)
         return aq_error_set(err, AQ_NO_MEMORY, "out of memory");
     for (size_t i = 0; i < source_count; i++) {
@@ -205,12 +221,7 @@ enum aq_status aq_runners_create(struct aq_service *service, const size_t *sourc
             return aq_error_set(err, AQ_NO_MEMORY, "out of memory");
         runner->sources[runner->source_count++] = source;
     }
-    service->maintains = service->has_kafka && !service->program->options.once &&
-                         service->program->bucket != NULL && service->config->tier != NULL &&
-                         service->config->tier_config.protect_us > 0;
-    if (service->maintains)
-        service->runners[service->runner_count++] =
-            (struct aq_runner){.what = "maintenance", .run = aq_maintain_run};
+    add_maintenance(service);
     for (size_t i = 0; i < service->runner_count; i++)
         service->runners[i].service = service;
     return AQ_OK;

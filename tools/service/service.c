@@ -150,7 +150,7 @@ static void begin_to_end(struct loop *loop)
     }
     pthread_mutex_lock(&service->lock);
     service->quit = true;
-    pthread_cond_broadcast(&service->quitting);
+    pthread_cond_broadcast(&service->wake);
     pthread_mutex_unlock(&service->lock);
 }
 
@@ -292,7 +292,7 @@ static void release(struct aq_service *service)
     aq_monitor_destroy(service->monitor);
     if (service->wake_fd >= 0)
         close(service->wake_fd);
-    pthread_cond_destroy(&service->quitting);
+    pthread_cond_destroy(&service->wake);
     pthread_mutex_destroy(&service->lock);
 }
 
@@ -310,7 +310,7 @@ enum aq_status aq_service_run(struct aq_program *program, const size_t *sources,
     pthread_condattr_t monotonic;
     pthread_condattr_init(&monotonic);
     pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
-    pthread_cond_init(&service.quitting, &monotonic);
+    pthread_cond_init(&service.wake, &monotonic);
     pthread_condattr_destroy(&monotonic);
     pthread_mutex_init(&service.lock, NULL);
     enum aq_status status = prepare(&service, sources, source_count, err);

@@ -1,5 +1,5 @@
-/* A running service, shared by service.c (the loop), runner.c (threads of sources), maintain.c and
- * endpoints.c. */
+/* A running service, shared by service.c (the loop), runner.c (threads of sources), maintain.c, nightly.c
+ * and endpoints.c. */
 #ifndef AQ_TOOLS_SERVICE_SERVICE_INTERNAL_H
 #define AQ_TOOLS_SERVICE_SERVICE_INTERNAL_H
 
@@ -17,7 +17,7 @@ struct aq_service;
 /** A thread of the service. */
 struct aq_runner {
     struct aq_service *service;
-    const char *what; /* "files", "kafka", "maintenance" */
+    const char *what; /* "files", "kafka", "maintenance", "compaction" */
     void (*run)(struct aq_runner *runner);
     size_t source_count;
     const struct aq_source_config **sources; /* it runs; of the config */
@@ -37,18 +37,22 @@ struct aq_service {
     struct aq_monitor *monitor;
     struct aq_http_server *http;
     size_t runner_count;
-    struct aq_runner *runners; /* of sources; the last one may be the maintenance loop */
+    struct aq_runner *runners; /* of sources, then those that maintain the store */
     bool single; /* it runs one source: its failure is the command's, and said once, at the end */
     bool has_kafka;
-    bool maintains;     /* the last runner is the maintenance loop */
+    bool maintains;     /* one runner is the maintenance loop */
+    bool compacts;      /* one compacts by schedule */
     int wake_fd;        /* eventfd: a runner has ended */
-    volatile bool quit; /* the maintenance loop shall end */
+    volatile bool quit; /* these two shall end */
+    bool tier_wanted;   /* the maintenance loop shall run now; under `lock` */
     int64_t begun_ms;
     atomic_bool draining;
     atomic_llong turned_ms; /* when the main loop turned last; CLOCK_MONOTONIC */
     pthread_mutex_t lock;
-    pthread_cond_t quitting;            /* of `quit` */
-    struct aq_maintain_counts maintain; /* under `lock` */
+    pthread_cond_t wake;                /* of `quit` and `tier_wanted` */
+    struct aq_maintain_counts maintain; /* under `lock`; so are the next two */
+    struct aq_nightly_counts nightly;
+    struct aq_gc_counts gc;
 };
 
 /** Make the runners of `sources`: one a consumer, one for all files, in the order of the config. */
@@ -66,6 +70,12 @@ void aq_service_report(struct aq_service *service);
 
 /** The maintenance loop's thread. */
 void aq_maintain_run(struct aq_runner *runner);
+/** The thread that compacts by schedule. */
+void aq_nightly_run(struct aq_runner *runner);
+/** Wait that long, until *wanted (may be NULL) is set, which clears it, or (true) until the service ends. */
+bool aq_service_wait(struct aq_service *service, int64_t wait_us, bool *wanted);
+/** Wake the maintenance loop, where there is one. */
+void aq_service_want_tier(struct aq_service *service);
 
 /** Answers /healthz, /readyz and /metrics; `context` is the service. */
 void aq_endpoints_respond(void *context, const char *path, struct aq_http_response *response);
