@@ -134,8 +134,13 @@ static enum aq_status put_scan(struct writer *writer, const struct aq_plan *plan
     put(writer, "Scan %s: columns", plan->source_name);
     for (size_t i = 0; i < plan->eager_input_count; i++)
         put(writer, "%s%s", i == 0 ? " " : ", ", plan->source_columns[plan->inputs[i]].name);
-    put(writer, "%s; units %zu of %zu, rows <= %llu\n", plan->eager_input_count == 0 ? " none" : "",
-        unit_count - pruned, unit_count, (unsigned long long)rows);
+    put(writer, "%s", plan->eager_input_count == 0 ? " none" : "");
+    if (plan->table != NULL) {
+        put(writer, "; made from the catalog and the files it names\n");
+        return AQ_OK;
+    }
+    put(writer, "; units %zu of %zu, rows <= %llu\n", unit_count - pruned, unit_count,
+        (unsigned long long)rows);
     return AQ_OK;
 }
 

@@ -11,6 +11,7 @@
 #include "engine/query/query.h"
 
 struct aq_aggregate_function;
+struct aq_system_table;
 
 enum aq_source_kind {
     AQ_SOURCE_ONE_ROW, /* no FROM: one row without columns */
@@ -41,7 +42,11 @@ struct aq_sort_key {
 struct aq_plan {
     enum aq_source_kind source;
     const struct aq_schema *schema; /* DATASET */
-    const char *source_name;        /* for EXPLAIN */
+    /* DATASET: one of the store's own tables, and its units; NULL: what the files hold. */
+    const struct aq_system_table *table;
+    struct aq_unit *table_units;
+    size_t table_unit_count;
+    const char *source_name; /* for EXPLAIN */
     size_t child_count;
     struct aq_plan **children;
     size_t value_row_count; /* VALUES: value_row_count * source_column_count constants */

@@ -15,6 +15,7 @@
 #include "engine/query/exec/execute.h"
 #include "engine/query/explain.h"
 #include "engine/query/sql/bind.h"
+#include "engine/query/system_tables/system_table.h"
 #include "engine/clock.h"
 
 #define MEMORY_BYTES_DEFAULT ((uint64_t)1 << 30)
@@ -90,6 +91,11 @@ static enum aq_status show_tables(struct aq_query *query, struct aq_error *err)
     }
     for (size_t i = 0; i < catalog->view_count; i++) {
         struct aq_slice row[] = {catalog->views[i].name, aq_slice_of("view")};
+        AQ_TRY(text_row(query, row, 2, err));
+    }
+    for (size_t i = 0; i < AQ_SYSTEM_TABLE_COUNT; i++) {
+        struct aq_slice row[] = {aq_slice_of(aq_system_table_at(i)->schema.dataset),
+                                 aq_slice_of("system table")};
         AQ_TRY(text_row(query, row, 2, err));
     }
     return AQ_OK;
@@ -194,6 +200,7 @@ static enum aq_status open_runtime(struct aq_query *query, struct aq_snapshot *s
         options->memory_bytes == 0 ? MEMORY_BYTES_DEFAULT : options->memory_bytes;
     runtime->fetch_bytes = options->fetch_bytes == 0 ? FETCH_BYTES_DEFAULT : options->fetch_bytes;
     runtime->stop = options->stop;
+    runtime->lags = options->lags;
     long cores = sysconf(_SC_NPROCESSORS_ONLN);
     runtime->thread_count = options->thread_count;
     if (runtime->thread_count == 0)

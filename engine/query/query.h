@@ -6,12 +6,20 @@
 
 struct aq_query;
 
+/** Who can ask how far the logs of feeds reach beyond their positions; for aqstore_sources. */
+struct aq_query_lags {
+    void *context;
+    /** Fill in `lags`, -1 where it is not known. */
+    void (*ask)(void *context, const struct aq_feed_state *feeds, size_t feed_count, int64_t *lags);
+};
+
 struct aq_query_options {
-    const char *timezone;      /* tz name or ISO offset; NULL: UTC */
-    uint64_t memory_bytes;     /* limit; 0: a default of 1 GiB */
-    unsigned thread_count;     /* 0: all cores */
-    uint64_t fetch_bytes;      /* of tiles in a bucket, fetched ahead at once; 0: 128 MiB */
-    const volatile bool *stop; /* Ctrl-C; may be NULL */
+    const char *timezone;             /* tz name or ISO offset; NULL: UTC */
+    uint64_t memory_bytes;            /* limit; 0: a default of 1 GiB */
+    unsigned thread_count;            /* 0: all cores */
+    uint64_t fetch_bytes;             /* of tiles in a bucket, fetched ahead at once; 0: 128 MiB */
+    const volatile bool *stop;        /* Ctrl-C; may be NULL */
+    const struct aq_query_lags *lags; /* borrowed; NULL: no lag is known */
 };
 
 struct aq_result_column {

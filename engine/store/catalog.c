@@ -154,3 +154,18 @@ void aq_catalog_file_name(enum aq_file_kind kind, uint64_t file_id, char *out, s
     else
         snprintf(out, out_size, "archives/%020" PRIu64 ".aqa", file_id);
 }
+
+uint64_t aq_catalog_count_lost(const struct aq_catalog *catalog, uint64_t feed_id)
+{
+    uint64_t count = 0;
+    uint64_t counted_until = 0;
+    for (size_t i = 0; i < catalog->lost_count; i++) {
+        const struct aq_catalog_lost *lost = &catalog->losses[i];
+        uint64_t from = lost->from_ordinal > counted_until ? lost->from_ordinal : counted_until;
+        if (lost->feed_id != feed_id || lost->next_ordinal <= from)
+            continue;
+        count += lost->next_ordinal - from;
+        counted_until = lost->next_ordinal;
+    }
+    return count;
+}

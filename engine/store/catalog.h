@@ -123,6 +123,8 @@ uint64_t aq_catalog_range_rows(const struct aq_catalog *catalog,
 uint32_t aq_catalog_masked_rows(const struct aq_catalog *catalog, uint64_t file_id,
                                 const struct aq_frame_header *frame,
                                 const struct aq_section_entry *section);
+/** Messages of a feed that its source had dropped before they were read; ranges may overlap. */
+uint64_t aq_catalog_count_lost(const struct aq_catalog *catalog, uint64_t feed_id);
 const struct aq_catalog_view *aq_catalog_view(const struct aq_catalog *catalog, const char *name);
 
 /** Bytes of a closed file as copied into a bucket: all of it, or, of a segment that is not sealed, those

@@ -5,12 +5,7 @@
 #define AQ_ENGINE_STORE_FEEDS_H
 
 #include "engine/store/shard_writer.h"
-
-/** A feed as the catalog and the durable frames of open segments show it. */
-struct aq_feed_state {
-    struct aq_feed_identity identity; /* feed_id 0: never fed */
-    struct aq_feed_position position; /* next_ordinal is where to go on */
-};
+#include "engine/store/snapshot.h"
 
 /**
  * The newest incarnation of the feed of (identity.dataset_id, cluster, name, partition). Fills in feed_id,

@@ -88,6 +88,23 @@ int64_t aq_snapshot_open_since(const struct aq_snapshot *snapshot, uint32_t data
 /** Whether a file is an open segment with frames. */
 bool aq_snapshot_is_filling(const struct aq_snapshot *snapshot, uint64_t file_id);
 
+/** A feed and where it stands in this snapshot: the durable frames of open segments included. Texts are
+ * borrowed from the snapshot's catalog. */
+struct aq_feed_state {
+    struct aq_feed_identity identity; /* feed_id 0: never fed */
+    struct aq_feed_position position; /* next_ordinal is where to go on */
+};
+/** State of the feed catalog->feeds[at]. */
+enum aq_status aq_snapshot_feed(const struct aq_snapshot *snapshot, size_t at,
+                                struct aq_feed_state *feed, struct aq_error *err) AQ_RESULT;
+
+/** Read edit `number` of the catalog: AQ_NOT_FOUND when it is not kept any more, or is newer than the
+ * snapshot. A mirror has none. Everything lives in `arena`. */
+enum aq_status aq_snapshot_edit(struct aq_snapshot *snapshot, uint64_t number,
+                                struct aq_arena *arena, struct aq_edit_header *header,
+                                struct aq_record **records, size_t *record_count,
+                                struct aq_error *err) AQ_RESULT;
+
 /** Requests to the bucket for this snapshot, and blocks that the cache had. Zero without a bucket. */
 struct aq_remote_counters {
     uint64_t get_count;

@@ -12,7 +12,9 @@ struct aq_snapshot_file {
     size_t index;                   /* in the catalog, and in the file cache */
     struct aq_segment_index frames; /* segments: those that count */
     uint32_t *masked_rows;          /* segments with masks: of each section, in order; else NULL */
-    struct aq_archive_root root;    /* archives */
+    size_t feed_count;              /* open segments: progress of each feed in it */
+    struct aq_source_range *feeds;
+    struct aq_archive_root root; /* archives */
     /* Archives: one a tile; NULL until it is read, which happens at once for files at home. */
     struct aq_tile_directory **directories;
     bool opened; /* what stands above has been read */

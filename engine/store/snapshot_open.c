@@ -41,6 +41,13 @@ static enum aq_status take_frames(struct aq_snapshot *snapshot, struct aq_snapsh
         if (file->masked_rows == NULL)
             return aq_error_set(err, AQ_NO_MEMORY, "out of memory");
     }
+    if (file->entry->state == AQ_FILE_OPEN) {
+        file->feed_count = totals->feed_count;
+        file->feeds = aq_arena_copy(&snapshot->arena, totals->feeds,
+                                    totals->feed_count * sizeof *totals->feeds);
+        if (file->feeds == NULL)
+            return aq_error_set(err, AQ_NO_MEMORY, "out of memory");
+    }
     file->frames = totals->index;
     totals->index = (struct aq_segment_index){0};
     file->opened = true;

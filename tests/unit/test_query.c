@@ -212,7 +212,10 @@ Test(query, session_zone)
 
 Test(query, show)
 {
-    cr_expect_str_eq(answer("SHOW TABLES"), "readings|dataset;readings_rejects|rejects");
+    cr_expect_str_eq(answer("SHOW TABLES"),
+                     "readings|dataset;readings_rejects|rejects;"
+                     "aqstore_partitions|system table;aqstore_files|system table;"
+                     "aqstore_commits|system table;aqstore_sources|system table");
     cr_expect_str_eq(answer("SHOW TIME ZONE"), "UTC");
     cr_expect_str_eq(answer("SELECT count(*) FROM readings_rejects"), "0");
 }

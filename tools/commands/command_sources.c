@@ -30,22 +30,6 @@ static const char *dataset_name(const struct aq_catalog *catalog, uint32_t datas
     return schema != NULL ? schema->dataset : "?";
 }
 
-/* Messages that the source had dropped before they were read; ranges may overlap. */
-static uint64_t count_lost(const struct aq_catalog *catalog, uint64_t feed_id)
-{
-    uint64_t count = 0;
-    uint64_t counted_until = 0;
-    for (size_t i = 0; i < catalog->lost_count; i++) {
-        const struct aq_catalog_lost *lost = &catalog->losses[i];
-        uint64_t from = lost->from_ordinal > counted_until ? lost->from_ordinal : counted_until;
-        if (lost->feed_id != feed_id || lost->next_ordinal <= from)
-            continue;
-        count += lost->next_ordinal - from;
-        counted_until = lost->next_ordinal;
-    }
-    return count;
-}
-
 static void add_feed(struct aq_rows *rows, const struct aq_catalog *catalog,
                      const struct aq_feed_state *feed, int64_t lag)
 {
@@ -70,7 +54,7 @@ static void add_feed(struct aq_rows *rows, const struct aq_catalog *catalog,
     aq_rows_count(rows, position->passed_count);
     aq_rows_time(rows, position->last_stamp_us != 0, position->last_stamp_us);
     aq_rows_count(rows, feed->identity.incarnation);
-    aq_rows_count(rows, count_lost(catalog, feed->identity.feed_id));
+    aq_rows_count(rows, aq_catalog_count_lost(catalog, feed->identity.feed_id));
     if (lag >= 0)
         aq_rows_int(rows, lag);
     else

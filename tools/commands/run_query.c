@@ -4,6 +4,14 @@
  * begins again with that catalog. */
 #include "tools/commands/run_query.h"
 
+#include "tools/commands/commands.h"
+
+static void ask_lags(void *context, const struct aq_feed_state *feeds, size_t feed_count,
+                     int64_t *lags)
+{
+    aq_sources_lags(context, feeds, feed_count, lags);
+}
+
 /* `number`: of the edit that the snapshot stands at. `answering`: output may have been made. */
 static enum aq_status run_once(struct aq_program *program, struct aq_store *store, const char *sql,
                                aq_answer_fn answer, void *context, uint64_t *number,
@@ -11,7 +19,9 @@ static enum aq_status run_once(struct aq_program *program, struct aq_store *stor
 {
     struct aq_snapshot *snapshot = NULL;
     struct aq_query *query = NULL;
-    struct aq_query_options options = {.timezone = program->options.timezone, .stop = &aq_stop};
+    struct aq_query_lags lags = {.context = program, .ask = ask_lags};
+    struct aq_query_options options = {
+        .timezone = program->options.timezone, .stop = &aq_stop, .lags = &lags};
     AQ_TRY(aq_snapshot_open(store, &snapshot, err));
     *number = aq_snapshot_catalog(snapshot)->number;
     enum aq_status status = aq_query_prepare(snapshot, sql, &options, &query, err);

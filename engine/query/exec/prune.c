@@ -267,6 +267,11 @@ static bool mentions_key(const struct aq_plan *plan, const struct aq_expr *expr)
 enum aq_status aq_prune_open(const struct aq_plan *plan, struct aq_snapshot *snapshot,
                              const struct aq_unit **units, size_t *unit_count, struct aq_error *err)
 {
+    if (plan->table != NULL) {
+        *units = plan->table_units;
+        *unit_count = plan->table_unit_count;
+        return AQ_OK;
+    }
     if (plan->where != NULL && mentions_key(plan, plan->where))
         AQ_TRY(aq_snapshot_partitions(snapshot, plan->schema->dataset_id, err));
     return aq_snapshot_units(snapshot, plan->schema->dataset_id, units, unit_count, err);

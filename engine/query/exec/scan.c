@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "engine/query/exec/execute.h"
+#include "engine/query/system_tables/system_table.h"
 
 /* Chunks of `rows`, whose columns are those that the plan reads, in order. */
 static enum aq_status walk_rows(struct aq_worker *worker, const struct aq_batch *rows,
@@ -39,7 +40,7 @@ static enum aq_status answer_from_stats(const struct aq_plan *plan, const struct
                                         struct aq_error *err)
 {
     *done = false;
-    if (!plan->grouped || plan->group_count > 0)
+    if (!plan->grouped || plan->group_count > 0 || plan->table != NULL)
         return AQ_OK;
     const struct aq_column_stats **stats =
         calloc(plan->aggregate_count + 1, sizeof(const struct aq_column_stats *));
@@ -69,6 +70,18 @@ enum aq_status aq_scan_has_answer(const struct aq_plan *plan, const struct aq_un
     return status;
 }
 
+static enum aq_status read_table(struct aq_worker *worker, const struct aq_unit *unit,
+                                 const uint32_t *column_ids)
+{
+    const struct aq_runtime *runtime = worker->exec->runtime;
+    struct aq_system_scan scan = {.snapshot = runtime->snapshot,
+                                  .plan = worker->exec->plan,
+                                  .lags = runtime->lags,
+                                  .memory_limit = runtime->memory_limit,
+                                  .stop = runtime->stop};
+    return aq_system_read(&scan, unit, column_ids, &worker->unit_rows, &worker->err);
+}
+
 static enum aq_status read_unit(struct aq_worker *worker, const struct aq_unit *unit)
 {
     const struct aq_plan *plan = worker->exec->plan;
@@ -79,7 +92,9 @@ static enum aq_status read_unit(struct aq_worker *worker, const struct aq_unit *
     for (size_t i = 0; i < count; i++)
         ids[i] = aq_scan_column_id(plan, (uint32_t)i);
     enum aq_status status = AQ_OK;
-    if (count > 0)
+    if (plan->table != NULL)
+        status = read_table(worker, unit, ids);
+    else if (count > 0)
         status = aq_unit_read(worker->exec->runtime->snapshot, unit, ids, &worker->unit_rows,
                               &worker->err);
     else
@@ -106,7 +121,7 @@ enum aq_status aq_scan_unit(struct aq_worker *worker, const struct aq_unit *unit
         }
     }
     AQ_TRY(read_unit(worker, unit));
-    atomic_fetch_add(&runtime->row_read_count, unit->row_count);
+    atomic_fetch_add(&runtime->row_read_count, worker->unit_rows.row_count);
     return walk_rows(worker, &worker->unit_rows, prune == AQ_PRUNE_ALL);
 }
 

@@ -1,8 +1,9 @@
-/* FROM: a dataset, a WITH query, a recorded view, or a subquery. */
+/* FROM: a dataset, a WITH query, a recorded view, one of the store's own tables, or a subquery. */
 #include <stdio.h>
 #include <string.h>
 
 #include "engine/query/sql/bind.h"
+#include "engine/query/system_tables/system_table.h"
 #include "format/nearest.h"
 
 #define VIEW_DEPTH_MAX 32
@@ -107,6 +108,15 @@ static enum aq_status from_dataset(struct aq_binder *binder, const struct aq_sch
     return AQ_OK;
 }
 
+static enum aq_status from_table(struct aq_binder *binder, const struct aq_system_table *table)
+{
+    struct aq_plan *plan = binder->plan;
+    plan->table = table;
+    AQ_TRY(table->units(binder->catalog, binder->session.arena, &plan->table_units,
+                        &plan->table_unit_count));
+    return from_dataset(binder, &table->schema);
+}
+
 static enum aq_status check_depth(struct aq_binder *binder, int location)
 {
     if (binder->view_depth < VIEW_DEPTH_MAX)
@@ -172,8 +182,8 @@ static enum aq_status unknown_relation(struct aq_binder *binder, const char *nam
 {
     const struct aq_catalog *catalog = binder->catalog;
     size_t count = 0;
-    const char **names = aq_bind_alloc(binder, (catalog->dataset_count + catalog->view_count + 1) *
-                                                   sizeof(const char *));
+    size_t room = catalog->dataset_count + catalog->view_count + AQ_SYSTEM_TABLE_COUNT;
+    const char **names = aq_bind_alloc(binder, room * sizeof(const char *));
     if (names == NULL)
         return AQ_NO_MEMORY;
     for (size_t i = 0; i < catalog->dataset_count; i++)
@@ -183,6 +193,8 @@ static enum aq_status unknown_relation(struct aq_binder *binder, const char *nam
         names[count++] =
             aq_arena_format(binder->session.arena, "%.*s", (int)catalog->views[i].name.size,
                             (const char *)catalog->views[i].name.data);
+    for (size_t i = 0; i < AQ_SYSTEM_TABLE_COUNT; i++)
+        names[count++] = aq_system_table_at(i)->schema.dataset;
     const char *near = aq_nearest_word(aq_slice_of(name), names, count);
     return aq_bind_error(binder, location, AQ_INVALID, "relation \"%s\" does not exist%s%s%s", name,
                          near == NULL ? "; SHOW TABLES lists what there is" : "; did you mean \"",
@@ -206,7 +218,10 @@ static enum aq_status from_name(struct aq_binder *binder, PgQuery__RangeVar *ran
     }
     const struct aq_schema *schema = aq_catalog_schema(binder->catalog, name);
     const struct aq_catalog_view *view = aq_catalog_view(binder->catalog, name);
-    if (schema != NULL)
+    const struct aq_system_table *table = aq_system_table(name);
+    if (table != NULL)
+        AQ_TRY(from_table(binder, table));
+    else if (schema != NULL)
         AQ_TRY(from_dataset(binder, schema));
     else if (view != NULL)
         AQ_TRY(from_view(binder, view));
