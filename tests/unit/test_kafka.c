@@ -7,7 +7,7 @@
 #define CLIENT(topics, group)                                          \
     "    kafka: {brokers: \"%s\", topics: [" topics "], group: " group \
     ", options: {session.timeout.ms: 3500, "                           \
-    "heartbeat.interval.ms: 100}}\n"
+    "heartbeat.interval.ms: 100, reconnect.backoff.max.ms: 500}}\n"
 #define AIR_SOURCE "  live:\n" CLIENT("numbers", "g") "    dataset: air\n"
 
 static void begin(void)
@@ -278,6 +278,10 @@ Test(kafka, a_broker_that_is_down_is_waited_for)
     mock_wait(AQ_SOURCE_RUNNING, 30);
     rd_kafka_mock_broker_set_down(mock, 1);
     mock_wait(AQ_SOURCE_WAITING, 30);
+    usleep(4000000); /* a session's time: the partitions are lost, and still it is waited for */
+    struct aq_monitor_view view = mock_look();
+    cr_assert_eq(view.sources[0].state, AQ_SOURCE_WAITING);
+    aq_monitor_view_deinit(&view);
     rd_kafka_mock_broker_set_up(mock, 1);
     mock_wait(AQ_SOURCE_RUNNING, 30);
     mock_numbers("numbers", 3, 30, 60);

@@ -173,6 +173,7 @@ struct aq_kafka_consumer {
 
     char trouble[512];   /* what all sources wait for; "": nothing */
     bool is_unreachable; /* that is: no broker answers */
+    char doubt[256];     /* a broker was lost: why; "": one has answered since */
     bool is_foreign;     /* the group belongs to another store: nothing can go on */
     char fatal[512];     /* librdkafka has given up: why */
     struct aq_kafka_said said[AQ_KAFKA_SAID_MAX];
@@ -337,7 +338,8 @@ enum aq_status aq_kafka_event(struct aq_kafka_consumer *consumer, const rd_kafka
 void aq_kafka_error_cb(rd_kafka_t *rk, int code, const char *reason, void *opaque);
 /** The broker answered. */
 void aq_kafka_reached(struct aq_kafka_consumer *consumer);
-/** While no broker answers: is one there again? */
+/** While it is not known that a broker answers: ask. librdkafka's word that all are down does not always come:
+ * it counts the connection to the coordinator, which it may have let go before it looks. */
 void aq_kafka_probe(struct aq_kafka_consumer *consumer);
 /** Say it, unless it was said within a minute. */
 void aq_kafka_say(struct aq_kafka_consumer *consumer, const char *format, ...) AQ_PRINTF(2, 3);

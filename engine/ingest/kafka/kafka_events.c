@@ -104,9 +104,10 @@ void aq_kafka_error_cb(rd_kafka_t *rk, int code, const char *reason, void *opaqu
     case RD_KAFKA_RESP_ERR__SSL:
         broker_refuses(consumer, "security: and ca_file:", reason);
         break;
-    case RD_KAFKA_RESP_ERR__TRANSPORT: /* of one broker; if it is the last, we hear */
+    case RD_KAFKA_RESP_ERR__TRANSPORT: /* of one broker; whether it was the last is asked */
     case RD_KAFKA_RESP_ERR__RESOLVE:
     case RD_KAFKA_RESP_ERR__TIMED_OUT:
+        snprintf(consumer->doubt, sizeof consumer->doubt, "%s", reason);
         break;
     default:
         aq_kafka_say(consumer, "Kafka: %s: %s", rd_kafka_err2name((rd_kafka_resp_err_t)code),
@@ -118,13 +119,18 @@ void aq_kafka_probe(struct aq_kafka_consumer *consumer)
 {
     const rd_kafka_metadata_t *metadata = NULL;
     int64_t now_us = aq_clock_boot_us();
-    if (!consumer->is_unreachable || now_us - consumer->probe_us < PROBE_EVERY_US)
+    if ((!consumer->is_unreachable && consumer->doubt[0] == '\0') ||
+        now_us - consumer->probe_us < PROBE_EVERY_US)
         return;
     consumer->probe_us = now_us;
-    if (rd_kafka_metadata(consumer->rk, 0, NULL, &metadata, PROBE_MS) != RD_KAFKA_RESP_ERR_NO_ERROR)
-        return;
-    rd_kafka_metadata_destroy(metadata);
-    aq_kafka_reached(consumer);
+    rd_kafka_resp_err_t fault = rd_kafka_metadata(consumer->rk, 0, NULL, &metadata, PROBE_MS);
+    if (fault == RD_KAFKA_RESP_ERR_NO_ERROR) {
+        rd_kafka_metadata_destroy(metadata);
+        consumer->doubt[0] = '\0';
+        aq_kafka_reached(consumer);
+    } else if (fault == RD_KAFKA_RESP_ERR__TRANSPORT && !consumer->is_unreachable) {
+        broker_down(consumer, consumer->doubt); /* there is none to ask */
+    }
 }
 
 /* Errors that come where a message would. */

@@ -186,7 +186,8 @@ enum aq_status aq_kafka_rebalance(struct aq_kafka_consumer *consumer, struct aq_
     rd_kafka_topic_partition_list_t *list = consumer->rebalance.partitions;
     consumer->rebalance.partitions = NULL;
     consumer->rebalance.waiting = false;
-    aq_kafka_reached(consumer);
+    if (!consumer->rebalance.lost) /* which shows without a broker, too */
+        aq_kafka_reached(consumer);
     enum aq_status status = consumer->rebalance.assign
                                 ? assign(consumer, list, err)
                                 : revoke(consumer, list, consumer->rebalance.lost, err);
