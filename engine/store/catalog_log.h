@@ -17,13 +17,30 @@ void aq_catalog_edit_name(uint64_t number, char *out, size_t out_size);
 /** "catalog/checkpoint-<20 digits>" */
 void aq_catalog_checkpoint_name(uint64_t number, char *out, size_t out_size);
 
+/** Edits stay for an hour, so whoever looked so short a time ago knows that none has been collected since. */
+#define AQ_CATALOG_JUST_NOW_US (60 * INT64_C(1000000))
+
 /**
  * Read the whole catalog. An empty one (number 0) when there is none. Damage, a broken chain or a
- * head below the edit that the hint names is AQ_CORRUPT with file and offset.
- * @param checkpoint  Number of the checkpoint that opening began with; 0: none.
+ * head below the edit that the hint names is AQ_CORRUPT with file and offset. For a mirror, of which
+ * nothing is collected while it is the newest.
+ * @param checkpoint  Number of the checkpoint that reading began with; 0: none.
  */
 enum aq_status aq_catalog_load(struct aq_object_store *objects, const struct aq_catalog **catalog,
                                uint64_t *checkpoint, struct aq_error *err) AQ_RESULT;
+
+/** The same of a home, where edits are collected meanwhile: read again when what it began with is gone. */
+enum aq_status aq_catalog_open(struct aq_object_store *objects, const struct aq_catalog **catalog,
+                               uint64_t *checkpoint, struct aq_error *err) AQ_RESULT;
+
+/** Whether what reading began with is still there: the checkpoint, or edit 1 where there was none.
+ * AQ_NOT_FOUND: edits behind it may have been collected, so an absent one is not the end. */
+enum aq_status aq_catalog_is_current(struct aq_object_store *objects, uint64_t checkpoint,
+                                     struct aq_error *err) AQ_RESULT;
+
+/** Number of the newest checkpoint, by listing; 0: none. */
+enum aq_status aq_catalog_newest_checkpoint(struct aq_object_store *objects, uint64_t *number,
+                                            struct aq_error *err) AQ_RESULT;
 
 /** The state that checkpoint `number` alone describes. AQ_NOT_FOUND when there is none. */
 enum aq_status aq_catalog_load_checkpoint(struct aq_object_store *objects, uint64_t number,

@@ -1,12 +1,15 @@
 /* Opening the catalog: hint -> checkpoint -> edits until one is absent. No listing.
  *
  * Happy path: "catalog/latest" names a head and a checkpoint; the checkpoint is applied to nothing, each
- * following edit to what came before, its number and the checksum of its predecessor checked.
+ * following edit to what came before, its number and the checksum of its predecessor checked. In the end
+ * the checkpoint is still there: so no edit behind it was collected, and the absent one is the end.
  * Failures: the hint missing or damaged, or its checkpoint gone -> the directory is listed, once, for
- * the newest checkpoint and the newest edit. A damaged checkpoint or edit, a broken chain, or an end
- * before the newest edit known of -> AQ_CORRUPT, with the object's name: nothing is guessed. */
+ * the newest checkpoint and the newest edit. Its checkpoint gone in the end -> all is read anew. A damaged
+ * checkpoint or edit, a broken chain, or an end before the newest edit known of -> AQ_CORRUPT, with the
+ * object's name: nothing is guessed. */
 #include "engine/store/catalog_log.h"
 
+#include "engine/store/store.h"
 #include "format/checksum.h"
 
 #include <inttypes.h>
@@ -19,6 +22,7 @@
 #define EDIT_PREFIX "catalog/"
 #define CHECKPOINT_PREFIX "catalog/checkpoint-"
 #define NUMBER_DIGITS 20
+#define OPEN_TRIES 5
 
 void aq_catalog_edit_name(uint64_t number, char *out, size_t out_size)
 {
@@ -191,7 +195,6 @@ static enum aq_status read_all(struct aq_object_store *objects, struct aq_catalo
                                struct hint *hint, struct aq_error *err)
 {
     size_t count;
-    AQ_TRY(read_hint(objects, hint, err));
     AQ_TRY(apply_checkpoint(objects, state, hint, err));
     AQ_TRY(aq_catalog_follow(objects, state, &count, err));
     if (state->catalog->number >= hint->number)
@@ -204,21 +207,92 @@ static enum aq_status read_all(struct aq_object_store *objects, struct aq_catalo
                            hint->number);
 }
 
-enum aq_status aq_catalog_load(struct aq_object_store *objects, const struct aq_catalog **catalog,
-                               uint64_t *checkpoint, struct aq_error *err)
+static enum aq_status load(struct aq_object_store *objects, struct hint *hint,
+                           const struct aq_catalog **catalog, struct aq_error *err)
 {
     struct aq_catalog_state state;
     if (aq_catalog_state_begin(&state, NULL) != AQ_OK)
         return aq_error_set(err, AQ_NO_MEMORY, "out of memory reading the catalog");
-    struct hint hint = {0};
-    enum aq_status status = read_all(objects, &state, &hint, err);
-    if (status < 0) {
+    enum aq_status status = read_all(objects, &state, hint, err);
+    if (status == AQ_OK)
+        *catalog = aq_catalog_state_finish(&state);
+    else
         aq_catalog_state_abandon(&state);
-        return status;
-    }
+    return status;
+}
+
+enum aq_status aq_catalog_load(struct aq_object_store *objects, const struct aq_catalog **catalog,
+                               uint64_t *checkpoint, struct aq_error *err)
+{
+    struct hint hint = {0};
+    AQ_TRY(read_hint(objects, &hint, err));
+    AQ_TRY(load(objects, &hint, catalog, err));
     *checkpoint = hint.checkpoint;
-    *catalog = aq_catalog_state_finish(&state);
     return AQ_OK;
+}
+
+enum aq_status aq_catalog_is_current(struct aq_object_store *objects, uint64_t checkpoint,
+                                     struct aq_error *err)
+{
+    char name[AQ_CATALOG_NAME_BYTES];
+    uint64_t size_bytes;
+    if (checkpoint > 0)
+        aq_catalog_checkpoint_name(checkpoint, name, sizeof name);
+    else /* the first edit to go when there is a checkpoint to begin with */
+        aq_catalog_edit_name(1, name, sizeof name);
+    return aq_object_head(objects, name, &size_bytes, err);
+}
+
+enum aq_status aq_catalog_newest_checkpoint(struct aq_object_store *objects, uint64_t *number,
+                                            struct aq_error *err)
+{
+    struct hint listed;
+    AQ_TRY(list_hint(objects, &listed, err));
+    *number = listed.checkpoint;
+    return AQ_OK;
+}
+
+/* Whether the attempt met a collection: then it is repeated, whatever came of it. */
+static enum aq_status was_collected(struct aq_object_store *objects, const struct hint *hint,
+                                    bool *collected, struct aq_error *err)
+{
+    *collected = false;
+    if (hint->number == 0)
+        return AQ_OK; /* no store yet */
+    enum aq_status status = aq_catalog_is_current(objects, hint->checkpoint, err);
+    *collected = status == AQ_NOT_FOUND;
+    return *collected ? AQ_OK : status;
+}
+
+static enum aq_status refuse_haste(struct aq_object_store *objects, struct aq_error *err)
+{
+    return aq_error_set_at(err, AQ_TEMPORARY, aq_object_path(objects, "catalog").text, -1,
+                           "edits are collected faster than they can be read; try again");
+}
+
+enum aq_status aq_catalog_open(struct aq_object_store *objects, const struct aq_catalog **catalog,
+                               uint64_t *checkpoint, struct aq_error *err)
+{
+    struct hint hint = {0};
+    enum aq_status status = read_hint(objects, &hint, err);
+    for (int tries = 0; status == AQ_OK; tries++) {
+        bool collected = false;
+        const struct aq_catalog *loaded = NULL;
+        enum aq_status outcome = load(objects, &hint, &loaded, err);
+        if (outcome == AQ_OK || outcome == AQ_CORRUPT || outcome == AQ_NOT_FOUND)
+            status = was_collected(objects, &hint, &collected, outcome == AQ_OK ? err : NULL);
+        if (status == AQ_OK && !collected) {
+            *catalog = loaded;
+            *checkpoint = hint.checkpoint;
+            return outcome;
+        }
+        aq_catalog_release(loaded);
+        if (status == AQ_OK && tries == OPEN_TRIES)
+            return outcome < 0 ? outcome : refuse_haste(objects, err);
+        if (status == AQ_OK)
+            status = list_hint(objects, &hint, err);
+    }
+    return status;
 }
 
 enum aq_status aq_catalog_load_checkpoint(struct aq_object_store *objects, uint64_t number,

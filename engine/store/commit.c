@@ -1,14 +1,17 @@
 /* The only way a store changes: creating the next edit if it is absent.
  *
  * Happy path: read newer edits, let the caller build its records against that state, apply them (so that
- * nothing is written that could not be read), create edit N+1, write the hint; every
+ * nothing is written that could not be read), create edit N+1, find that this was quick, write the hint; every
  * AQ_CHECKPOINT_EDITS edits a checkpoint.
  * Failures: N+1 exists -> it is read back: with our nonce it is ours (an answer was lost), else the race
- * is lost: read it, build again. Any other failure is reported as it is; where the edit then may be
+ * is lost: read it, build again. More than a minute since the end of the chain was read -> others may have
+ * committed N+1 and more, and gc may have collected it, so that it was free again: the checkpoints tell (commit_check.c).
+ * Any other failure is reported as it is; where the edit then may be
  * there, whoever opens the store sees whether it is: this process commits no more, for a sync that
  * failed once may succeed the next time without having written anything. Hint and checkpoint only save time: a failure
  * to write them does not undo a commit, so it is passed over, and made good by a later one. */
 #include "engine/store/catalog_log.h"
+#include "engine/store/commit_check.h"
 #include "engine/store/store_internal.h"
 #include "engine/clock.h"
 
@@ -77,46 +80,82 @@ static bool may_exist(struct aq_store *store, uint64_t number, enum aq_status st
            aq_object_head(store->objects, name, &size_bytes, NULL) != AQ_NOT_FOUND;
 }
 
+/* Not while edits are being collected, and not of a version whose followers were: a superseded checkpoint that
+ * comes back would be taken for the end of the chain. */
+static void leave_checkpoint(struct aq_store *store, const struct aq_catalog *catalog)
+{
+    struct aq_store_lock *lock = NULL;
+    char name[AQ_CATALOG_NAME_BYTES];
+    uint64_t size_bytes;
+    if (catalog->number - store->checkpoint < AQ_CHECKPOINT_EDITS ||
+        aq_store_lock(store, "gc", false, &lock, NULL) < 0)
+        return;
+    aq_catalog_edit_name(catalog->number, name, sizeof name);
+    if (aq_object_head(store->objects, name, &size_bytes, NULL) == AQ_OK &&
+        aq_catalog_put_checkpoint(store->objects, catalog, false, NULL) == AQ_OK)
+        store->checkpoint = catalog->number;
+    aq_store_unlock(lock);
+}
+
 static void leave_hints(struct aq_store *store, const struct aq_catalog *catalog)
 {
-    struct aq_error ignored = {0};
-    if (catalog->number - store->checkpoint >= AQ_CHECKPOINT_EDITS &&
-        aq_catalog_put_checkpoint(store->objects, catalog, false, &ignored) == AQ_OK)
-        store->checkpoint = catalog->number;
-    if (aq_catalog_put_latest(store->objects, catalog->number, store->checkpoint, &ignored) < 0)
+    leave_checkpoint(store, catalog);
+    if (aq_catalog_put_latest(store->objects, catalog->number, store->checkpoint, NULL) < 0)
         return; /* opening then reads a few edits more, or lists */
+}
+
+/* An edit in the making. */
+struct attempt {
+    struct aq_edit_header header;
+    struct aq_bytes bytes;
+    uint64_t checksum;
+    struct aq_catalog_state state; /* with the edit */
+};
+
+static enum aq_status prepare(const struct aq_catalog *catalog, const struct aq_edit *edit,
+                              struct attempt *attempt, struct aq_error *err)
+{
+    AQ_TRY(fill_header(catalog, &attempt->header, err));
+    AQ_TRY(aq_edit_encode(&attempt->header, edit->records, edit->record_count, &attempt->bytes,
+                          &attempt->checksum, err));
+    AQ_TRY(aq_catalog_state_begin(&attempt->state, catalog));
+    enum aq_status status = aq_catalog_state_apply(&attempt->state, &attempt->header, edit->records,
+                                                   edit->record_count, attempt->checksum, err);
+    if (status == AQ_CORRUPT) /* not stored, so not corrupt: a builder's fault */
+        status = err == NULL ? AQ_INVALID : (err->status = AQ_INVALID);
+    return status;
+}
+
+/* AQ_EXISTS: another edit has the number, or had it and was collected since. */
+static enum aq_status create(struct aq_store *store, struct attempt *attempt, struct aq_error *err)
+{
+    uint64_t number = attempt->header.number;
+    enum aq_status status = put_edit(store, &attempt->header, aq_bytes_view(&attempt->bytes), err);
+    store->uncertain = may_exist(store, number, status);
+    if (status != AQ_OK || aq_store_is_just_read(store))
+        return status;
+    status = aq_commit_check(store->objects, number, attempt->checksum, err);
+    store->uncertain = status < 0 && status != AQ_EXISTS;
+    return status;
 }
 
 /* Apply, encode, create. `lost`: another edit has the number. */
 static enum aq_status write_edit(struct aq_store *store, const struct aq_catalog *catalog,
                                  const struct aq_edit *edit, bool *lost, struct aq_error *err)
 {
-    struct aq_catalog_state state = {0};
-    struct aq_bytes bytes = {0};
-    struct aq_edit_header header;
-    uint64_t checksum = 0;
-    enum aq_status status = fill_header(catalog, &header, err);
-    if (status == AQ_OK)
-        status = aq_edit_encode(&header, edit->records, edit->record_count, &bytes, &checksum, err);
-    if (status == AQ_OK)
-        status = aq_catalog_state_begin(&state, catalog);
-    if (status == AQ_OK)
-        status = aq_catalog_state_apply(&state, &header, edit->records, edit->record_count,
-                                        checksum, err);
-    if (status == AQ_CORRUPT) /* not stored, so not corrupt: a builder's fault */
-        status = err == NULL ? AQ_INVALID : (err->status = AQ_INVALID);
+    struct attempt attempt = {0};
+    enum aq_status status = prepare(catalog, edit, &attempt, err);
     if (status == AQ_OK) {
-        status = put_edit(store, &header, aq_bytes_view(&bytes), err);
+        status = create(store, &attempt, err);
         *lost = status == AQ_EXISTS;
-        store->uncertain = may_exist(store, header.number, status);
     }
     if (status == AQ_OK) {
-        leave_hints(store, state.catalog);
-        aq_store_replace(store, aq_catalog_state_finish(&state));
+        leave_hints(store, attempt.state.catalog);
+        aq_store_replace(store, aq_catalog_state_finish(&attempt.state));
     } else {
-        aq_catalog_state_abandon(&state);
+        aq_catalog_state_abandon(&attempt.state);
     }
-    aq_bytes_deinit(&bytes);
+    aq_bytes_deinit(&attempt.bytes);
     return status;
 }
 

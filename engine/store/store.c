@@ -13,6 +13,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -89,33 +90,93 @@ static enum aq_status settle(struct aq_store *store, const struct aq_catalog *ca
     return store->read_only ? AQ_OK : aq_object_settle(store->objects, name, err);
 }
 
+bool aq_store_is_just_read(const struct aq_store *store)
+{
+    return aq_clock_boot_us() - store->end_read_us <= AQ_CATALOG_JUST_NOW_US;
+}
+
+enum aq_status aq_store_reopen(struct aq_store *store, struct aq_error *err)
+{
+    int64_t begun_us = aq_clock_boot_us();
+    const struct aq_catalog *catalog = NULL;
+    uint64_t checkpoint = 0;
+    uint64_t known = store->catalog == NULL ? 0 : store->catalog->number;
+    AQ_TRY(aq_catalog_open(store->objects, &catalog, &checkpoint, err));
+    enum aq_status status = AQ_OK;
+    if (catalog->number < known)
+        status = aq_error_set_at(err, AQ_CORRUPT, aq_store_path(store, "catalog").text, -1,
+                                 "lost edits that it had: it ends with %" PRIu64 ", and %" PRIu64
+                                 " has been read",
+                                 catalog->number, known);
+    if (status == AQ_OK && catalog->number > 0)
+        status = settle(store, catalog, err);
+    if (status < 0) {
+        aq_catalog_release(catalog);
+        return status;
+    }
+    store->began = checkpoint;
+    store->checkpoint = checkpoint;
+    store->end_read_us = begun_us;
+    aq_store_replace(store, catalog);
+    return AQ_OK;
+}
+
+/* Whoever makes the edit of such a number makes the checkpoint, too. */
+static void note_checkpoint(struct aq_store *store, uint64_t number)
+{
+    uint64_t due = number - number % AQ_CHECKPOINT_EDITS;
+    if (due > store->checkpoint && aq_catalog_is_current(store->objects, due, NULL) == AQ_OK)
+        store->checkpoint = due;
+}
+
+/* The state after the edits that follow the present one; `count` 0 and no state when there are none. */
+static enum aq_status read_on(struct aq_store *store, struct aq_catalog_state *state, size_t *count,
+                              struct aq_error *err)
+{
+    char name[AQ_CATALOG_NAME_BYTES];
+    uint64_t size_bytes;
+    *count = 0;
+    aq_catalog_edit_name(store->catalog->number + 1, name, sizeof name);
+    enum aq_status status = aq_object_head(store->objects, name, &size_bytes, err);
+    if (status < 0)
+        return status == AQ_NOT_FOUND ? AQ_OK : status;
+    AQ_TRY(aq_catalog_state_begin(state, store->catalog));
+    return aq_catalog_follow(store->objects, state, count, err);
+}
+
+/* What follows, and the next edit is absent: is that the end, or was it collected? AQ_NOT_FOUND: so it may be. A
+ * chain that breaks may have met an edit that a sleeper made under a collected number. */
+static enum aq_status check_end(struct aq_store *store, enum aq_status status, struct aq_error *err)
+{
+    bool doubtful = status == AQ_CORRUPT || (status == AQ_OK && !aq_store_is_just_read(store));
+    if (!doubtful || store->catalog->number == 0)
+        return status;
+    struct aq_error missing = {0};
+    enum aq_status current = aq_catalog_is_current(store->objects, store->began, &missing);
+    if (current < 0 && current != AQ_NOT_FOUND && status == AQ_OK && err != NULL)
+        *err = missing;
+    return current == AQ_NOT_FOUND || status == AQ_OK ? current : status;
+}
+
 enum aq_status aq_store_refresh(struct aq_store *store, struct aq_error *err)
 {
     if (store->is_mirror)
         return aq_store_read_mirror(store, err);
-    const struct aq_catalog *catalog = aq_store_current(store);
+    int64_t begun_us = aq_clock_boot_us();
     struct aq_catalog_state state = {0};
     size_t count = 0;
-    char name[AQ_CATALOG_NAME_BYTES];
-    aq_catalog_edit_name(catalog->number + 1, name, sizeof name);
-    uint64_t size_bytes;
-    enum aq_status status = aq_object_head(store->objects, name, &size_bytes, err);
-    if (status < 0) {
-        status = status == AQ_NOT_FOUND ? AQ_OK : status;
-        goto done;
-    }
-    status = aq_catalog_state_begin(&state, catalog);
-    if (status == AQ_OK)
-        status = aq_catalog_follow(store->objects, &state, &count, err);
-    if (status == AQ_OK)
+    enum aq_status status = check_end(store, read_on(store, &state, &count, err), err);
+    if (status == AQ_OK && count > 0)
         status = settle(store, state.catalog, err);
     if (status == AQ_OK)
+        store->end_read_us = begun_us;
+    if (status == AQ_OK && count > 0) {
+        note_checkpoint(store, state.catalog->number);
         aq_store_replace(store, aq_catalog_state_finish(&state));
-    else
+    } else {
         aq_catalog_state_abandon(&state);
-done:
-    aq_catalog_release(catalog);
-    return status;
+    }
+    return status == AQ_NOT_FOUND ? aq_store_reopen(store, err) : status;
 }
 
 enum aq_status aq_store_catalog(struct aq_store *store, bool refresh,
@@ -253,9 +314,9 @@ static enum aq_status choose_io(struct aq_store *store, enum aq_io_kind wanted,
 static enum aq_status open_catalog(struct aq_store *store, bool create, struct aq_error *err)
 {
     AQ_TRY(aq_object_open_dir(store->home, false, &store->objects, err));
-    AQ_TRY(aq_catalog_load(store->objects, &store->catalog, &store->checkpoint, err));
+    AQ_TRY(aq_store_reopen(store, err));
     if (store->catalog->number > 0)
-        return settle(store, store->catalog, err);
+        return AQ_OK;
     if (create)
         return make_store(store, err);
     return aq_error_set_at(err, AQ_NOT_FOUND, store->home, -1,

@@ -25,6 +25,8 @@ struct aq_store {
     char io_notice[256];
     /* Held by whoever moves the catalog on: commits and refreshes, one at a time. */
     pthread_mutex_t advance;
+    uint64_t began;           /* with this checkpoint, 0: edit 1; under `advance` */
+    int64_t end_read_us;      /* boot clock: no edit has followed then, or later; under `advance` */
     uint64_t checkpoint;      /* newest one known; under `advance` */
     bool uncertain;           /* a commit failed half way; under `advance` */
     struct aq_arena declared; /* schemas lent by aq_store_declare; under `advance` */
@@ -46,6 +48,11 @@ const struct aq_catalog *aq_store_current(struct aq_store *store);
 void aq_store_replace(struct aq_store *store, const struct aq_catalog *catalog);
 /** Read the edits that are newer than the present catalog. Caller holds `advance`. */
 enum aq_status aq_store_refresh(struct aq_store *store, struct aq_error *err) AQ_RESULT;
+/** Read the catalog anew, as opening does. Caller holds `advance`, or nobody else has the store yet. */
+enum aq_status aq_store_reopen(struct aq_store *store, struct aq_error *err) AQ_RESULT;
+/** Whether the end of the chain was read so short a time ago that no edit behind it can have been
+ * collected. Caller holds `advance`. */
+bool aq_store_is_just_read(const struct aq_store *store);
 
 /** Make the folder of a home, its name durable, unless it is there. */
 enum aq_status aq_store_make_home(const char *home, struct aq_error *err) AQ_RESULT;
