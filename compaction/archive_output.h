@@ -26,7 +26,7 @@ enum aq_status aq_archive_output_open(struct aq_store *store, const struct aq_sc
                                       const struct aq_executor *executor, size_t index,
                                       struct aq_archive_output *output,
                                       struct aq_error *err) AQ_RESULT;
-/** Append a tile of the schema's declared columns, sorted. */
+/** Append a tile of the columns that archives of the schema store, sorted. */
 enum aq_status aq_archive_output_tile(struct aq_archive_output *output, const struct aq_batch *rows,
                                       struct aq_error *err) AQ_RESULT;
 /** Whether the next tile belongs into another file. */

@@ -78,9 +78,10 @@ static const struct aq_chunk_entry *find_chunk(const struct aq_tile_directory *d
 static enum aq_status read_chunks(struct verifier *verifier,
                                   const struct aq_tile_directory *directory)
 {
-    for (size_t i = 0; i < verifier->schema->column_count; i++) {
-        const struct aq_chunk_entry *chunk = find_chunk(directory, verifier->schema->columns[i].id);
-        if (chunk == NULL || chunk->type != verifier->schema->columns[i].type)
+    for (size_t i = 0; i < verifier->batch.column_count; i++) {
+        struct aq_column column = aq_schema_stored_column(verifier->schema, i);
+        const struct aq_chunk_entry *chunk = find_chunk(directory, column.id);
+        if (chunk == NULL || chunk->type != column.type)
             return corrupt(verifier, 0, "a tile lacks a declared column");
         struct aq_slice bytes = {0};
         AQ_TRY(load(verifier, chunk->offset, chunk->size_bytes, &bytes));
@@ -121,7 +122,7 @@ enum aq_status aq_archive_read_back(int fd, const char *path, uint64_t size_byte
 {
     struct verifier verifier = {.fd = fd, .path = path, .schema = schema, .err = err};
     *content = (struct aq_content_hash){0};
-    AQ_TRY(aq_schema_batch_init(schema, false, &verifier.batch));
+    AQ_TRY(aq_schema_stored_batch_init(schema, &verifier.batch));
     enum aq_status status = check_ends(&verifier, size_bytes, root);
     for (size_t i = 0; status == AQ_OK && i < verifier.root.tile_count; i++)
         status = read_tile(&verifier, &verifier.root.tiles[i], content);

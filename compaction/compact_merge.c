@@ -162,8 +162,7 @@ static enum aq_status write_tile(void *context, const struct aq_row_span *spans,
 {
     struct merge *merge = context;
     AQ_TRY(aq_compact_check_stop(merge->job, err));
-    if (merge->output != NULL &&
-        aq_archive_output_full(merge->output, merge->file_bytes))
+    if (merge->output != NULL && aq_archive_output_full(merge->output, merge->file_bytes))
         AQ_TRY(finish_output(merge, err));
     if (merge->output == NULL)
         AQ_TRY(open_output(merge, err));
@@ -193,7 +192,7 @@ static enum aq_status merge_range(struct merge *merge, size_t range, struct aq_e
 
 static enum aq_status merge_all(struct merge *merge, struct aq_error *err)
 {
-    AQ_TRY(aq_schema_batch_init(merge->schema, false, &merge->tile));
+    AQ_TRY(aq_schema_stored_batch_init(merge->schema, &merge->tile));
     for (size_t range = 0; range < merge->source.range_count; range++)
         AQ_TRY(merge_range(merge, range, err));
     AQ_TRY(finish_output(merge, err));

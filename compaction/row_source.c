@@ -114,7 +114,7 @@ static enum aq_status append_row(struct aq_batch *to, const struct aq_batch *fro
 static enum aq_status keep_range(const struct wave *wave, struct aq_batch *batch)
 {
     struct aq_batch kept;
-    AQ_TRY(aq_schema_batch_init(wave->source->schema, false, &kept));
+    AQ_TRY(aq_schema_stored_batch_init(wave->source->schema, &kept));
     enum aq_status status = AQ_OK;
     for (size_t row = 0; status == AQ_OK && row < batch->row_count; row++) {
         if (in_range(wave, batch, row))
@@ -151,7 +151,7 @@ static enum aq_status keep_group(const struct aq_row_source *source, const struc
     if (is_within(source->group, time_column(source->schema), unit))
         return AQ_OK;
     struct aq_batch kept;
-    AQ_TRY(aq_schema_batch_init(source->schema, false, &kept));
+    AQ_TRY(aq_schema_stored_batch_init(source->schema, &kept));
     enum aq_status status = AQ_OK;
     for (size_t row = 0; status == AQ_OK && row < batch->row_count; row++) {
         if (in_group(source, &batch->columns[source->schema->time_column], row))
@@ -168,7 +168,7 @@ static void read_unit(void *context, size_t index)
     struct slot *slot = &wave->slots[index];
     struct aq_row_source *source = wave->source;
     struct aq_batch *batch = &source->batches[wave->first_unit + index];
-    slot->status = aq_schema_batch_init(source->schema, false, batch);
+    slot->status = aq_schema_stored_batch_init(source->schema, batch);
     if (slot->status == AQ_OK)
         slot->status = aq_unit_read(source->job->snapshot, source->units[wave->first_unit + index],
                                     source->column_ids, batch, &slot->err);
@@ -299,12 +299,13 @@ static enum aq_status cut_ranges(struct aq_row_source *source)
 static enum aq_status open_source(struct aq_row_source *source, struct aq_error *err)
 {
     const struct aq_schema *schema = source->schema;
-    AQ_TRY(aq_schema_batch_init(schema, false, &source->sample));
-    source->column_ids = malloc((schema->column_count + 1) * sizeof *source->column_ids);
+    AQ_TRY(aq_schema_stored_batch_init(schema, &source->sample));
+    size_t column_count = source->sample.column_count;
+    source->column_ids = malloc((column_count + 1) * sizeof *source->column_ids);
     if (source->column_ids == NULL)
         return aq_error_set(err, AQ_NO_MEMORY, "no memory to read dataset %s", schema->dataset);
-    for (size_t i = 0; i < schema->column_count; i++)
-        source->column_ids[i] = schema->columns[i].id;
+    for (size_t i = 0; i < column_count; i++)
+        source->column_ids[i] = aq_schema_stored_column(schema, i).id;
     AQ_TRY(find_units(source, err));
     AQ_TRY(first_pass(source, err));
     if (source->whole)

@@ -10,7 +10,7 @@ struct aq_row_source {
     const struct aq_compact_job *job;
     const struct aq_schema *schema;
     const struct aq_compact_group *group;
-    uint32_t *column_ids; /* of the schema, in order */
+    uint32_t *column_ids; /* stored, in order */
     size_t unit_count;
     const struct aq_unit **units;   /* that may have rows of the group, in the snapshot's order */
     uint64_t row_total;             /* in these units, those of other groups included */

@@ -42,7 +42,7 @@ enum aq_status aq_archive_writer_create(const struct aq_archive_options *options
 void aq_archive_writer_destroy(struct aq_archive_writer *writer);
 
 /**
- * Write one tile. `rows`: declared columns only, 1..AQ_TILE_ROWS_MAX rows, sorted by
+ * Write one tile. `rows`: the stored columns (aq_schema_stored_count), 1..AQ_TILE_ROWS_MAX rows, sorted by
  * aq_schema_compare_rows (asserted on run boundaries; verify checks it whole). Runs of equal (key,
  * series) are found here. Deterministic bytes for equal rows, whatever the executor.
  */
@@ -55,7 +55,7 @@ uint64_t aq_archive_writer_size(const struct aq_archive_writer *writer);
 bool aq_archive_writer_full(const struct aq_archive_writer *writer);
 
 /** Write root and trailer. `root` (appended to) gets a copy of the root for the catalog entry;
- * `content` the hash of all rows written (declared columns). */
+ * `content` the hash of all rows written (stored columns). */
 enum aq_status aq_archive_writer_finish(struct aq_archive_writer *writer, struct aq_bytes *root,
                                         struct aq_content_hash *content,
                                         struct aq_error *err) AQ_RESULT;
@@ -86,7 +86,7 @@ struct aq_archive_root {
     uint64_t row_count;
     size_t tile_count;
     struct aq_tile_entry *tiles;
-    struct aq_column_stats *stats; /* per schema column, of the whole file */
+    struct aq_column_stats *stats; /* per stored column, of the whole file */
 };
 
 /** Size and place of the root, from the file's last AQ_ARCHIVE_TRAILER_BYTES bytes. */

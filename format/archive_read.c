@@ -135,12 +135,12 @@ static enum aq_status read_tiles(struct aq_reader *reader, uint64_t root_size,
 static enum aq_status read_stats(struct aq_reader *reader, struct aq_arena *arena,
                                  struct aq_archive_root *root)
 {
-    size_t count = root->schema.column_count;
+    size_t count = aq_schema_stored_count(&root->schema);
     root->stats = aq_arena_alloc(arena, count * sizeof *root->stats);
     if (root->stats == NULL)
         return AQ_NO_MEMORY;
     for (size_t i = 0; i < count; i++) {
-        aq_stats_decode(root->schema.columns[i].type, reader, &root->stats[i]);
+        aq_stats_decode(aq_schema_stored_column(&root->schema, i).type, reader, &root->stats[i]);
         if (root->stats[i].row_count != root->row_count)
             aq_reader_fail(reader);
     }

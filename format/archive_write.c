@@ -26,6 +26,7 @@ struct column_total {
 
 struct aq_archive_writer {
     struct aq_archive_options options;
+    size_t column_count; /* stored, declared or not */
     uint64_t size_bytes; /* given to the sink */
     uint64_t row_count;
     uint64_t tile_count;
@@ -71,7 +72,7 @@ static enum aq_status write_header(struct aq_archive_writer *writer, struct aq_e
 static size_t root_size_max(const struct aq_archive_writer *writer)
 {
     return FIXED_BYTES_MAX + writer->schema.size + writer->tiles.size +
-           writer->options.schema->column_count * STATS_BYTES_MAX;
+           writer->column_count * STATS_BYTES_MAX;
 }
 
 bool aq_archive_writer_full(const struct aq_archive_writer *writer)
@@ -88,7 +89,8 @@ enum aq_status aq_archive_writer_create(const struct aq_archive_options *options
     if (made == NULL)
         return out_of_memory(err);
     made->options = *options;
-    made->totals = calloc(schema->column_count + 1, sizeof *made->totals);
+    made->column_count = aq_schema_stored_count(schema);
+    made->totals = calloc(made->column_count + 1, sizeof *made->totals);
     aq_schema_encode(schema, &made->schema);
     enum aq_status status = AQ_OK;
     if (made->totals == NULL || made->schema.failed)
@@ -171,10 +173,9 @@ static void list_tile(struct aq_archive_writer *writer, const struct aq_tile_out
 static enum aq_status write_tile(struct aq_archive_writer *writer, const struct aq_batch *rows,
                                  struct aq_tile_output *tile, struct aq_error *err)
 {
-    const struct aq_schema *schema = writer->options.schema;
     struct aq_content_hash content;
     AQ_TRY(aq_tile_encode(&writer->options, rows, tile, err));
-    if (aq_batch_content_hash(rows, schema->column_count, &content) != AQ_OK)
+    if (aq_batch_content_hash(rows, writer->column_count, &content) != AQ_OK)
         return out_of_memory(err);
     for (size_t i = 0; i < tile->chunk_count; i++)
         AQ_TRY(emit(writer, &tile->chunks[i], err));
@@ -182,8 +183,8 @@ static enum aq_status write_tile(struct aq_archive_writer *writer, const struct 
     list_tile(writer, tile);
     if (writer->tiles.failed)
         return out_of_memory(err);
-    for (size_t i = 0; i < schema->column_count; i++)
-        add_total(&writer->totals[i], schema->columns[i].type, &tile->stats[i]);
+    for (size_t i = 0; i < writer->column_count; i++)
+        add_total(&writer->totals[i], rows->columns[i].type, &tile->stats[i]);
     aq_content_hash_add(&writer->content, &content);
     writer->row_count += rows->row_count;
     writer->tile_count++;
@@ -194,7 +195,7 @@ enum aq_status aq_archive_writer_tile(struct aq_archive_writer *writer, const st
                                       struct aq_error *err)
 {
     assert(rows->row_count > 0 && rows->row_count <= AQ_TILE_ROWS_MAX);
-    assert(rows->column_count >= writer->options.schema->column_count);
+    assert(rows->column_count >= writer->column_count);
     struct aq_tile_output tile = {0};
     enum aq_status status = write_tile(writer, rows, &tile, err);
     aq_tile_output_deinit(&tile);
@@ -214,8 +215,8 @@ static void build_root(const struct aq_archive_writer *writer, struct aq_bytes *
     aq_bytes_slice(out, aq_bytes_view(&writer->schema));
     aq_bytes_varint(out, writer->tile_count);
     aq_bytes_append(out, writer->tiles.data, writer->tiles.size);
-    for (size_t i = 0; i < schema->column_count; i++)
-        aq_stats_encode(schema->columns[i].type, &writer->totals[i].stats, out);
+    for (size_t i = 0; i < writer->column_count; i++)
+        aq_stats_encode(aq_schema_stored_column(schema, i).type, &writer->totals[i].stats, out);
     if (out->failed)
         return;
     aq_bytes_patch_u32(out, AQ_ARCHIVE_ROOT_AT_BODY_SIZE,

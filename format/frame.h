@@ -117,9 +117,6 @@ enum aq_status aq_frame_verify(struct aq_slice frame, const struct aq_frame_head
  * that id. `schema` is the declaration the section names. Verifies `entry->checksum` first.
  * @param batch  Initialised with the wanted types; cleared first; slices point into its arena.
  */
-#define AQ_SYSTEM_ID_FEED UINT32_C(0xfffffff0)
-#define AQ_SYSTEM_ID_ORDINAL UINT32_C(0xfffffff1)
-#define AQ_SYSTEM_ID_STAMP UINT32_C(0xfffffff2)
 enum aq_status aq_section_decode(struct aq_slice section, const struct aq_section_entry *entry,
                                  const struct aq_schema *schema, const uint32_t *column_ids,
                                  struct aq_batch *batch, struct aq_error *err) AQ_RESULT;

@@ -7,6 +7,7 @@
  * fail here, as AQ_CORRUPT, and nowhere later. */
 #include "format/schema.h"
 
+#include <assert.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -316,6 +317,45 @@ enum aq_status aq_schema_batch_init(const struct aq_schema *schema, bool with_sy
         types[count + AQ_SYSTEM_STAMP] = AQ_TYPE_TIMESTAMPTZ;
         count += AQ_SYSTEM_COLUMN_COUNT;
     }
+    return aq_batch_init(batch, count, types);
+}
+
+bool aq_schema_keeps_arrival(const struct aq_schema *schema)
+{
+    return schema->unique_count > 0 && schema->version_column == AQ_COLUMN_NONE;
+}
+
+size_t aq_schema_stored_count(const struct aq_schema *schema)
+{
+    return schema->column_count + (aq_schema_keeps_arrival(schema) ? AQ_ARRIVAL_COLUMN_COUNT : 0);
+}
+
+struct aq_column aq_schema_stored_column(const struct aq_schema *schema, size_t index)
+{
+    static const struct aq_column arrival[] = {
+        [AQ_ARRIVAL_STAMP] = {"(stamp)", AQ_TYPE_TIMESTAMPTZ, AQ_SYSTEM_ID_STAMP, false, false},
+        [AQ_ARRIVAL_ORDINAL] = {"(ordinal)", AQ_TYPE_BIGINT, AQ_SYSTEM_ID_ORDINAL, false, false},
+    };
+    return index < schema->column_count ? schema->columns[index]
+                                        : arrival[index - schema->column_count];
+}
+
+uint32_t aq_schema_stored_find(const struct aq_schema *schema, uint32_t column_id)
+{
+    uint32_t index = 0;
+    while (aq_schema_stored_column(schema, index).id != column_id) {
+        index++;
+        assert(index < aq_schema_stored_count(schema));
+    }
+    return index;
+}
+
+enum aq_status aq_schema_stored_batch_init(const struct aq_schema *schema, struct aq_batch *batch)
+{
+    enum aq_type types[AQ_COLUMNS_MAX + AQ_ARRIVAL_COLUMN_COUNT];
+    size_t count = aq_schema_stored_count(schema);
+    for (size_t i = 0; i < count; i++)
+        types[i] = aq_schema_stored_column(schema, i).type;
     return aq_batch_init(batch, count, types);
 }
 

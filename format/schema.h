@@ -86,6 +86,29 @@ enum aq_system_column {
     AQ_SYSTEM_COLUMN_COUNT,
 };
 
+/* Column ids of the system columns, in the same order. */
+#define AQ_SYSTEM_ID_FEED UINT32_C(0xfffffff0)
+#define AQ_SYSTEM_ID_ORDINAL UINT32_C(0xfffffff1)
+#define AQ_SYSTEM_ID_STAMP UINT32_C(0xfffffff2)
+
+/*
+ * What archives store: the declared columns and, where re-sent rows are told apart by when they arrived,
+ * that too, behind them: the stamp, then the ordinal.
+ */
+enum aq_arrival_column { AQ_ARRIVAL_STAMP, AQ_ARRIVAL_ORDINAL, AQ_ARRIVAL_COLUMN_COUNT };
+
+/** Whether archives keep when rows arrived: the dataset has `unique` and no version column. */
+bool aq_schema_keeps_arrival(const struct aq_schema *schema);
+/** Number of columns that archives store. */
+size_t aq_schema_stored_count(const struct aq_schema *schema);
+/** Column `index` < aq_schema_stored_count of those. Those of arrival are named "(stamp)" and "(ordinal)". */
+struct aq_column aq_schema_stored_column(const struct aq_schema *schema, size_t index);
+/** Index of the stored column with this id, which there must be (asserted). */
+uint32_t aq_schema_stored_find(const struct aq_schema *schema, uint32_t column_id);
+/** Batch with the columns that archives store. */
+enum aq_status aq_schema_stored_batch_init(const struct aq_schema *schema,
+                                           struct aq_batch *batch) AQ_RESULT;
+
 /** Batch with the declared columns, then the system columns if `with_system`. */
 enum aq_status aq_schema_batch_init(const struct aq_schema *schema, bool with_system,
                                     struct aq_batch *batch) AQ_RESULT;

@@ -78,19 +78,20 @@ static enum aq_status encode_chunks(struct job *job, struct aq_error *err)
 {
     const struct aq_schema *schema = job->options->schema;
     const struct aq_executor *executor = job->options->executor;
+    size_t count = job->tile->chunk_count;
     if (executor != NULL) {
-        executor->run(executor->context, schema->column_count, chunk_task, job);
+        executor->run(executor->context, count, chunk_task, job);
     } else {
-        for (size_t i = 0; i < schema->column_count; i++)
+        for (size_t i = 0; i < count; i++)
             chunk_task(job, i);
     }
     enum aq_status status = AQ_OK;
-    for (size_t i = 0; i < schema->column_count; i++) {
+    for (size_t i = 0; i < count; i++) {
         aq_arena_absorb(&job->tile->arena, &job->arenas[i]);
         if (job->statuses[i] == AQ_OK || status != AQ_OK)
             continue;
         status = aq_error_set(err, job->statuses[i], "column \"%s\" of a tile of %zu rows: %s",
-                              schema->columns[i].name, job->rows->row_count,
+                              aq_schema_stored_column(schema, i).name, job->rows->row_count,
                               aq_status_text(job->statuses[i]));
     }
     return status;
@@ -189,7 +190,7 @@ static void append_chunk_entries(const struct job *job, struct aq_bytes *out)
         const struct aq_bytes *chunk = &tile->chunks[i];
         aq_bytes_varint(out, chunk->size / AQ_ARCHIVE_ALIGNMENT);
         aq_bytes_u64(out, aq_checksum(chunk->data, chunk->size));
-        aq_stats_encode(job->options->schema->columns[i].type, &tile->stats[i], out);
+        aq_stats_encode(job->rows->columns[i].type, &tile->stats[i], out);
     }
 }
 
@@ -236,7 +237,7 @@ static enum aq_status encode_directory(struct job *job, struct run_table *table)
 static enum aq_status make_job(struct job *job)
 {
     struct aq_tile_output *tile = job->tile;
-    size_t count = job->options->schema->column_count;
+    size_t count = aq_schema_stored_count(job->options->schema);
     tile->chunks = calloc(count, sizeof *tile->chunks);
     tile->stats = aq_arena_alloc(&tile->arena, count * sizeof *tile->stats);
     job->arenas = aq_arena_alloc(&tile->arena, count * sizeof *job->arenas);

@@ -44,14 +44,15 @@ static enum aq_status read_chunks(struct aq_reader *reader, const struct aq_tile
                                   const struct aq_schema *schema, struct aq_arena *arena,
                                   struct aq_tile_directory *directory)
 {
-    directory->chunk_count = schema->column_count;
-    directory->chunks = aq_arena_alloc(arena, schema->column_count * sizeof *directory->chunks);
+    directory->chunk_count = aq_schema_stored_count(schema);
+    directory->chunks = aq_arena_alloc(arena, directory->chunk_count * sizeof *directory->chunks);
     if (directory->chunks == NULL)
         return AQ_NO_MEMORY;
     uint64_t offset = entry->offset;
-    for (size_t i = 0; i < schema->column_count; i++) {
+    for (size_t i = 0; i < directory->chunk_count; i++) {
         struct aq_chunk_entry *chunk = &directory->chunks[i];
-        read_chunk(reader, &schema->columns[i], entry->row_count, chunk);
+        struct aq_column column = aq_schema_stored_column(schema, i);
+        read_chunk(reader, &column, entry->row_count, chunk);
         chunk->offset = offset;
         offset += chunk->size_bytes;
     }

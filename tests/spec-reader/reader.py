@@ -72,7 +72,7 @@ class Archive:
         self.schema = schema.read(declaration)
         declaration.end()
         self.tiles = [self._read_tile(body) for _ in range(body.varint())]
-        self.statistics = [statistic.read(body, column.type) for column in self.schema.columns]
+        self.statistics = [statistic.read(body, column.type) for column in self.schema.stored]
         body.end()
         must(sum(tile["rows"] for tile in self.tiles) == self.rows, "root: tiles' rows")
         end = UNIT + sum(tile["chunks"] + tile["directory"] for tile in self.tiles)
@@ -93,15 +93,15 @@ class Archive:
 
     def columns(self):
         """{name: values} of all rows; texts are bytes, times microseconds, nulls None."""
-        columns = [[] for _ in self.schema.columns]
+        columns = [[] for _ in self.schema.stored]
         at = UNIT
         for number, tile in enumerate(self.tiles):
             for column, values in zip(columns, self._tile_columns(number, tile, at)):
                 column += values
             at += tile["chunks"] + tile["directory"]
-        for declared, known, values in zip(self.schema.columns, self.statistics, columns):
+        for declared, known, values in zip(self.schema.stored, self.statistics, columns):
             statistic.check(known, values, f"root: {declared.name}")
-        return {declared.name: values for declared, values in zip(self.schema.columns, columns)}
+        return {declared.name: values for declared, values in zip(self.schema.stored, columns)}
 
     def _tile_columns(self, number, tile, at):
         what = f"tile {number}"
@@ -112,7 +112,7 @@ class Archive:
         outer.padding()
         must(directory.varint() == tile["rows"], f"{what}: rows")
         columns = []
-        for column in self.schema.columns:
+        for column in self.schema.stored:
             name = f"{what}: {column.name}"
             size, checksum = directory.varint() * UNIT, directory.u64()
             known = statistic.read(directory, column.type)

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from cursor import must
 
-TIMESTAMPTZ = 10
+BIGINT, TIMESTAMPTZ = 3, 10
 
 
 @dataclass
@@ -16,6 +16,9 @@ class Column:
     hidden: bool
 
 
+ARRIVAL = [Column("(stamp)", TIMESTAMPTZ, 0xFFFFFFF2, False, False), Column("(ordinal)", BIGINT, 0xFFFFFFF1, False, False)]
+
+
 @dataclass
 class Schema:
     dataset: int
@@ -24,6 +27,13 @@ class Schema:
     columns: list
     key: int  # index, or None
     time: int
+    unique: list  # indices
+    version_column: int
+
+    @property
+    def stored(self):
+        """The columns that archives hold: the declared ones, and when rows arrived where `unique` needs it."""
+        return self.columns + (ARRIVAL if self.unique and self.version_column is None else [])
 
 
 def read_name(cursor):
@@ -53,10 +63,9 @@ def read(cursor):
     key, time = read_index(cursor, columns), read_index(cursor, columns)
     must(time is None or columns[time].type == TIMESTAMPTZ, f"{cursor.what}: the time is no timestamptz")
     must(cursor.u8() <= 3, f"{cursor.what}: slot")
-    for _ in ("series", "unique"):
-        indices = [cursor.varint() for _ in range(cursor.varint())]
-        must(all(index < len(columns) for index in indices), f"{cursor.what}: a column's index")
+    series, unique = ([cursor.varint() for _ in range(cursor.varint())] for _ in ("series", "unique"))
+    must(all(index < len(columns) for index in series + unique), f"{cursor.what}: a column's index")
     must(cursor.u8() <= 1, f"{cursor.what}: keep")
-    read_index(cursor, columns)  # version column
+    version_column = read_index(cursor, columns)
     cursor.signed()  # retention
-    return Schema(dataset, version, name, columns, key, time)
+    return Schema(dataset, version, name, columns, key, time, unique, version_column)

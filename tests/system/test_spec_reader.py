@@ -73,6 +73,15 @@ def test_golden():
     }
 
 
+def test_golden_with_arrivals():
+    hour = 3_600_000_000
+    stamp = 1_356_998_400_000_000 + 2 * hour
+    columns = reader.Archive((aq.PROJECT / "tests/golden/archive-unique.bin").read_bytes()).columns()
+    assert columns["pm25"] == [12.5, 13.0, None, 40.5]
+    assert columns["(stamp)"] == [stamp, stamp + hour, stamp + 2 * hour, None]
+    assert columns["(ordinal)"] == [70, 71, 72, None]
+
+
 def test_any_damaged_byte_is_noticed(rng):
     for at in range(len(GOLDEN)):
         data = bytearray(GOLDEN)

@@ -102,7 +102,7 @@ static enum aq_status read_tile(struct aq_slice file, const struct aq_archive_ro
     struct aq_slice bytes =
         aq_slice_make(file.data + tile->directory_offset, tile->directory_size_bytes);
     AQ_TRY(aq_tile_directory_decode(bytes, tile, root, &rows->arena, &directory, err));
-    cr_assert_eq(directory.chunk_count, root->schema.column_count);
+    cr_assert_eq(directory.chunk_count, rows->column_count);
     for (size_t i = 0; i < directory.chunk_count; i++) {
         const struct aq_chunk_entry *chunk = &directory.chunks[i];
         char text[200];
@@ -133,7 +133,7 @@ static enum aq_status read_archive(struct aq_slice file, struct aq_content_hash 
     enum aq_status status = aq_archive_root_decode(
         aq_slice_make(file.data + root_offset, root_size), &arena, &root, err);
     if (status == AQ_OK)
-        status = aq_schema_batch_init(&root.schema, false, &rows);
+        status = aq_schema_stored_batch_init(&root.schema, &rows);
     for (size_t i = 0; status == AQ_OK && i < root.tile_count; i++) {
         struct aq_content_hash tile;
         status = read_tile(file, &root, &root.tiles[i], &rows, err);
@@ -371,9 +371,9 @@ Test(archive, a_failing_sink_is_reported_wherever_it_fails)
     aq_bytes_deinit(&file);
 }
 
-/* The worked example of docs/archive-format.md. */
-Test(archive, golden_bytes)
+static void check_golden(bool unique, const char *name)
 {
+    static uint32_t unique_columns[] = {0, 1};
     static struct aq_column golden_columns[] = {
         {.name = "city", .type = AQ_TYPE_TEXT, .id = 1, .required = true},
         {.name = "ts", .type = AQ_TYPE_TIMESTAMPTZ, .id = 2, .required = true},
@@ -388,13 +388,15 @@ Test(archive, golden_bytes)
                                .key_column = 0,
                                .time_column = 1,
                                .slot = AQ_SLOT_DAY,
+                               .unique_count = unique ? 2 : 0,
+                               .unique = unique_columns,
                                .version_column = AQ_COLUMN_NONE};
     struct aq_batch rows;
     struct aq_bytes file = {0};
     struct aq_content_hash content;
     struct aq_content_hash read;
     struct aq_error err = {0};
-    cr_assert_eq(aq_schema_batch_init(&schema, false, &rows), AQ_OK);
+    cr_assert_eq(aq_schema_stored_batch_init(&schema, &rows), AQ_OK);
     for (size_t i = 0; i < 4; i++) {
         int64_t hour = 15706 * 24 + (int64_t)(i % 3); /* of 2013-01-01 */
         struct aq_slice city = aq_slice_of(i < 3 ? "hanoi" : "hue");
@@ -403,12 +405,34 @@ Test(archive, golden_bytes)
         cr_assert_eq(i == 2 ? aq_vector_append_null(&rows.columns[2])
                             : aq_vector_append_double(&rows.columns[2], values[i]),
                      AQ_OK);
+        if (unique) { /* the last one is of a time before arrivals were kept */
+            struct aq_vector *arrival = &rows.columns[3];
+            int64_t stamp = (hour + 2) * AQ_US_PER_HOUR;
+            cr_assert_eq(i == 3 ? aq_vector_append_null(&arrival[AQ_ARRIVAL_STAMP])
+                                : aq_vector_append_int(&arrival[AQ_ARRIVAL_STAMP], stamp),
+                         AQ_OK);
+            cr_assert_eq(i == 3 ? aq_vector_append_null(&arrival[AQ_ARRIVAL_ORDINAL])
+                                : aq_vector_append_int(&arrival[AQ_ARRIVAL_ORDINAL], 70 + (int)i),
+                         AQ_OK);
+        }
         rows.row_count++;
     }
     write_archive(&schema, &rows, 1, NULL, &file, NULL, &content);
-    golden_expect("archive.bin", aq_bytes_view(&file));
+    golden_expect(name, aq_bytes_view(&file));
     cr_assert_eq(read_archive(aq_bytes_view(&file), &read, &err), AQ_OK, "%s", err.message);
     cr_assert(aq_content_hash_equal(&content, &read));
     aq_batch_deinit(&rows);
     aq_bytes_deinit(&file);
+}
+
+/* The worked example of docs/archive-format.md. */
+Test(archive, golden_bytes)
+{
+    check_golden(false, "archive.bin");
+}
+
+/* Its rows with the times of their arrival. */
+Test(archive, golden_bytes_of_a_dataset_with_unique)
+{
+    check_golden(true, "archive-unique.bin");
 }

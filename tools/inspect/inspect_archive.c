@@ -26,7 +26,9 @@ static enum aq_status add_chunk(struct walk *walk, size_t tile, uint32_t row_cou
 {
     struct aq_bytes bytes = {0};
     char encoding[256] = "";
-    const struct aq_column *column = aq_column_by_id(&walk->view.root.schema, chunk->column_id);
+    const struct aq_schema *schema = &walk->view.root.schema;
+    struct aq_column column =
+        aq_schema_stored_column(schema, aq_schema_stored_find(schema, chunk->column_id));
     enum aq_status status =
         aq_store_file_read(walk->file, chunk->offset, chunk->size_bytes, &bytes, err);
     if (status >= 0)
@@ -34,7 +36,7 @@ static enum aq_status add_chunk(struct walk *walk, size_t tile, uint32_t row_cou
             err, aq_chunk_describe(aq_bytes_view(&bytes), chunk, encoding, sizeof(encoding), err),
             walk->file->path, (int64_t)chunk->offset);
     aq_rows_count(&walk->chunks, tile);
-    aq_rows_text(&walk->chunks, column != NULL ? column->name : "?");
+    aq_rows_text(&walk->chunks, column.name);
     aq_rows_text(&walk->chunks, aq_type_name(chunk->type));
     aq_rows_count(&walk->chunks, chunk->offset);
     aq_rows_count(&walk->chunks, chunk->size_bytes);

@@ -28,9 +28,10 @@ struct column_sums {
 static void add_tile(const struct aq_unit *unit, const struct aq_schema *schema,
                      struct column_sums *sums)
 {
-    for (size_t i = 0; i < schema->column_count; i++) {
-        const struct aq_column_stats *stats = aq_unit_stats(unit, schema->columns[i].id);
-        sums[i].bytes += aq_unit_column_bytes(unit, schema->columns[i].id);
+    for (size_t i = 0; i < aq_schema_stored_count(schema); i++) {
+        uint32_t column_id = aq_schema_stored_column(schema, i).id;
+        const struct aq_column_stats *stats = aq_unit_stats(unit, column_id);
+        sums[i].bytes += aq_unit_column_bytes(unit, column_id);
         sums[i].nulls += stats == NULL ? 0 : stats->null_count;
     }
 }
@@ -60,6 +61,8 @@ static enum aq_status sum_archives(struct aq_snapshot *snapshot, const struct aq
 
 static const char *role_of(const struct aq_schema *schema, uint32_t index)
 {
+    if (index >= schema->column_count)
+        return "arrival";
     if (index == schema->key_column)
         return "key";
     if (index == schema->time_column)
@@ -75,9 +78,10 @@ static const char *role_of(const struct aq_schema *schema, uint32_t index)
 static void add_columns(struct aq_rows *rows, const struct aq_schema *schema,
                         const struct column_sums *sums, uint64_t row_count)
 {
-    for (uint32_t i = 0; i < schema->column_count; i++) {
-        aq_rows_text(rows, schema->columns[i].name);
-        aq_rows_text(rows, aq_type_name(schema->columns[i].type));
+    for (uint32_t i = 0; i < aq_schema_stored_count(schema); i++) {
+        struct aq_column column = aq_schema_stored_column(schema, i);
+        aq_rows_text(rows, column.name);
+        aq_rows_text(rows, aq_type_name(column.type));
         aq_rows_text(rows, role_of(schema, i));
         aq_rows_count(rows, sums[i].bytes);
         if (row_count > 0)
@@ -128,7 +132,7 @@ enum aq_status aq_inspect_dataset(struct aq_inspect *inspect, struct aq_snapshot
     struct aq_rows columns, files;
     AQ_TRY(aq_snapshot_partitions(snapshot, schema->dataset_id, err));
     AQ_TRY(aq_snapshot_units(snapshot, schema->dataset_id, &units, &unit_count, err));
-    struct column_sums *sums = calloc(schema->column_count + 1, sizeof(*sums));
+    struct column_sums *sums = calloc(aq_schema_stored_count(schema), sizeof(*sums));
     if (sums == NULL)
         return aq_error_set(err, AQ_NO_MEMORY, "no memory to inspect the dataset");
     aq_rows_init(&columns, column_columns, sizeof(column_columns) / sizeof(column_columns[0]));

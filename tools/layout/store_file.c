@@ -207,11 +207,3 @@ enum aq_status aq_archive_file_directory(const struct aq_store_file *file,
         aq_tile_directory_decode(aq_bytes_view(bytes), entry, &view->root, arena, directory, err);
     return aq_error_locate(err, status, file->path, (int64_t)entry->directory_offset);
 }
-
-const struct aq_column *aq_column_by_id(const struct aq_schema *schema, uint32_t column_id)
-{
-    for (size_t i = 0; i < schema->column_count; i++)
-        if (schema->columns[i].id == column_id)
-            return &schema->columns[i];
-    return NULL;
-}

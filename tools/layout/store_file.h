@@ -61,7 +61,4 @@ enum aq_status aq_archive_file_directory(const struct aq_store_file *file,
                                          struct aq_tile_directory *directory,
                                          struct aq_error *err) AQ_RESULT;
 
-/** The column of `schema` with that id, NULL when there is none. */
-const struct aq_column *aq_column_by_id(const struct aq_schema *schema, uint32_t column_id);
-
 #endif

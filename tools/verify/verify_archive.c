@@ -75,7 +75,9 @@ static enum aq_status check_chunk(struct walk *walk, size_t tile,
 {
     struct aq_bytes bytes = {0};
     struct aq_error fault = {.offset = -1};
-    const struct aq_column *column = aq_column_by_id(&walk->view.root.schema, chunk->column_id);
+    const struct aq_schema *schema = &walk->view.root.schema;
+    struct aq_column column =
+        aq_schema_stored_column(schema, aq_schema_stored_find(schema, chunk->column_id));
     AQ_TRY(check_gap(walk, chunk->offset, chunk->size_bytes, err));
     enum aq_status status =
         aq_store_file_read(walk->file, chunk->offset, chunk->size_bytes, &bytes, &fault);
@@ -90,7 +92,7 @@ static enum aq_status check_chunk(struct walk *walk, size_t tile,
         return status;
     }
     if (status < 0) {
-        fault_in_tile(walk, tile, &fault, column != NULL ? column->name : "an unknown column");
+        fault_in_tile(walk, tile, &fault, column.name);
         *good = false;
     }
     return AQ_OK;

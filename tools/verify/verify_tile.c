@@ -44,13 +44,9 @@ static enum aq_status decode_chunk(struct tile *tile, const struct aq_chunk_entr
                                    struct aq_error *err)
 {
     const struct aq_schema *schema = &tile->root->schema;
-    const struct aq_column *column = aq_column_by_id(schema, chunk->column_id);
+    uint32_t column = aq_schema_stored_find(schema, chunk->column_id);
     struct aq_bytes bytes = {0};
-    if (column == NULL) {
-        fault(tile, chunk->offset, "a chunk of a column that the schema has not", "");
-        return AQ_OK;
-    }
-    struct aq_vector *vector = &tile->batch.columns[column - schema->columns];
+    struct aq_vector *vector = &tile->batch.columns[column];
     enum aq_status status =
         aq_store_file_read(tile->file, chunk->offset, chunk->size_bytes, &bytes, err);
     if (status >= 0)
@@ -60,15 +56,15 @@ static enum aq_status decode_chunk(struct tile *tile, const struct aq_chunk_entr
                                             &tile->batch.arena, vector, err),
                             tile->file->path, (int64_t)chunk->offset);
     if (status >= 0)
-        status = check_stats(tile, chunk, vector, column->name);
+        status = check_stats(tile, chunk, vector, aq_schema_stored_column(schema, column).name);
     aq_bytes_deinit(&bytes);
     return status;
 }
 
 static enum aq_status decode(struct tile *tile, bool *whole, struct aq_error *err)
 {
-    *whole = tile->directory->chunk_count == tile->root->schema.column_count;
-    AQ_TRY(aq_schema_batch_init(&tile->root->schema, false, &tile->batch));
+    AQ_TRY(aq_schema_stored_batch_init(&tile->root->schema, &tile->batch));
+    *whole = tile->directory->chunk_count == tile->batch.column_count;
     for (size_t i = 0; i < tile->directory->chunk_count; i++)
         AQ_TRY(decode_chunk(tile, &tile->directory->chunks[i], err));
     for (size_t i = 0; i < tile->batch.column_count; i++)
@@ -153,7 +149,7 @@ enum aq_status aq_verify_tile(struct aq_verify *verify, const struct aq_store_fi
         check_order(&tile);
         status = check_runs(&tile);
         if (status >= 0)
-            status = aq_batch_content_hash(&tile.batch, root->schema.column_count, &hash);
+            status = aq_batch_content_hash(&tile.batch, tile.batch.column_count, &hash);
         aq_content_hash_add(content, &hash);
     }
     if (status == AQ_NO_MEMORY)
