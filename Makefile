@@ -53,7 +53,7 @@ REPLAY_BINARIES := $(FUZZ:fuzz/fuzz_%.c=$B/replay/%)
 FUZZ_BINARIES := $(FUZZ:fuzz/%.c=build/fuzz/bin/%)
 VENV := build/venv/bin
 
-.PHONY: all help demo test test-long unit unit-binaries check check-all bench bench-kafka fuzz fuzz-binaries model \
+.PHONY: all help demo test test-long unit unit-binaries check check-all bench bench-size bench-kafka fuzz fuzz-binaries model \
 	kafka s3 install clean ALWAYS
 .SUFFIXES:
 .DELETE_ON_ERROR:
@@ -127,6 +127,11 @@ check-all: ## the same over the whole tree, nothing kept
 
 bench: all ## measure beside DuckDB on real data
 	@$(VENV)/python bench/run.py
+
+bench-size: all ## measure bytes a row of every shared data set beside other formats
+	@[ -x build/bench-venv/bin/python ] || python3 -m venv build/bench-venv
+	@build/bench-venv/bin/pip install -q -r bench/requirements.txt
+	@build/bench-venv/bin/python bench/size.py
 
 bench-kafka: all $B/bench/discard ## measure Kafka to durable rows beside plain consumers
 	@$(VENV)/python bench/kafka.py
