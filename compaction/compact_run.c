@@ -50,6 +50,11 @@ static enum aq_status check_inputs(const struct aq_compact_job *job,
                                 "another job has replaced file %llu meanwhile; nothing was "
                                 "changed, compact again",
                                 (unsigned long long)input->file_id);
+        if (!aq_catalog_hides_alike(aq_snapshot_catalog(job->snapshot), catalog, input->file_id))
+            return aq_error_set(err, AQ_CONFLICT,
+                                "another job has removed rows of file %llu meanwhile; nothing was "
+                                "changed, compact again",
+                                (unsigned long long)input->file_id);
     }
     return AQ_OK;
 }
@@ -113,6 +118,15 @@ static void fill_report(const struct aq_compact_job *job, struct aq_compact_repo
         report->output_bytes += job->outputs[i]->size_bytes;
 }
 
+/* Rows of the inputs that tombstones have removed: the catalog counts them, nobody reads them. */
+static uint64_t removed_rows(const struct aq_compact_job *job, uint32_t dataset_id)
+{
+    uint64_t rows = 0;
+    for (size_t i = 0; i < job->plan.input_count; i++)
+        rows += aq_snapshot_removed_rows(job->snapshot, dataset_id, job->plan.inputs[i]->file_id);
+    return rows;
+}
+
 /* Every row of the dataset belongs to one group: what they read must add up to what the catalog says. */
 static enum aq_status merge_dataset(struct aq_compact_job *job,
                                     const struct aq_compact_dataset *dataset, struct aq_error *err)
@@ -124,12 +138,13 @@ static enum aq_status merge_dataset(struct aq_compact_job *job,
         AQ_TRY(aq_compact_merge(job, group, &read, err));
     }
     assert(dataset->groups[dataset->group_count - 1].until_us == INT64_MAX);
-    if (read.row_count != dataset->row_count)
+    uint64_t expected = dataset->row_count - removed_rows(job, dataset->schema->dataset_id);
+    if (read.row_count != expected)
         return aq_error_set(err, AQ_CORRUPT,
                             "the inputs of dataset %s hold %llu rows, the catalog says %llu; run "
                             "aqstore verify",
                             dataset->schema->dataset, (unsigned long long)read.row_count,
-                            (unsigned long long)dataset->row_count);
+                            (unsigned long long)expected);
     return AQ_OK;
 }
 

@@ -125,6 +125,10 @@ uint32_t aq_catalog_masked_rows(const struct aq_catalog *catalog, uint64_t file_
                                 const struct aq_section_entry *section);
 /** Messages of a feed that its source had dropped before they were read; ranges may overlap. */
 uint64_t aq_catalog_count_lost(const struct aq_catalog *catalog, uint64_t feed_id);
+/** Whether `newer` hides the same rows of a file as `older` does, by masks and tombstones. Of a file that is gone it
+ * is not known: it may have been masked before. */
+bool aq_catalog_hides_alike(const struct aq_catalog *older, const struct aq_catalog *newer,
+                            uint64_t file_id);
 const struct aq_catalog_view *aq_catalog_view(const struct aq_catalog *catalog, const char *name);
 
 /** Bytes of a closed file as copied into a bucket: all of it, or, of a segment that is not sealed, those

@@ -1,10 +1,11 @@
 /* Snapshots: one version of the catalog, one length of each open segment, for as long as a reader wants.
  *
  * Happy path: the gc lock shared, then the newest catalog, then the durable length of its open segments;
- * units of a dataset are listed when first asked for. Sections whose rows are all masked are no units.
+ * units of a dataset are listed when first asked for. Sections whose rows are all masked, and
+ * tiles and sections whose rows are all removed, are no units.
  * Failures: a feed that is taken over between reading the catalog and a segment's length would show rows
  * of both owners: so the catalog is read again, and if an open segment has got a mask, or is gone, all
- * is done anew. Tombstones are refused by name: reading past them would bring removed rows back. */
+ * is done anew. */
 #include "engine/store/unit_filter.h"
 
 #include <inttypes.h>
@@ -13,16 +14,6 @@
 
 #define GC_WAIT_MS 10000
 #define FREEZE_TRIES 20
-
-static enum aq_status refuse_unknown(const struct aq_catalog *catalog, struct aq_error *err)
-{
-    if (catalog->tombstone_count > 0)
-        return aq_error_set(err, AQ_UNSUPPORTED,
-                            "the store has tombstones (on dataset %" PRIu32
-                            "), which this version cannot honour; use a newer one",
-                            catalog->tombstones[0].dataset_id);
-    return AQ_OK;
-}
 
 static enum aq_status freeze_all(struct aq_snapshot *snapshot, struct aq_error *err)
 {
@@ -53,24 +44,6 @@ static void let_go(struct aq_snapshot *snapshot)
     snapshot->catalog = NULL;
 }
 
-/* Whether `newer` hides the same of an open file as `older` does. A file that is gone may have been
- * masked before. */
-static bool same_masks(const struct aq_catalog *older, const struct aq_catalog *newer,
-                       const struct aq_catalog_file *file)
-{
-    if (aq_catalog_file(newer, file->file_id) == NULL)
-        return false;
-    for (size_t i = 0; i < newer->mask_count; i++) {
-        const struct aq_catalog_mask *mask = &newer->masks[i];
-        if (mask->file_id != file->file_id)
-            continue;
-        const struct aq_catalog_mask *old = aq_catalog_mask(older, mask->file_id, mask->feed_id);
-        if (old == NULL || old->from_ordinal != mask->from_ordinal)
-            return false;
-    }
-    return true;
-}
-
 /* Whether what was frozen is what the catalog's version means: AQ_TEMPORARY when a feed was taken over
  * meanwhile. */
 static enum aq_status check_frozen(const struct aq_snapshot *snapshot, struct aq_error *err)
@@ -85,7 +58,8 @@ static enum aq_status check_frozen(const struct aq_snapshot *snapshot, struct aq
         return AQ_OK;
     AQ_TRY(aq_store_catalog(snapshot->store, true, &newer, err));
     for (size_t i = 0; same && newer->number != older->number && i < older->file_count; i++)
-        same = older->files[i].state != AQ_FILE_OPEN || same_masks(older, newer, &older->files[i]);
+        same = older->files[i].state != AQ_FILE_OPEN ||
+               aq_catalog_hides_alike(older, newer, older->files[i].file_id);
     aq_catalog_release(newer);
     return same ? AQ_OK
                 : aq_error_set(err, AQ_TEMPORARY,
@@ -96,7 +70,6 @@ static enum aq_status try_freeze(struct aq_snapshot *snapshot, struct aq_error *
 {
     struct aq_store *store = snapshot->store;
     AQ_TRY(aq_store_catalog(store, true, &snapshot->catalog, err));
-    AQ_TRY(refuse_unknown(snapshot->catalog, err));
     AQ_TRY(aq_file_cache_create(store, snapshot->catalog, &snapshot->cache, err));
     AQ_TRY(freeze_all(snapshot, err));
     return check_frozen(snapshot, err);
@@ -120,7 +93,11 @@ enum aq_status aq_snapshot_open(struct aq_store *store, struct aq_snapshot **sna
     if (opened == NULL)
         return aq_error_set(err, AQ_NO_MEMORY, "out of memory");
     opened->store = store;
-    pthread_mutex_init(&opened->opening, NULL);
+    pthread_mutexattr_t recursive;
+    pthread_mutexattr_init(&recursive);
+    pthread_mutexattr_settype(&recursive, PTHREAD_MUTEX_RECURSIVE);
+    pthread_mutex_init(&opened->opening, &recursive);
+    pthread_mutexattr_destroy(&recursive);
     enum aq_status status = open_snapshot(opened, err);
     if (status < 0) {
         aq_snapshot_close(opened);
@@ -276,7 +253,8 @@ static enum aq_status list_units(struct aq_snapshot *snapshot, struct aq_dataset
         return aq_error_set(err, status, "out of memory listing files");
     for (size_t i = 0; i < dataset->unit_count; i++)
         AQ_TRY(aq_unit_apply_masks(snapshot, &dataset->units[i], err));
-    return AQ_OK;
+    return snapshot->catalog->tombstone_count == 0 ? AQ_OK
+                                                   : aq_units_remove_rows(snapshot, dataset, err);
 }
 
 static enum aq_status find_units(struct aq_snapshot *snapshot, uint32_t dataset_id,

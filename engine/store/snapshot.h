@@ -7,8 +7,7 @@
 
 struct aq_snapshot;
 
-/** Takes the home's gc lock shared, so that no file goes away while it is open. Refuses with
- * AQ_UNSUPPORTED what this version cannot honour (tombstones). */
+/** Takes the home's gc lock shared, so that no file goes away while it is open. */
 enum aq_status aq_snapshot_open(struct aq_store *store, struct aq_snapshot **snapshot,
                                 struct aq_error *err) AQ_RESULT;
 void aq_snapshot_close(struct aq_snapshot *snapshot);
@@ -36,8 +35,9 @@ struct aq_unit {
     const void *detail; /* private */
 };
 
-/** All units of a dataset, in (file, index) order; borrowed from the snapshot. Headers and
- * directories are read and verified on first call; of remote units only what the catalog has of them. */
+/** All units of a dataset that have rows which are not removed, in (file, index) order; borrowed from the
+ * snapshot. Headers and directories are read and verified on first call; of remote units only what the catalog
+ * has of them, unless some of their rows are removed. */
 enum aq_status aq_snapshot_units(struct aq_snapshot *snapshot, uint32_t dataset_id,
                                  const struct aq_unit **units, size_t *unit_count,
                                  struct aq_error *err) AQ_RESULT;
@@ -81,6 +81,10 @@ enum aq_status aq_snapshot_prefetch(struct aq_snapshot *snapshot,
                                     const struct aq_unit *const *units, size_t unit_count,
                                     const uint32_t *column_ids, size_t column_count,
                                     struct aq_error *err) AQ_RESULT;
+
+/** How many rows of a dataset in a file are removed by tombstones. Its units have been listed before. */
+uint64_t aq_snapshot_removed_rows(const struct aq_snapshot *snapshot, uint32_t dataset_id,
+                                  uint64_t file_id);
 
 /** Event time of a dataset's earliest row that is in open segments only: INT64_MAX when there is no such row,
  * INT64_MIN when one has no time. */

@@ -34,7 +34,8 @@ struct aq_dataset_units {
     size_t unit_count;
     size_t unit_capacity;
     struct aq_unit *units;
-    bool partitioned; /* units have their partitions */
+    bool partitioned;       /* units have their partitions */
+    uint64_t *removed_rows; /* one a file of the catalog; NULL: none are removed */
     struct aq_dataset_units *next;
 };
 
@@ -45,8 +46,9 @@ struct aq_snapshot {
     struct aq_file_cache *cache;
     struct aq_snapshot_file *files; /* one a file of the catalog */
     struct aq_dataset_units *datasets;
-    struct aq_arena arena;   /* roots, directories, details */
-    pthread_mutex_t opening; /* held by who reads headers and directories */
+    struct aq_arena arena; /* roots, directories, details */
+    /* Held by who reads headers and directories; recursive, for those who read units under it. */
+    pthread_mutex_t opening;
 };
 
 /** Read which frames of an open segment count, now: what its living writer has published, or what
@@ -69,6 +71,11 @@ const struct aq_chunk_entry *aq_unit_chunk(const struct aq_unit *unit, uint32_t 
 enum aq_status aq_unit_prepare(struct aq_snapshot *snapshot, const struct aq_unit *unit,
                                const uint32_t *column_ids, size_t column_count,
                                struct aq_error *err) AQ_RESULT;
+
+/** Leave out what tombstones remove, of all units of a dataset: those of which nothing is left are taken from the
+ * list. Caller holds `opening`. */
+enum aq_status aq_units_remove_rows(struct aq_snapshot *snapshot, struct aq_dataset_units *dataset,
+                                    struct aq_error *err) AQ_RESULT;
 
 /** Fill in `partitions` and keys of a frame section's unit. */
 enum aq_status aq_unit_partition(struct aq_snapshot *snapshot, struct aq_unit *unit,

@@ -1,5 +1,5 @@
-/* What a tombstone removes: by dataset, by the edit of a file, by time, by key. Keys are sorted, since
- * catalog_state.c sorts them. No failures. */
+/* What a tombstone removes: by dataset, by the edit of a file, by time, by key (sorted in a catalog); and what two
+ * versions of the catalog hide of a file. No failures. */
 #include "engine/store/tombstone.h"
 
 /* Rows without a time are removed whatever the span. */
@@ -47,6 +47,44 @@ bool aq_tombstone_covers(const struct aq_catalog_tombstone *outer,
         return false;
     for (size_t i = 0; i < inner->key_count; i++) {
         if (!aq_tombstone_has_key(outer, inner->keys[i]))
+            return false;
+    }
+    return true;
+}
+
+static bool masks_alike(const struct aq_catalog *older, const struct aq_catalog *newer,
+                        uint64_t file_id)
+{
+    for (size_t i = 0; i < newer->mask_count; i++) {
+        const struct aq_catalog_mask *mask = &newer->masks[i];
+        if (mask->file_id != file_id)
+            continue;
+        const struct aq_catalog_mask *old = aq_catalog_mask(older, mask->file_id, mask->feed_id);
+        if (old == NULL || old->from_ordinal != mask->from_ordinal)
+            return false;
+    }
+    return true;
+}
+
+static bool was_removed(const struct aq_catalog *older,
+                        const struct aq_catalog_tombstone *tombstone)
+{
+    for (size_t i = 0; i < older->tombstone_count; i++) {
+        if (aq_tombstone_covers(&older->tombstones[i], tombstone))
+            return true;
+    }
+    return false;
+}
+
+bool aq_catalog_hides_alike(const struct aq_catalog *older, const struct aq_catalog *newer,
+                            uint64_t file_id)
+{
+    const struct aq_catalog_file *file = aq_catalog_file(newer, file_id);
+    if (file == NULL || !masks_alike(older, newer, file_id))
+        return false;
+    for (size_t i = 0; i < newer->tombstone_count; i++) {
+        const struct aq_catalog_tombstone *tombstone = &newer->tombstones[i];
+        if (aq_tombstone_touches(tombstone, file) && !was_removed(older, tombstone))
             return false;
     }
     return true;

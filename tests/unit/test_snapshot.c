@@ -436,18 +436,6 @@ Test(snapshot, masked_frames_are_not_there)
     aq_store_close(store);
 }
 
-Test(snapshot, what_it_cannot_honour_is_refused_by_name)
-{
-    struct aq_store *store = sealed_store();
-    struct aq_error err = {0};
-    int64_t count;
-    struct aq_record tombstone = {.kind = AQ_RECORD_TOMBSTONE, .tombstone = {.dataset_id = 1}};
-    cr_assert_eq(aq_store_commit(store, build_record, &tombstone, NULL), AQ_OK);
-    cr_assert_eq(numbers_count(store, &count, &err), AQ_UNSUPPORTED);
-    cr_assert_not_null(strstr(err.message, "tombstone"), "%s", err.message);
-    aq_store_close(store);
-}
-
 Test(snapshot, keeps_gc_away)
 {
     struct aq_store *store = sealed_store();
