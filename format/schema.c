@@ -250,6 +250,7 @@ enum aq_status aq_schema_copy(const struct aq_schema *from, struct aq_arena *are
                               struct aq_schema *to)
 {
     *to = *from;
+    to->was = NULL;
     to->dataset = aq_arena_string(arena, from->dataset);
     to->columns = aq_arena_copy(arena, from->columns, from->column_count * sizeof *from->columns);
     to->series = copy_indices(from->series, from->series_count, arena);

@@ -18,6 +18,12 @@ struct aq_column {
     bool hidden;   /* dropped from the config: stored, not shown */
 };
 
+/** Names that a column had before, newest first. */
+struct aq_former_names {
+    size_t count;
+    const char *const *names;
+};
+
 enum aq_keep { AQ_KEEP_LAST = 0, AQ_KEEP_FIRST = 1 };
 
 /**
@@ -41,6 +47,9 @@ struct aq_schema {
     enum aq_keep keep;
     uint32_t version_column;
     int64_t retention_us; /* 0: for ever */
+    const struct aq_former_names
+        *was; /* one a column, or NULL: none. Of a declaration that is asked for;
+                                          never recorded, not copied */
 };
 
 /** Append the schema's bytes (docs/catalog-format.md, "Schema"). */

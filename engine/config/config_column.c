@@ -18,6 +18,7 @@
 struct column_nodes {
     const struct aq_config_node *type;
     struct aq_config_texts from;
+    struct aq_config_texts was;
     bool required;
     const char *format;
     const char *zone;
@@ -30,6 +31,7 @@ struct column_nodes {
 static const struct aq_config_field column_fields[] = {
     {"type", aq_config_read_node, offsetof(struct column_nodes, type), 0, 0, NULL},
     {"from", aq_config_read_texts, offsetof(struct column_nodes, from), 0, 0, NULL},
+    {"was", aq_config_read_texts, offsetof(struct column_nodes, was), 0, 0, NULL},
     {"required", aq_config_read_bool, offsetof(struct column_nodes, required), 0, 0, NULL},
     {"format", aq_config_read_text, offsetof(struct column_nodes, format), 0, 0, NULL},
     {"zone", aq_config_read_text, offsetof(struct column_nodes, zone), 0, 0, NULL},
@@ -107,6 +109,26 @@ static enum aq_status check_path_types(struct aq_config_reader *reader,
                                   (int)path->written.size, (const char *)path->written.data, wanted,
                                   aq_type_name(type));
     }
+    return AQ_OK;
+}
+
+static enum aq_status parse_was(struct aq_config_reader *reader, const struct aq_config_node *node,
+                                const struct aq_config_texts *was, struct aq_former_names *former)
+{
+    if (was->count == 0)
+        return AQ_OK;
+    const char **names = aq_config_alloc(reader, was->count, sizeof *names);
+    if (names == NULL)
+        return AQ_NO_MEMORY;
+    for (size_t i = 0; i < was->count; i++) {
+        names[i] = was->texts[i];
+        if (names[i][0] == '\0' || strcmp(names[i], node->key) == 0)
+            return aq_config_fail(reader, was->marks[i],
+                                  "was: expected a name that column \"%s\" had before, found "
+                                  "\"%s\"",
+                                  node->key, names[i]);
+    }
+    *former = (struct aq_former_names){.count = was->count, .names = names};
     return AQ_OK;
 }
 
@@ -219,7 +241,7 @@ static enum aq_status check_name(struct aq_config_reader *reader, const struct a
 
 enum aq_status aq_config_column_parse(struct aq_config_reader *reader,
                                       const struct aq_config_node *node, struct aq_column *column,
-                                      struct aq_column_config *config)
+                                      struct aq_former_names *was, struct aq_column_config *config)
 {
     struct column_nodes nodes = {0};
     AQ_TRY(check_name(reader, node));
@@ -232,6 +254,7 @@ enum aq_status aq_config_column_parse(struct aq_config_reader *reader,
     config->mark = node->key_mark;
     AQ_TRY(parse_type(reader, node, &nodes, &column->type));
     AQ_TRY(parse_from(reader, node, &nodes, config));
+    AQ_TRY(parse_was(reader, node, &nodes.was, was));
     AQ_TRY(check_path_types(reader, &nodes, column, config));
     AQ_TRY(parse_time_form(reader, node, &nodes, column, config));
     AQ_TRY(parse_null_values(reader, &nodes.null_values, config));

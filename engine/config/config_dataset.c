@@ -110,12 +110,15 @@ static enum aq_status parse_columns(struct aq_config_reader *reader,
     struct aq_schema *schema = &dataset->schema;
     schema->columns = aq_config_alloc(reader, columns->count, sizeof *schema->columns);
     dataset->columns = aq_config_alloc(reader, columns->count, sizeof *dataset->columns);
-    if (schema->columns == NULL || dataset->columns == NULL)
+    struct aq_former_names *was = aq_config_alloc(reader, columns->count, sizeof *was);
+    schema->was = was;
+    if (schema->columns == NULL || dataset->columns == NULL || was == NULL)
         return AQ_NO_MEMORY;
     const struct aq_config_node *rest = NULL;
     for (const struct aq_config_node *entry = columns->first; entry; entry = entry->next) {
         size_t i = schema->column_count++;
-        AQ_TRY(aq_config_column_parse(reader, entry, &schema->columns[i], &dataset->columns[i]));
+        AQ_TRY(aq_config_column_parse(reader, entry, &schema->columns[i], &was[i],
+                                      &dataset->columns[i]));
         if (dataset->columns[i].from[0].kind != AQ_PATH_REST)
             continue;
         if (rest != NULL)

@@ -12,6 +12,7 @@ enum aq_status aq_config_dataset_parse(struct aq_config_reader *reader,
 /** Parse and check one entry of `columns:`; node->key is its name. */
 enum aq_status aq_config_column_parse(struct aq_config_reader *reader,
                                       const struct aq_config_node *node, struct aq_column *column,
+                                      struct aq_former_names *was,
                                       struct aq_column_config *config) AQ_RESULT;
 
 /** Fail unless node->key is a name that SQL takes without quotes, as `what` ("a dataset"). */

@@ -110,13 +110,18 @@ static void put_from(struct aq_bytes *out, const struct aq_column_config *config
 }
 
 static void put_column(struct aq_bytes *out, const struct aq_column *column,
-                       const struct aq_column_config *config)
+                       const struct aq_former_names *was, const struct aq_column_config *config)
 {
     put(out, "      ");
     put_key(out, column->name);
     put(out, " {type: ");
     put(out, aq_type_name(column->type));
     put_from(out, config);
+    for (size_t i = 0; i < was->count; i++) {
+        put(out, i == 0 ? ", was: [" : ", ");
+        put_text(out, was->names[i]);
+    }
+    put(out, was->count > 0 ? "]" : "");
     put(out, column->required ? ", required: true" : "");
     if (config->format.size > 0) {
         put(out, ", format: ");
@@ -184,7 +189,7 @@ static void put_dataset(struct aq_bytes *out, const struct aq_dataset_config *da
     }
     put(out, "    columns:\n");
     for (size_t i = 0; i < schema->column_count; i++)
-        put_column(out, &schema->columns[i], &dataset->columns[i]);
+        put_column(out, &schema->columns[i], &schema->was[i], &dataset->columns[i]);
 }
 
 /* A URL's "user:password@" is a secret wherever it stands. */

@@ -1,11 +1,12 @@
 /* Recording what a dataset is, so that a store can be read without the config that made it.
  *
- * Happy path: the wanted declaration gets the ids of the one in force (columns keep theirs by name, new
- * ones get the next, those no longer named stay, hidden); if that changes nothing, nothing is
+ * Happy path: the wanted declaration gets the ids of the one in force (columns keep theirs, by name or
+ * former name, new ones get the next, those no longer named stay, hidden); if that changes nothing, nothing is
  * committed; else it becomes the next version, or with its rejects a new dataset.
  * Failures: a changed type, key, time or slot is AQ_INVALID with what to do: files written so far would
  * no longer be what the declaration says. */
 #include "engine/store/catalog_state.h"
+#include "engine/store/declare_columns.h"
 #include "engine/store/store_internal.h"
 
 #include <stdio.h>
@@ -30,34 +31,23 @@ static const char *column_name(const struct aq_schema *schema, uint32_t column)
     return column == AQ_COLUMN_NONE ? "none" : schema->columns[column].name;
 }
 
-static enum aq_status check_types(const struct aq_schema *old, const struct aq_schema *wanted,
-                                  struct aq_error *err)
+/* The column of a role may have another name now, but must be the same. */
+static bool same_column(uint32_t recorded, uint32_t wanted, const uint32_t *matches)
 {
-    for (size_t i = 0; i < wanted->column_count; i++) {
-        const struct aq_column *column = &wanted->columns[i];
-        uint32_t at = aq_schema_find(old, column->name);
-        if (at == AQ_COLUMN_NONE || old->columns[at].type == column->type)
-            continue;
-        char what[AQ_NAME_BYTES_MAX + 32];
-        snprintf(what, sizeof what, "the type of column \"%s\"", column->name);
-        return refuse(err, wanted->dataset, what, aq_type_name(old->columns[at].type),
-                      aq_type_name(column->type));
-    }
-    return AQ_OK;
+    if (recorded == AQ_COLUMN_NONE || wanted == AQ_COLUMN_NONE)
+        return recorded == wanted;
+    return matches[wanted] == recorded;
 }
 
 static enum aq_status check_change(const struct aq_schema *old, const struct aq_schema *wanted,
-                                   struct aq_error *err)
+                                   const uint32_t *matches, struct aq_error *err)
 {
-    AQ_TRY(check_types(old, wanted, err));
-    const char *old_key = column_name(old, old->key_column);
-    const char *key = column_name(wanted, wanted->key_column);
-    if (strcmp(old_key, key) != 0)
-        return refuse(err, wanted->dataset, "the key", old_key, key);
-    const char *old_time = column_name(old, old->time_column);
-    const char *time = column_name(wanted, wanted->time_column);
-    if (strcmp(old_time, time) != 0)
-        return refuse(err, wanted->dataset, "the time column", old_time, time);
+    if (!same_column(old->key_column, wanted->key_column, matches))
+        return refuse(err, wanted->dataset, "the key", column_name(old, old->key_column),
+                      column_name(wanted, wanted->key_column));
+    if (!same_column(old->time_column, wanted->time_column, matches))
+        return refuse(err, wanted->dataset, "the time column", column_name(old, old->time_column),
+                      column_name(wanted, wanted->time_column));
     if (old->slot != wanted->slot)
         return refuse(err, wanted->dataset, "the slot", aq_slot_name(old->slot),
                       aq_slot_name(wanted->slot));
@@ -79,10 +69,25 @@ static uint32_t next_column_id(const struct aq_catalog *catalog, uint32_t datase
     return next;
 }
 
+static enum aq_status refuse_count(const struct aq_schema *wanted, struct aq_error *err)
+{
+    return aq_error_set(err, AQ_LIMIT,
+                        "dataset \"%s\" has more than %d columns, hidden ones included",
+                        wanted->dataset, AQ_COLUMNS_MAX);
+}
+
+static bool is_wanted(const struct aq_schema *wanted, const uint32_t *matches, uint32_t recorded)
+{
+    for (size_t i = 0; i < wanted->column_count; i++)
+        if (matches[i] == recorded)
+            return true;
+    return false;
+}
+
 /* The declaration to record: `wanted` with ids, and behind its columns those it no longer names. */
 static enum aq_status merge(const struct aq_catalog *catalog, const struct aq_schema *old,
-                            const struct aq_schema *wanted, struct aq_arena *arena,
-                            struct aq_schema *merged, struct aq_error *err)
+                            const struct aq_schema *wanted, const uint32_t *matches,
+                            struct aq_arena *arena, struct aq_schema *merged, struct aq_error *err)
 {
     size_t old_count = old == NULL ? 0 : old->column_count;
     AQ_TRY(aq_schema_copy(wanted, arena, merged));
@@ -93,23 +98,19 @@ static enum aq_status merge(const struct aq_catalog *catalog, const struct aq_sc
     uint32_t next_id = next_column_id(catalog, old == NULL ? 0 : old->dataset_id);
     for (size_t i = 0; i < wanted->column_count; i++) {
         columns[i] = merged->columns[i];
-        uint32_t at = old == NULL ? AQ_COLUMN_NONE : aq_schema_find(old, columns[i].name);
-        columns[i].id = at == AQ_COLUMN_NONE ? next_id++ : old->columns[at].id;
+        columns[i].id = matches[i] == AQ_COLUMN_NONE ? next_id++ : old->columns[matches[i]].id;
         columns[i].hidden = false;
     }
     merged->columns = columns;
-    for (size_t i = 0; i < old_count; i++) {
-        if (aq_schema_find(wanted, old->columns[i].name) != AQ_COLUMN_NONE)
+    for (uint32_t i = 0; i < old_count; i++) {
+        if (is_wanted(wanted, matches, i))
             continue;
         columns[merged->column_count] = old->columns[i];
         columns[merged->column_count].hidden = true;
         columns[merged->column_count].required = false;
         merged->column_count++;
     }
-    if (merged->column_count > AQ_COLUMNS_MAX)
-        return aq_error_set(err, AQ_LIMIT, "dataset \"%s\" has more than %d columns",
-                            wanted->dataset, AQ_COLUMNS_MAX);
-    return AQ_OK;
+    return merged->column_count > AQ_COLUMNS_MAX ? refuse_count(wanted, err) : AQ_OK;
 }
 
 static bool same_bytes(const struct aq_schema *a, const struct aq_schema *b)
@@ -154,9 +155,13 @@ static enum aq_status build_declaration(void *context, const struct aq_catalog *
     const struct aq_schema *wanted = declaration->wanted;
     const struct aq_schema *old = aq_catalog_schema(catalog, wanted->dataset);
     struct aq_schema merged;
+    uint32_t matches[AQ_COLUMNS_MAX];
+    if (wanted->column_count > AQ_COLUMNS_MAX)
+        return refuse_count(wanted, err);
+    AQ_TRY(aq_declare_match(old, wanted, matches, err));
     if (old != NULL)
-        AQ_TRY(check_change(old, wanted, err));
-    AQ_TRY(merge(catalog, old, wanted, &edit->arena, &merged, err));
+        AQ_TRY(check_change(old, wanted, matches, err));
+    AQ_TRY(merge(catalog, old, wanted, matches, &edit->arena, &merged, err));
     if (old == NULL) {
         declaration->dataset_id = catalog->next_dataset_id;
         return build_new(catalog, &merged, edit, err);

@@ -59,9 +59,10 @@ enum aq_status aq_store_commit(struct aq_store *store, aq_edit_build_fn build, v
                                struct aq_error *err) AQ_RESULT;
 
 /**
- * Record a declaration, and that of its rejects, unless it equals the one in force: new dataset, added
- * columns and hidden ones become a new version; a changed type, key, time or slot is AQ_INVALID with
- * what to do. `schema` gives names, types and roles; ids and version are assigned. `recorded` is
+ * Record a declaration, and that of its rejects, unless it equals the one in force: new dataset, added,
+ * renamed (`was`) and hidden columns, other roles but key and time become a new version; a changed type,
+ * key, time or slot is AQ_INVALID with what to do. `schema` gives names, types and roles; ids and version
+ * are assigned. `recorded` is
  * borrowed from the store's present catalog copy, valid until aq_store_close.
  */
 enum aq_status aq_store_declare(struct aq_store *store, const struct aq_schema *schema,

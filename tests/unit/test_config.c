@@ -53,7 +53,7 @@ static const char air[] =
     "      city: {type: text, from: city, required: true}\n"
     "      station: {type: bigint, from: payload.idx}\n"
     "      ts: {type: timestamptz, from: [a.iso, '{a.s}{a.tz}'], zone: '+08:00'}\n"
-    "      aqi: {type: integer, null_values: ['-'], default: 0, scale: 0.5}\n"
+    "      aqi: {type: integer, null_values: ['-'], default: 0, scale: 0.5, was: [iaqi, a b]}\n"
     "      extra: {type: json, from: '*'}\n"
     "      '$${x': {type: text, map: {'$${a': '$${b'}}\n"
     "sources:\n"
@@ -116,6 +116,23 @@ Test(config, columns_say_how_values_are_found)
     cr_assert(columns[3].has_scale && columns[3].scale == 0.5);
     cr_assert_eq(columns[4].from[0].kind, AQ_PATH_REST);
     aq_config_destroy(config);
+}
+
+Test(config, columns_know_their_former_names)
+{
+    struct aq_config *config = parse("datasets: {air: {columns: {"
+                                     "a: {type: text, was: b}, c: {type: text, was: [d, \"e f\"]}, "
+                                     "g: {type: text}}}}");
+    const struct aq_former_names *was = config->datasets[0].schema.was;
+    cr_assert_eq(was[0].count, 1);
+    cr_assert_str_eq(was[0].names[0], "b");
+    cr_assert_eq(was[1].count, 2);
+    cr_assert_str_eq(was[1].names[0], "d");
+    cr_assert_str_eq(was[1].names[1], "e f");
+    cr_assert_eq(was[2].count, 0);
+    aq_config_destroy(config);
+    refuse("datasets: {air: {columns: {a: {type: text, was: [b, a]}}}}", "a.yaml:1:53",
+           "a name that column \"a\" had before, found \"a\"");
 }
 
 Test(config, paths_are_relative_to_the_file)
