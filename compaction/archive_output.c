@@ -146,6 +146,36 @@ enum aq_status aq_archive_output_publish(struct aq_archive_output *output, uint6
     }
 }
 
+enum aq_status aq_archive_output_record(const struct aq_archive_output *output,
+                                        struct aq_edit *edit)
+{
+    struct aq_record record = {
+        .kind = AQ_RECORD_ARCHIVE,
+        .archive =
+            {
+                .file_id = output->file_id,
+                .size_bytes = output->size_bytes,
+                .content = output->content,
+                .entry = output->entry,
+                .root = aq_bytes_view(&output->root),
+            },
+    };
+    return aq_edit_add(edit, &record);
+}
+
+enum aq_status aq_archive_sync_names(struct aq_store *store, struct aq_error *err)
+{
+    int fd = aq_io_openat_beneath(aq_store_home_fd(store), "archives",
+                                  O_RDONLY | O_DIRECTORY | O_CLOEXEC, 0);
+    if (fd < 0)
+        return aq_error_set_errno(err, errno, "archives", "cannot open the folder");
+    enum aq_status status = AQ_OK;
+    if (fsync(fd) != 0)
+        status = aq_error_set_errno(err, errno, "archives", "cannot make new names durable");
+    close(fd);
+    return status;
+}
+
 void aq_archive_output_deinit(struct aq_archive_output *output)
 {
     aq_archive_writer_destroy(output->writer);

@@ -42,6 +42,11 @@ enum aq_status aq_archive_output_finish(struct aq_archive_output *output,
  */
 enum aq_status aq_archive_output_publish(struct aq_archive_output *output, uint64_t *next_file_id,
                                          struct aq_error *err) AQ_RESULT;
+/** Add the record that makes a published file part of the store. */
+enum aq_status aq_archive_output_record(const struct aq_archive_output *output,
+                                        struct aq_edit *edit) AQ_RESULT;
+/** Make the names of published files durable. */
+enum aq_status aq_archive_sync_names(struct aq_store *store, struct aq_error *err) AQ_RESULT;
 /** Release; a file that was never published is removed. */
 void aq_archive_output_deinit(struct aq_archive_output *output);
 

@@ -8,10 +8,7 @@
  * Killed before the edit: orphans, for gc. After it: done. Two at once: the lock; if that fails them
  * (another machine), the second edit finds an input gone and gives up. The inputs' files stay for gc. */
 #include <assert.h>
-#include <errno.h>
-#include <fcntl.h>
 #include <stdlib.h>
-#include <unistd.h>
 
 #include "compaction/compact_job.h"
 #include "compaction/nightly/last_run.h"
@@ -59,35 +56,6 @@ static enum aq_status check_inputs(const struct aq_compact_job *job,
     return AQ_OK;
 }
 
-static enum aq_status sync_directory(const struct aq_compact_job *job, struct aq_error *err)
-{
-    int fd = aq_io_openat_beneath(aq_store_home_fd(job->store), "archives",
-                                  O_RDONLY | O_DIRECTORY | O_CLOEXEC, 0);
-    if (fd < 0)
-        return aq_error_set_errno(err, errno, "archives", "cannot open the folder");
-    enum aq_status status = AQ_OK;
-    if (fsync(fd) != 0)
-        status = aq_error_set_errno(err, errno, "archives", "cannot make new names durable");
-    close(fd);
-    return status;
-}
-
-static enum aq_status add_archive(const struct aq_archive_output *output, struct aq_edit *edit)
-{
-    struct aq_record record = {
-        .kind = AQ_RECORD_ARCHIVE,
-        .archive =
-            {
-                .file_id = output->file_id,
-                .size_bytes = output->size_bytes,
-                .content = output->content,
-                .entry = output->entry,
-                .root = aq_bytes_view(&output->root),
-            },
-    };
-    return aq_edit_add(edit, &record);
-}
-
 static enum aq_status build_edit(void *context, const struct aq_catalog *catalog,
                                  struct aq_edit *edit, struct aq_error *err)
 {
@@ -96,9 +64,9 @@ static enum aq_status build_edit(void *context, const struct aq_catalog *catalog
     AQ_TRY(check_inputs(job, catalog, err));
     for (size_t i = 0; i < job->output_count; i++) {
         AQ_TRY(aq_archive_output_publish(job->outputs[i], &next_file_id, err));
-        AQ_TRY(add_archive(job->outputs[i], edit));
+        AQ_TRY(aq_archive_output_record(job->outputs[i], edit));
     }
-    AQ_TRY(sync_directory(job, err));
+    AQ_TRY(aq_archive_sync_names(job->store, err));
     for (size_t i = 0; i < job->plan.input_count; i++) {
         struct aq_record record = {.kind = AQ_RECORD_REMOVE,
                                    .remove = {.file_id = job->plan.inputs[i]->file_id}};

@@ -86,9 +86,18 @@ static const struct option option_table[] = {
     {"where", "EXPR", NULL, "only rows for which EXPR is true", PLACE(where), ON(EXPORT), 0, false},
     {"to", "DIR|-", NULL, "folder for DATASET.FORMAT, or - for standard output", PLACE(to),
      ON(EXPORT), 0, false},
+    {"source", "NAME", NULL, "only rejects of this source", PLACE(source), ON(REJECTS), 0, false},
+    {"reason", "TEXT", NULL, "only rejects whose reason has TEXT in it", PLACE(reason), ON(REJECTS),
+     0, false},
+    {"since", "TIME|SPAN", NULL, "only rejects that arrived since TIME, or SPAN ago", PLACE(since),
+     ON(REJECTS), 0, false},
+    {"header", "LINE", NULL, "of replay: first line of the CSV files that records are from",
+     PLACE(header), ON(REJECTS), 0, false},
+    {"format", NULL, "csv|json", "of replay: form of messages whose source does not say",
+     PLACE(format), ON(REJECTS), 0, false},
     {"limit", "N", NULL, "at most N messages (default 20)", PLACE(limit), ON(REJECTS), 'n', false},
     {"dry-run", NULL, NULL, "say what would be done", PLACE(dry_run),
-     ON(COMPACT) | ON(GC) | ON(TIER), 0, false},
+     ON(COMPACT) | ON(GC) | ON(TIER) | ON(REJECTS), 0, false},
     {"before", "TIME", NULL, "only slots that end before TIME", PLACE(before), ON(COMPACT), 0,
      true},
     {"tier", NULL, NULL, "then run tier", PLACE(tier), ON(COMPACT), 0, false},
@@ -135,7 +144,8 @@ static const char *const example_table[AQ_COMMAND_NONE] = {
                               "  aqstore completion fish >~/.config/fish/completions/aqstore.fish\n"
                               "  aqstore completion man | man -l -\n",
     [AQ_COMMAND_REJECTS] = "  aqstore rejects list\n"
-                           "  aqstore rejects show --dataset air_quality -n 5\n",
+                           "  aqstore rejects show --dataset air_quality -n 5\n"
+                           "  aqstore rejects replay --dry-run --since 2d\n",
     [AQ_COMMAND_SOURCES] =
         "  aqstore sources\n"
         "  aqstore --config aqstore.yaml sources accept live raw.airquality --from earliest\n",

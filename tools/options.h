@@ -15,7 +15,7 @@
     X(INSPECT, "inspect", "[FILE|DATASET]", 1, "show datasets, files, layout, encodings")      \
     X(VERIFY, "verify", "[FILE]", 1, "check every checksum of the store, or of one file")      \
     X(EXPORT, "export", "", 0, "write a dataset's rows for other tools")                       \
-    X(REJECTS, "rejects", "list|show|replay", 1, "look at refused messages")                   \
+    X(REJECTS, "rejects", "list|show|replay", 1, "look at refused messages, feed them again")  \
     X(SOURCES, "sources", "[accept NAME TOPIC]", 3, "show where each feed stands")             \
     X(CONFIG, "config", "check|show", 1, "validate the config, or print it with its defaults") \
     X(TIER, "tier", "", 0, "copy what has closed into the bucket, move old archives there")    \
@@ -58,8 +58,12 @@ struct aq_options {
     const char *limit;
     const char *before;
     const char *span;
-    const char *from;  /* restore --from, sources accept --from */
-    const char *age;   /* gc --age */
+    const char *from;   /* restore --from, sources accept --from */
+    const char *age;    /* gc --age */
+    const char *source; /* rejects; so are the next three */
+    const char *reason;
+    const char *since;
+    const char *header;
     const char *topic; /* replay; so are the next six */
     const char *rate;
     const char *key;

@@ -1,10 +1,11 @@
 /* rejects: the messages that could not be taken as declared. They are the rows of the dataset
  * NAME_rejects, so both words are queries of it. `list` counts them by source and reason; `show` prints
- * the messages themselves. */
+ * the messages themselves; `replay` is in command_rejects_replay.c. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "engine/civil_time.h"
 #include "tools/commands/commands.h"
 #include "tools/commands/run_query.h"
 #include "tools/output/json_print.h"
@@ -118,14 +119,48 @@ static enum aq_status take_show(void *context, struct aq_query *query, struct aq
     return status < 0 ? status : AQ_OK;
 }
 
+static void put_text(const char *text, struct aq_bytes *sql)
+{
+    aq_bytes_u8(sql, '\'');
+    for (; *text != '\0'; text++) {
+        if (*text == '\'')
+            aq_bytes_u8(sql, '\'');
+        aq_bytes_u8(sql, (uint8_t)*text);
+    }
+    aq_bytes_u8(sql, '\'');
+}
+
+static void put_filters(const struct aq_options *options, int64_t since_us, struct aq_bytes *sql)
+{
+    char since[64];
+    aq_bytes_chars(sql, " WHERE true");
+    if (options->source != NULL) {
+        aq_bytes_chars(sql, " AND source = ");
+        put_text(options->source, sql);
+    }
+    if (options->reason != NULL) {
+        aq_bytes_chars(sql, " AND strpos(reason, ");
+        put_text(options->reason, sql);
+        aq_bytes_chars(sql, ") > 0");
+    }
+    if (since_us == INT64_MIN)
+        return;
+    aq_time_format(since_us, aq_zone_utc(), since, sizeof since);
+    aq_bytes_chars(sql, " AND arrival >= ");
+    put_text(since, sql);
+}
+
 static enum aq_status run_on(struct rejects *rejects, const char *rejects_dataset, bool show,
                              unsigned long limit, struct aq_error *err)
 {
     struct aq_bytes sql = {0};
     char tail[96];
+    int64_t since_us = 0;
+    AQ_TRY(aq_rejects_since(rejects->program, &since_us, err));
     aq_bytes_chars(&sql, show ? "SELECT source, partition, \"offset\", arrival, reason, bytes FROM "
                               : "SELECT source, reason, count(*), max(arrival) FROM ");
     aq_sql_name(rejects_dataset, &sql);
+    put_filters(&rejects->program->options, since_us, &sql);
     snprintf(tail, sizeof(tail), " ORDER BY arrival DESC, source, \"offset\" LIMIT %lu", limit);
     aq_bytes_chars(&sql, show ? tail : " GROUP BY source, reason ORDER BY 3 DESC, 1, 2 LIMIT 1000");
     aq_bytes_u8(&sql, 0);
@@ -179,9 +214,9 @@ enum aq_status aq_command_rejects(struct aq_program *program, struct aq_error *e
     struct aq_store *store = NULL;
     const struct aq_catalog *catalog = NULL;
     if (strcmp(what, "replay") == 0)
-        return aq_error_set(err, AQ_UNSUPPORTED, "replay: not yet in this version");
+        return aq_rejects_feed_again(program, err);
     if (!show && strcmp(what, "list") != 0)
-        return aq_error_set(err, AQ_INVALID, "unknown word '%s'; say list or show", what);
+        return aq_error_set(err, AQ_INVALID, "unknown word '%s'; say list, show or replay", what);
     AQ_TRY(parse_limit(options->limit, &limit, err));
     AQ_TRY(aq_program_store(program, AQ_ACCESS_READ, &store, err));
     AQ_TRY(aq_store_catalog(store, true, &catalog, err));

@@ -15,6 +15,11 @@ enum aq_status aq_command_inspect(struct aq_program *program, struct aq_error *e
 enum aq_status aq_command_verify(struct aq_program *program, struct aq_error *err) AQ_RESULT;
 enum aq_status aq_command_export(struct aq_program *program, struct aq_error *err) AQ_RESULT;
 enum aq_status aq_command_rejects(struct aq_program *program, struct aq_error *err) AQ_RESULT;
+/** rejects replay. */
+enum aq_status aq_rejects_feed_again(struct aq_program *program, struct aq_error *err) AQ_RESULT;
+/** What --since says: INT64_MIN where it is not given. */
+enum aq_status aq_rejects_since(const struct aq_program *program, int64_t *since_us,
+                                struct aq_error *err) AQ_RESULT;
 enum aq_status aq_command_sources(struct aq_program *program, struct aq_error *err) AQ_RESULT;
 /** Of `ingest` and `sources accept`: a source by its name; AQ_INVALID, with the nearest name, where the config has none. */
 enum aq_status aq_source_named(const struct aq_config *config, const char *name,
