@@ -30,7 +30,8 @@ struct aq_compact_report {
     uint64_t segment_count; /* inputs */
     uint64_t archive_input_count;
     uint64_t archive_output_count;
-    uint64_t row_count;
+    uint64_t row_count;     /* of the inputs */
+    uint64_t dropped_count; /* of these, duplicates that another row of the outputs stands for */
     uint64_t input_bytes;
     uint64_t output_bytes;
     double seconds;

@@ -2,9 +2,9 @@
 #ifndef AQ_COMPACTION_COMPACT_JOB_H
 #define AQ_COMPACTION_COMPACT_JOB_H
 
-#include "compaction/archive_output.h"
+#include "compaction/merge/archive_output.h"
 #include "compaction/compact_plan.h"
-#include "compaction/workers.h"
+#include "compaction/merge/workers.h"
 
 struct aq_compact_job {
     struct aq_store *store;
@@ -17,6 +17,7 @@ struct aq_compact_job {
     struct aq_arena arena;              /* of the plan */
     struct aq_archive_output **outputs; /* all files made so far; the last one may be open */
     size_t output_count;
+    uint64_t dropped_rows; /* duplicates, of datasets with "unique" */
 };
 
 /** AQ_INTERRUPTED when the caller wants the job to stop. */
@@ -25,9 +26,11 @@ enum aq_status aq_compact_check_stop(const struct aq_compact_job *job,
 void aq_compact_report_progress(const struct aq_compact_job *job, const char *dataset,
                                 const char *phase, uint64_t rows_done, uint64_t rows_total);
 
-/** Merge the input rows of one group of the plan into new archives, appended to job->outputs: sorted,
- * finished, verified, and holding exactly the rows that were read, whose hash is added to `read`. */
-enum aq_status aq_compact_merge(struct aq_compact_job *job, const struct aq_compact_group *group,
-                                struct aq_content_hash *read, struct aq_error *err) AQ_RESULT;
+/** Merge the input rows of a dataset, each group by itself, into new archives, appended to job->outputs:
+ * sorted, finished, verified, and holding exactly the rows that were read, but for duplicates, which are counted
+ * in job->dropped_rows. */
+enum aq_status aq_compact_merge(struct aq_compact_job *job,
+                                const struct aq_compact_dataset *dataset,
+                                struct aq_error *err) AQ_RESULT;
 
 #endif

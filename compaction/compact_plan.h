@@ -17,7 +17,7 @@ struct aq_compact_group {
     size_t archive_count;
     uint64_t archive_rows; /* of all these */
     uint64_t file_bytes;   /* begin another output file at this size; 0: at the target size */
-    const char *reason; /* why these are merged, for people */
+    const char *reason;    /* why these are merged, for people */
 };
 
 /** A dataset that inputs have rows of. */

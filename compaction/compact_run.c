@@ -7,7 +7,6 @@
  *
  * Killed before the edit: orphans, for gc. After it: done. Two at once: the lock; if that fails them
  * (another machine), the second edit finds an input gone and gives up. The inputs' files stay for gc. */
-#include <assert.h>
 #include <stdlib.h>
 
 #include "compaction/compact_job.h"
@@ -82,38 +81,9 @@ static void fill_report(const struct aq_compact_job *job, struct aq_compact_repo
     report->row_count = job->plan.row_count;
     report->input_bytes = job->plan.input_bytes;
     report->archive_output_count = job->output_count;
+    report->dropped_count = job->dropped_rows;
     for (size_t i = 0; i < job->output_count; i++)
         report->output_bytes += job->outputs[i]->size_bytes;
-}
-
-/* Rows of the inputs that tombstones have removed: the catalog counts them, nobody reads them. */
-static uint64_t removed_rows(const struct aq_compact_job *job, uint32_t dataset_id)
-{
-    uint64_t rows = 0;
-    for (size_t i = 0; i < job->plan.input_count; i++)
-        rows += aq_snapshot_removed_rows(job->snapshot, dataset_id, job->plan.inputs[i]->file_id);
-    return rows;
-}
-
-/* Every row of the dataset belongs to one group: what they read must add up to what the catalog says. */
-static enum aq_status merge_dataset(struct aq_compact_job *job,
-                                    const struct aq_compact_dataset *dataset, struct aq_error *err)
-{
-    struct aq_content_hash read = {0};
-    for (size_t i = 0; i < dataset->group_count; i++) {
-        const struct aq_compact_group *group = &dataset->groups[i];
-        assert(group->from_us == (i == 0 ? INT64_MIN : dataset->groups[i - 1].until_us));
-        AQ_TRY(aq_compact_merge(job, group, &read, err));
-    }
-    assert(dataset->groups[dataset->group_count - 1].until_us == INT64_MAX);
-    uint64_t expected = dataset->row_count - removed_rows(job, dataset->schema->dataset_id);
-    if (read.row_count != expected)
-        return aq_error_set(err, AQ_CORRUPT,
-                            "the inputs of dataset %s hold %llu rows, the catalog says %llu; run "
-                            "aqstore verify",
-                            dataset->schema->dataset, (unsigned long long)read.row_count,
-                            (unsigned long long)expected);
-    return AQ_OK;
 }
 
 static enum aq_status plan_and_merge(struct aq_compact_job *job, struct aq_compact_report *report,
@@ -125,7 +95,7 @@ static enum aq_status plan_and_merge(struct aq_compact_job *job, struct aq_compa
                                 &job->plan, err));
     if (!job->options->dry_run) {
         for (size_t i = 0; i < job->plan.dataset_count; i++)
-            AQ_TRY(merge_dataset(job, &job->plan.datasets[i], err));
+            AQ_TRY(aq_compact_merge(job, &job->plan.datasets[i], err));
         if (job->plan.input_count > 0)
             AQ_TRY(aq_store_commit(job->store, build_edit, job, err));
     }

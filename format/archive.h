@@ -26,6 +26,7 @@ struct aq_executor {
 };
 
 struct aq_archive_writer;
+struct aq_tile_entry;
 
 struct aq_archive_options {
     struct aq_store_id store_id;
@@ -48,6 +49,20 @@ void aq_archive_writer_destroy(struct aq_archive_writer *writer);
  */
 enum aq_status aq_archive_writer_tile(struct aq_archive_writer *writer, const struct aq_batch *rows,
                                       struct aq_error *err) AQ_RESULT;
+
+/** A tile that has been coded, and has no place in a file yet. */
+struct aq_archive_tile;
+/** Code a tile for any file of `options` (of which schema, zstd_level and executor count): as
+ * aq_archive_writer_tile, which is this and aq_archive_writer_append. @thread Any number side by side. */
+enum aq_status aq_archive_tile_encode(const struct aq_archive_options *options,
+                                      const struct aq_batch *rows, struct aq_archive_tile **tile,
+                                      struct aq_error *err) AQ_RESULT;
+void aq_archive_tile_destroy(struct aq_archive_tile *tile);
+/** Its bounds and its row count; places and sizes are unset. */
+const struct aq_tile_entry *aq_archive_tile_entry(const struct aq_archive_tile *tile);
+enum aq_status aq_archive_writer_append(struct aq_archive_writer *writer,
+                                        const struct aq_archive_tile *tile,
+                                        struct aq_error *err) AQ_RESULT;
 
 /** Bytes given to the sink so far. */
 uint64_t aq_archive_writer_size(const struct aq_archive_writer *writer);

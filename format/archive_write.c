@@ -170,23 +170,60 @@ static void list_tile(struct aq_archive_writer *writer, const struct aq_tile_out
     aq_bytes_slice(out, entry->key_max);
 }
 
-static enum aq_status write_tile(struct aq_archive_writer *writer, const struct aq_batch *rows,
-                                 struct aq_tile_output *tile, struct aq_error *err)
-{
+struct aq_archive_tile {
+    struct aq_tile_output output;
     struct aq_content_hash content;
-    AQ_TRY(aq_tile_encode(&writer->options, rows, tile, err));
-    if (aq_batch_content_hash(rows, writer->column_count, &content) != AQ_OK)
+};
+
+enum aq_status aq_archive_tile_encode(const struct aq_archive_options *options,
+                                      const struct aq_batch *rows, struct aq_archive_tile **tile,
+                                      struct aq_error *err)
+{
+    size_t column_count = aq_schema_stored_count(options->schema);
+    assert(rows->row_count > 0 && rows->row_count <= AQ_TILE_ROWS_MAX);
+    assert(rows->column_count >= column_count);
+    struct aq_archive_tile *made = calloc(1, sizeof *made);
+    *tile = NULL;
+    if (made == NULL)
         return out_of_memory(err);
-    for (size_t i = 0; i < tile->chunk_count; i++)
-        AQ_TRY(emit(writer, &tile->chunks[i], err));
-    AQ_TRY(emit(writer, &tile->directory, err));
-    list_tile(writer, tile);
+    enum aq_status status = aq_tile_encode(options, rows, &made->output, err);
+    if (status == AQ_OK && aq_batch_content_hash(rows, column_count, &made->content) != AQ_OK)
+        status = out_of_memory(err);
+    if (status == AQ_OK)
+        *tile = made;
+    else
+        aq_archive_tile_destroy(made);
+    return status;
+}
+
+void aq_archive_tile_destroy(struct aq_archive_tile *tile)
+{
+    if (tile == NULL)
+        return;
+    aq_tile_output_deinit(&tile->output);
+    free(tile);
+}
+
+const struct aq_tile_entry *aq_archive_tile_entry(const struct aq_archive_tile *tile)
+{
+    return &tile->output.entry;
+}
+
+enum aq_status aq_archive_writer_append(struct aq_archive_writer *writer,
+                                        const struct aq_archive_tile *tile, struct aq_error *err)
+{
+    const struct aq_tile_output *output = &tile->output;
+    for (size_t i = 0; i < output->chunk_count; i++)
+        AQ_TRY(emit(writer, &output->chunks[i], err));
+    AQ_TRY(emit(writer, &output->directory, err));
+    list_tile(writer, output);
     if (writer->tiles.failed)
         return out_of_memory(err);
     for (size_t i = 0; i < writer->column_count; i++)
-        add_total(&writer->totals[i], rows->columns[i].type, &tile->stats[i]);
-    aq_content_hash_add(&writer->content, &content);
-    writer->row_count += rows->row_count;
+        add_total(&writer->totals[i], aq_schema_stored_column(writer->options.schema, i).type,
+                  &output->stats[i]);
+    aq_content_hash_add(&writer->content, &tile->content);
+    writer->row_count += output->entry.row_count;
     writer->tile_count++;
     return AQ_OK;
 }
@@ -194,11 +231,10 @@ static enum aq_status write_tile(struct aq_archive_writer *writer, const struct 
 enum aq_status aq_archive_writer_tile(struct aq_archive_writer *writer, const struct aq_batch *rows,
                                       struct aq_error *err)
 {
-    assert(rows->row_count > 0 && rows->row_count <= AQ_TILE_ROWS_MAX);
-    assert(rows->column_count >= writer->column_count);
-    struct aq_tile_output tile = {0};
-    enum aq_status status = write_tile(writer, rows, &tile, err);
-    aq_tile_output_deinit(&tile);
+    struct aq_archive_tile *tile;
+    AQ_TRY(aq_archive_tile_encode(&writer->options, rows, &tile, err));
+    enum aq_status status = aq_archive_writer_append(writer, tile, err);
+    aq_archive_tile_destroy(tile);
     return status;
 }
 

@@ -377,12 +377,23 @@ int aq_schema_compare_series(const struct aq_schema *schema, const struct aq_bat
     return order;
 }
 
-int aq_schema_compare_rows(const struct aq_schema *schema, const struct aq_batch *a, size_t row_a,
-                           const struct aq_batch *b, size_t row_b)
+int aq_schema_compare_unique(const struct aq_schema *schema, const struct aq_batch *a, size_t row_a,
+                             const struct aq_batch *b, size_t row_b)
 {
     int order = aq_schema_compare_series(schema, a, row_a, b, row_b);
     if (order == 0)
         order = compare_column(schema->time_column, a, row_a, b, row_b);
+    for (size_t i = 0; order == 0 && i < schema->unique_count; i++)
+        order = compare_column(schema->unique[i], a, row_a, b, row_b);
+    return order;
+}
+
+int aq_schema_compare_rows(const struct aq_schema *schema, const struct aq_batch *a, size_t row_a,
+                           const struct aq_batch *b, size_t row_b)
+{
+    int order = aq_schema_compare_unique(schema, a, row_a, b, row_b);
+    if (order == 0)
+        order = compare_column(schema->version_column, a, row_a, b, row_b);
     for (size_t i = 0; order == 0 && i < schema->column_count; i++)
         order = compare_column((uint32_t)i, a, row_a, b, row_b);
     return order;

@@ -126,8 +126,13 @@ enum aq_status aq_schema_batch_init(const struct aq_schema *schema, bool with_sy
 int aq_schema_compare_series(const struct aq_schema *schema, const struct aq_batch *a, size_t row_a,
                              const struct aq_batch *b, size_t row_b);
 
-/** Storage order of two rows of batches of this schema: key, series, time, then the other declared
- * columns in order, by aq_vector_compare_bits. */
+/** Order by key, series, time and what else `unique` names, by aq_vector_compare_bits: 0 where they are,
+ * as far as `unique` and `series` go, one row. */
+int aq_schema_compare_unique(const struct aq_schema *schema, const struct aq_batch *a, size_t row_a,
+                             const struct aq_batch *b, size_t row_b);
+
+/** Storage order of two rows of batches of this schema: key, series, time, the rest of `unique`, the version,
+ * then the other declared columns in order, by aq_vector_compare_bits. */
 int aq_schema_compare_rows(const struct aq_schema *schema, const struct aq_batch *a, size_t row_a,
                            const struct aq_batch *b, size_t row_b);
 

@@ -2,8 +2,8 @@
 #ifndef AQ_COMPACTION_REPLAY_REPLAY_OUTPUT_H
 #define AQ_COMPACTION_REPLAY_REPLAY_OUTPUT_H
 
-#include "compaction/archive_output.h"
-#include "compaction/workers.h"
+#include "compaction/merge/archive_output.h"
+#include "compaction/merge/workers.h"
 
 /** Zero-initialise, and set `store`. */
 struct aq_replay_output {

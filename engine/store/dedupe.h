@@ -10,8 +10,7 @@
  * Whether two rows are twins: equal in every unique column, to the bit; two nulls are equal.
  *
  * Batches here hold what archives store (aq_schema_stored_batch_init). In storage order
- * (aq_schema_compare_rows) twins lie within the rows of one (key, series, time), since `series` is a part of
- * `unique`, and need not be neighbours there.
+ * (aq_schema_compare_rows) twins are neighbours, since `series` is a part of `unique`.
  * @thread Reentrant.
  */
 bool aq_rows_are_twins(const struct aq_schema *schema, const struct aq_batch *a, size_t row_a,

@@ -5,8 +5,7 @@
 #include <string.h>
 
 #include "compaction/compact_plan.h"
-#include "compaction/row_sort.h"
-#include "compaction/tile_cut.h"
+#include "compaction/merge/tile_cut.h"
 
 /* Tiles of a cut: each row exactly once, no tile too large, order kept. */
 
@@ -59,7 +58,12 @@ static struct seen cut(const size_t *run_ends, size_t run_count, const int64_t *
 {
     size_t row_count = run_ends[run_count - 1];
     struct seen seen = {.rows = calloc(row_count, 1), .row_count = row_count, .times = times};
-    cr_assert_eq(aq_tile_cut(run_ends, run_count, times, see_tile, &seen, NULL), AQ_OK);
+    struct aq_row_ref *refs = calloc(row_count, sizeof *refs);
+    for (size_t row = 0; row < row_count && times != NULL; row++)
+        refs[row].time = times[row];
+    struct aq_sorted_rows rows = {refs, row_count, (size_t *)run_ends, run_count};
+    cr_assert_eq(aq_tile_cut(&rows, times != NULL, see_tile, &seen, NULL), AQ_OK);
+    free(refs);
     for (size_t row = 0; row < row_count; row++)
         cr_assert_eq(seen.rows[row], 1, "row %zu is in no tile", row);
     free(seen.rows);
@@ -149,49 +153,6 @@ Test(tile_cut, random_runs)
         }
         cut(ends, run_count, times);
         free(times);
-    }
-}
-
-/* Sorting references. */
-
-static struct aq_column int_column[] = {{.name = "n", .type = AQ_TYPE_BIGINT, .id = 1}};
-static const struct aq_schema int_schema = {
-    .dataset = "n",
-    .dataset_id = 1,
-    .version = 1,
-    .column_count = 1,
-    .columns = int_column,
-    .key_column = AQ_COLUMN_NONE,
-    .time_column = AQ_COLUMN_NONE,
-    .version_column = AQ_COLUMN_NONE,
-};
-
-Test(row_sort, sorts_across_batches)
-{
-    for (size_t count = 0; count < 300; count += 7) {
-        struct aq_batch batches[3];
-        struct aq_row_ref refs[300];
-        uint64_t state = count;
-        for (uint32_t b = 0; b < 3; b++)
-            cr_assert_eq(aq_schema_batch_init(&int_schema, false, &batches[b]), AQ_OK);
-        for (uint32_t i = 0; i < count; i++) {
-            struct aq_batch *batch = &batches[i % 3];
-            refs[i] = (struct aq_row_ref){i % 3, (uint32_t)batch->row_count++};
-            state = state * UINT64_C(6364136223846793005) + 1442695040888963407;
-            cr_assert_eq(aq_vector_append_int(&batch->columns[0], (int64_t)(state >> 40) % 50),
-                         AQ_OK);
-        }
-        cr_assert_eq(aq_rows_sort(&int_schema, batches, refs, count), AQ_OK);
-        size_t seen[3] = {0};
-        for (size_t i = 0; i < count; i++) {
-            seen[refs[i].batch]++;
-            cr_assert(i == 0 || batches[refs[i - 1].batch].columns[0].ints[refs[i - 1].row] <=
-                                    batches[refs[i].batch].columns[0].ints[refs[i].row]);
-        }
-        for (uint32_t b = 0; b < 3; b++) {
-            cr_assert_eq(seen[b], batches[b].row_count);
-            aq_batch_deinit(&batches[b]);
-        }
     }
 }
 

@@ -4,7 +4,7 @@
 #include <sys/resource.h>
 #include <sys/wait.h>
 
-#include "compaction/archive_output.h"
+#include "compaction/merge/archive_output.h"
 #include "tests/unit/air_fixture.h"
 
 Test(compaction, rows_stay_files_go)
@@ -317,8 +317,12 @@ Test(compaction, publishing_again_renames)
     air_open(&air, "home");
     fill_rows(&air, &rows, 0, 1, 1, 0);
     rows.column_count = air.schema->column_count;
-    cr_assert_eq(aq_archive_output_open(air.store, air.schema, NULL, 1, &output, &err), AQ_OK);
-    cr_assert_eq(aq_archive_output_tile(&output, &rows, &err), AQ_OK, "%s", err.message);
+    struct aq_archive_options options = {.schema = air.schema};
+    struct aq_archive_tile *tile;
+    cr_assert_eq(aq_archive_tile_encode(&options, &rows, &tile, &err), AQ_OK, "%s", err.message);
+    cr_assert_eq(aq_archive_output_open(air.store, air.schema, 1, &output, &err), AQ_OK);
+    cr_assert_eq(aq_archive_output_append(&output, tile, &err), AQ_OK, "%s", err.message);
+    aq_archive_tile_destroy(tile);
     cr_assert_eq(aq_archive_output_finish(&output, &err), AQ_OK, "%s", err.message);
     uint64_t next = 5;
     cr_assert_eq(aq_archive_output_publish(&output, &next, &err), AQ_OK);

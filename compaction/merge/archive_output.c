@@ -1,13 +1,13 @@
 /* Making one archive file: temporary name, bytes, fsync, reopen and verify, real name.
  *
- * Bytes go out as the archive writer gives them. Finishing syncs the file, opens it anew and reads all
- * of it back (archive_verify.c); only what was read is believed. Publishing renames without replacing:
+ * Bytes go out as the archive writer gives them. Finishing syncs the file; verifying opens it anew and reads
+ * all of it back (archive_verify.c); only what was read is believed. Publishing renames without replacing:
  * a name that is taken belongs to a killed compaction whose commit may not be known to have failed, so
  * it is left to gc and the next number is tried.
  *
  * Failures: a temporary file is removed, a published one never: its commit may have succeeded after
  * all, and only gc knows from the catalog. */
-#include "compaction/archive_output.h"
+#include "compaction/merge/archive_output.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -33,8 +33,8 @@ static enum aq_status write_all(void *context, const void *data, size_t size, st
 }
 
 enum aq_status aq_archive_output_open(struct aq_store *store, const struct aq_schema *schema,
-                                      const struct aq_executor *executor, size_t index,
-                                      struct aq_archive_output *output, struct aq_error *err)
+                                      size_t index, struct aq_archive_output *output,
+                                      struct aq_error *err)
 {
     const struct aq_catalog *catalog;
     AQ_TRY(aq_store_catalog(store, false, &catalog, err));
@@ -51,32 +51,26 @@ enum aq_status aq_archive_output_open(struct aq_store *store, const struct aq_sc
     struct aq_archive_options options = {
         .store_id = store_id,
         .schema = schema,
-        .executor = executor,
         .sink = write_all,
         .sink_context = output,
     };
     return aq_archive_writer_create(&options, &output->writer, err);
 }
 
-static void widen_time(struct aq_file_entry *entry, const struct aq_vector *time)
+enum aq_status aq_archive_output_append(struct aq_archive_output *output,
+                                        const struct aq_archive_tile *tile, struct aq_error *err)
 {
-    for (size_t row = 0; row < time->row_count; row++) {
-        int64_t value = time->ints[row];
-        if (!entry->has_time || value < entry->min_time_us)
-            entry->min_time_us = value;
-        if (!entry->has_time || value > entry->max_time_us)
-            entry->max_time_us = value;
-        entry->has_time = true;
-    }
-}
-
-enum aq_status aq_archive_output_tile(struct aq_archive_output *output, const struct aq_batch *rows,
-                                      struct aq_error *err)
-{
-    AQ_TRY(aq_archive_writer_tile(output->writer, rows, err));
-    output->entry.row_count += rows->row_count;
-    if (output->schema->time_column != AQ_COLUMN_NONE)
-        widen_time(&output->entry, &rows->columns[output->schema->time_column]);
+    const struct aq_tile_entry *from = aq_archive_tile_entry(tile);
+    struct aq_file_entry *entry = &output->entry;
+    AQ_TRY(aq_archive_writer_append(output->writer, tile, err));
+    entry->row_count += from->row_count;
+    if (!from->has_time)
+        return AQ_OK;
+    if (!entry->has_time || from->min_time_us < entry->min_time_us)
+        entry->min_time_us = from->min_time_us;
+    if (!entry->has_time || from->max_time_us > entry->max_time_us)
+        entry->max_time_us = from->max_time_us;
+    entry->has_time = true;
     return AQ_OK;
 }
 
@@ -84,27 +78,6 @@ bool aq_archive_output_full(const struct aq_archive_output *output, uint64_t tar
 {
     return aq_archive_writer_full(output->writer) ||
            aq_archive_writer_size(output->writer) >= target_size_bytes;
-}
-
-/* Open the file by its name again, so that what is verified is what readers will find. */
-static enum aq_status verify(struct aq_archive_output *output, struct aq_error *err)
-{
-    struct aq_content_hash content;
-    int fd = aq_io_openat_beneath(aq_store_home_fd(output->store), output->name,
-                                  O_RDONLY | O_CLOEXEC, 0);
-    if (fd < 0)
-        return aq_error_set_errno(err, errno, output->name, "cannot reopen a new archive");
-    enum aq_status status =
-        aq_archive_read_back(fd, output->name, output->size_bytes, output->schema,
-                             aq_bytes_view(&output->root), &content, err);
-    if (status == AQ_OK && (!aq_content_hash_equal(&content, &output->content) ||
-                            content.row_count != output->entry.row_count))
-        status = aq_error_set_at(err, AQ_CORRUPT, output->name, -1,
-                                 "a new archive does not read back as the rows that were written; "
-                                 "nothing was changed");
-    close(fd);
-    aq_rate_limit_spend(output->rate, output->size_bytes);
-    return status;
 }
 
 enum aq_status aq_archive_output_finish(struct aq_archive_output *output, struct aq_error *err)
@@ -120,7 +93,29 @@ enum aq_status aq_archive_output_finish(struct aq_archive_output *output, struct
         return aq_error_set_errno(err, errno, output->name, "cannot close an archive");
     }
     output->fd = -1;
-    return verify(output, err);
+    return AQ_OK;
+}
+
+/* By its name, so that what is verified is what readers will find. */
+enum aq_status aq_archive_output_verify(struct aq_archive_output *output,
+                                        const struct aq_executor *executor, struct aq_error *err)
+{
+    struct aq_content_hash content;
+    int fd = aq_io_openat_beneath(aq_store_home_fd(output->store), output->name,
+                                  O_RDONLY | O_CLOEXEC, 0);
+    if (fd < 0)
+        return aq_error_set_errno(err, errno, output->name, "cannot reopen a new archive");
+    enum aq_status status =
+        aq_archive_read_back(fd, output->name, output->size_bytes, output->schema,
+                             aq_bytes_view(&output->root), executor, &content, err);
+    if (status == AQ_OK && (!aq_content_hash_equal(&content, &output->content) ||
+                            content.row_count != output->entry.row_count))
+        status = aq_error_set_at(err, AQ_CORRUPT, output->name, -1,
+                                 "a new archive does not read back as the rows that were written; "
+                                 "nothing was changed");
+    close(fd);
+    aq_rate_limit_spend(output->rate, output->size_bytes);
+    return status;
 }
 
 enum aq_status aq_archive_output_publish(struct aq_archive_output *output, uint64_t *next_file_id,

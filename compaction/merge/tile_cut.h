@@ -2,7 +2,7 @@
 #ifndef AQ_COMPACTION_TILE_CUT_H
 #define AQ_COMPACTION_TILE_CUT_H
 
-#include "format/archive.h"
+#include "compaction/merge/row_sort.h"
 
 /** Runs that share a tile where they have >= AQ_TILE_ROWS_MAX / AQ_TILE_RUNS_MAX rows each. */
 #define AQ_TILE_RUNS_MAX 16
@@ -20,11 +20,14 @@ typedef enum aq_status (*aq_tile_fn)(void *context, const struct aq_row_span *sp
 /**
  * Cut rows sorted by (key, series, time) into tiles, given in order to `tile`.
  *
- * @param run_ends   Ascending: run i, all rows of one (key, series), ends before row run_ends[i].
- * @param times      Of every row, ascending within a run; NULL when the dataset has no time.
+ * @param timed  Whether the rows have times; without, they are cut as they lie.
  * @return AQ_OK, or the first failure of `tile`.
  */
-enum aq_status aq_tile_cut(const size_t *run_ends, size_t run_count, const int64_t *times,
-                           aq_tile_fn tile, void *context, struct aq_error *err) AQ_RESULT;
+enum aq_status aq_tile_cut(const struct aq_sorted_rows *rows, bool timed, aq_tile_fn tile,
+                           void *context, struct aq_error *err) AQ_RESULT;
+
+/** Where more rows follow: the runs, from the first on, whose tiles do not depend on what follows. All where
+ * one tile's runs take all the rows. */
+size_t aq_tile_settled_runs(const struct aq_sorted_rows *rows);
 
 #endif

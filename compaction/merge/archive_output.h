@@ -23,16 +23,20 @@ struct aq_archive_output {
 /** Begin a file. `index` tells apart the files of one compaction; a file left behind under the same
  * temporary name is overwritten (the caller holds the lock "compact"). */
 enum aq_status aq_archive_output_open(struct aq_store *store, const struct aq_schema *schema,
-                                      const struct aq_executor *executor, size_t index,
-                                      struct aq_archive_output *output,
+                                      size_t index, struct aq_archive_output *output,
                                       struct aq_error *err) AQ_RESULT;
-/** Append a tile of the columns that archives of the schema store, sorted. */
-enum aq_status aq_archive_output_tile(struct aq_archive_output *output, const struct aq_batch *rows,
-                                      struct aq_error *err) AQ_RESULT;
+/** Append a coded tile. */
+enum aq_status aq_archive_output_append(struct aq_archive_output *output,
+                                        const struct aq_archive_tile *tile,
+                                        struct aq_error *err) AQ_RESULT;
 /** Whether the next tile belongs into another file. */
 bool aq_archive_output_full(const struct aq_archive_output *output, uint64_t target_size_bytes);
-/** Finish, fsync, then open again, read every byte and compare the rows' hash. */
+/** Write the file's end, and make it durable. */
 enum aq_status aq_archive_output_finish(struct aq_archive_output *output,
+                                        struct aq_error *err) AQ_RESULT;
+/** Open a finished file again, read every byte, several tiles side by side, and compare the rows' hash. */
+enum aq_status aq_archive_output_verify(struct aq_archive_output *output,
+                                        const struct aq_executor *executor,
                                         struct aq_error *err) AQ_RESULT;
 
 /**
@@ -53,6 +57,7 @@ void aq_archive_output_deinit(struct aq_archive_output *output);
 /** Read a whole archive back: every checksum, every row. `content` is the hash of its rows. */
 enum aq_status aq_archive_read_back(int fd, const char *path, uint64_t size_bytes,
                                     const struct aq_schema *schema, struct aq_slice root,
+                                    const struct aq_executor *executor,
                                     struct aq_content_hash *content,
                                     struct aq_error *err) AQ_RESULT;
 

@@ -7,10 +7,11 @@
  *
  * Where time does not tell rows apart (no time column, or more equal times than a tile holds) the rows
  * are cut as they lie. */
-#include "compaction/tile_cut.h"
+#include "compaction/merge/tile_cut.h"
 
 struct cut {
-    const int64_t *times;
+    const struct aq_row_ref *refs;
+    bool timed;
     struct aq_row_span left[AQ_TILE_RUNS_MAX]; /* of each run, what is not in a tile yet */
     size_t run_count;
     size_t row_count; /* of `left` */
@@ -25,13 +26,14 @@ static size_t ceil_div(size_t value, size_t divisor)
 }
 
 /* Rows of a span with time <= limit. */
-static size_t count_until(const int64_t *times, const struct aq_row_span *span, int64_t limit)
+static size_t count_until(const struct aq_row_ref *refs, const struct aq_row_span *span,
+                          int64_t limit)
 {
     size_t low = 0;
     size_t high = span->count;
     while (low < high) {
         size_t middle = low + (high - low) / 2;
-        if (times[span->first + middle] <= limit)
+        if (refs[span->first + middle].time <= limit)
             low = middle + 1;
         else
             high = middle;
@@ -43,7 +45,7 @@ static size_t count_all_until(const struct cut *cut, int64_t limit)
 {
     size_t count = 0;
     for (size_t i = 0; i < cut->run_count; i++)
-        count += count_until(cut->times, &cut->left[i], limit);
+        count += count_until(cut->refs, &cut->left[i], limit);
     return count;
 }
 
@@ -55,8 +57,8 @@ static void time_bounds(const struct cut *cut, int64_t *low, int64_t *high)
         const struct aq_row_span *span = &cut->left[i];
         if (span->count == 0)
             continue;
-        int64_t first = cut->times[span->first];
-        int64_t last = cut->times[span->first + span->count - 1];
+        int64_t first = cut->refs[span->first].time;
+        int64_t last = cut->refs[span->first + span->count - 1].time;
         *low = first < *low ? first : *low;
         *high = last > *high ? last : *high;
     }
@@ -78,7 +80,7 @@ static int64_t block_end(const struct cut *cut, size_t row_count)
     return low;
 }
 
-/* Move up to `row_limit` rows, of each run those with time <= end (all if times is NULL), into one tile. */
+/* Move up to `row_limit` rows, of each run those with time <= end (all without times), into one tile. */
 static enum aq_status emit(struct cut *cut, int64_t end, size_t row_limit)
 {
     struct aq_row_span spans[AQ_TILE_RUNS_MAX];
@@ -86,7 +88,7 @@ static enum aq_status emit(struct cut *cut, int64_t end, size_t row_limit)
     size_t row_count = 0;
     for (size_t i = 0; i < cut->run_count && row_count < row_limit; i++) {
         struct aq_row_span *left = &cut->left[i];
-        size_t count = cut->times == NULL ? left->count : count_until(cut->times, left, end);
+        size_t count = cut->timed ? count_until(cut->refs, left, end) : left->count;
         if (count > row_limit - row_count)
             count = row_limit - row_count;
         if (count == 0)
@@ -104,7 +106,7 @@ static enum aq_status cut_group(struct cut *cut)
 {
     while (cut->row_count > 0) {
         size_t goal = ceil_div(cut->row_count, ceil_div(cut->row_count, AQ_TILE_ROWS_MAX));
-        if (cut->times == NULL) {
+        if (!cut->timed) {
             AQ_TRY(emit(cut, 0, goal));
             continue;
         }
@@ -133,13 +135,15 @@ static size_t take_runs(const size_t *run_ends, size_t run_count, size_t first, 
     return last - first;
 }
 
-enum aq_status aq_tile_cut(const size_t *run_ends, size_t run_count, const int64_t *times,
-                           aq_tile_fn tile, void *context, struct aq_error *err)
+enum aq_status aq_tile_cut(const struct aq_sorted_rows *rows, bool timed, aq_tile_fn tile,
+                           void *context, struct aq_error *err)
 {
+    const size_t *run_ends = rows->run_ends;
     size_t start = 0;
-    for (size_t run = 0; run < run_count;) {
-        struct cut cut = {.times = times, .tile = tile, .context = context, .err = err};
-        size_t taken = take_runs(run_ends, run_count, run, start, &cut.row_count);
+    for (size_t run = 0; run < rows->run_count;) {
+        struct cut cut = {
+            .refs = rows->refs, .timed = timed, .tile = tile, .context = context, .err = err};
+        size_t taken = take_runs(run_ends, rows->run_count, run, start, &cut.row_count);
         if (cut.row_count <= AQ_TILE_ROWS_MAX) {
             struct aq_row_span whole = {start, cut.row_count};
             AQ_TRY(tile(context, &whole, 1, whole.count, err));
@@ -153,4 +157,17 @@ enum aq_status aq_tile_cut(const size_t *run_ends, size_t run_count, const int64
         start = run_ends[run - 1];
     }
     return AQ_OK;
+}
+
+size_t aq_tile_settled_runs(const struct aq_sorted_rows *rows)
+{
+    size_t settled = 0;
+    size_t start = 0;
+    for (size_t run = 0; run < rows->run_count;) {
+        size_t row_count;
+        settled = run;
+        run += take_runs(rows->run_ends, rows->run_count, run, start, &row_count);
+        start = rows->run_ends[run - 1];
+    }
+    return settled > 0 ? settled : rows->run_count;
 }
