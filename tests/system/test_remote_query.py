@@ -183,6 +183,18 @@ def test_other_commands_read_the_bucket(moved, tmp_path):
     assert deep.startswith("ok:") and "420,768 rows" in deep, deep
 
 
+def test_the_stores_own_tables_of_a_bucket(moved, tmp_path):
+    """They say the same of it as of the home, and nothing of commits: a bucket has the state alone."""
+    store, bucket, _ = moved
+    reader = Reader(tmp_path / "machine", bucket)
+    for sql in ("SELECT * FROM aqstore_partitions ORDER BY dataset, key, slot",
+                "SELECT * FROM aqstore_files ORDER BY id", "SELECT source, dataset, name, position, rows FROM aqstore_sources"):
+        assert reader.rows(sql) == store.rows(sql) != []
+    assert reader.rows("SELECT DISTINCT tier FROM aqstore_partitions") == [["s3"]]
+    assert reader.value("SELECT sum(rows) AS n FROM aqstore_partitions") == BEIJING.rows
+    assert reader.value("SELECT count(*) AS n FROM aqstore_commits") == 0
+
+
 def test_writes_are_refused(moved, tmp_path):
     store, bucket, _ = moved
     reader = Reader(tmp_path, bucket)
