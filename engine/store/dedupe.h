@@ -27,4 +27,31 @@ bool aq_rows_are_twins(const struct aq_schema *schema, const struct aq_batch *a,
 int aq_twins_compare(const struct aq_schema *schema, const struct aq_batch *a, size_t row_a,
                      const struct aq_batch *b, size_t row_b);
 
+/** As far as the version decides: `a` and `b` point at the version column of their batches, or at its stamp
+ * and the ordinal behind that. 0: the other columns do. */
+int aq_twins_compare_version(const struct aq_schema *schema, const struct aq_vector *a,
+                             size_t row_a, const struct aq_vector *b, size_t row_b);
+
+/**
+ * Leave out of these units every row that does not count because of a twin, in whatever unit that is.
+ * Must be called before anything but key and time of a unit is looked at, its row_count included; units
+ * are resolved once, and a dataset without `unique` costs nothing.
+ *
+ * Reads of units that may share a key and a time the unique and version columns, and other columns only of
+ * rows of equal version. Works through spans of time, and parts of one, of bounded size: beside the memory
+ * it may take it needs a bit a row.
+ * @param units      Of the dataset, in (file, index) order.
+ * @param options    May be NULL.
+ * @param twin_count Rows of these units that are left out because of a twin. NULL: not wanted.
+ * @thread Any, also beside readers of other units; none of these units may be being read.
+ */
+struct aq_resolve_options {
+    uint64_t memory_bytes;     /* about; 0: 256 MiB */
+    const volatile bool *stop; /* asked now and then: AQ_INTERRUPTED. NULL: never */
+};
+enum aq_status aq_snapshot_resolve(struct aq_snapshot *snapshot, uint32_t dataset_id,
+                                   const struct aq_unit *const *units, size_t unit_count,
+                                   const struct aq_resolve_options *options, uint64_t *twin_count,
+                                   struct aq_error *err) AQ_RESULT;
+
 #endif

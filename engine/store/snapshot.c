@@ -98,6 +98,7 @@ enum aq_status aq_snapshot_open(struct aq_store *store, struct aq_snapshot **sna
     pthread_mutexattr_settype(&recursive, PTHREAD_MUTEX_RECURSIVE);
     pthread_mutex_init(&opened->opening, &recursive);
     pthread_mutexattr_destroy(&recursive);
+    pthread_mutex_init(&opened->resolving, NULL);
     enum aq_status status = open_snapshot(opened, err);
     if (status < 0) {
         aq_snapshot_close(opened);
@@ -121,6 +122,7 @@ void aq_snapshot_close(struct aq_snapshot *snapshot)
     aq_arena_deinit(&snapshot->arena);
     aq_store_unlock(snapshot->lock);
     pthread_mutex_destroy(&snapshot->opening);
+    pthread_mutex_destroy(&snapshot->resolving);
     free(snapshot);
 }
 

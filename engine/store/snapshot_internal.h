@@ -27,6 +27,8 @@ struct aq_unit_detail {
     const struct aq_section_entry *section; /* segments */
     uint32_t masked_rows;                   /* of the section: they do not count */
     const uint64_t *kept;                   /* unit_filter.h: stored rows that count; NULL: all */
+    bool resolved;                          /* dedupe.h: what lost against a twin is left out ... */
+    uint32_t twin_count;                    /* ... this many rows */
 };
 
 struct aq_dataset_units {
@@ -49,6 +51,7 @@ struct aq_snapshot {
     struct aq_arena arena; /* roots, directories, details */
     /* Held by who reads headers and directories; recursive, for those who read units under it. */
     pthread_mutex_t opening;
+    pthread_mutex_t resolving; /* held by who looks for twins; taken before `opening` */
 };
 
 /** Read which frames of an open segment count, now: what its living writer has published, or what
