@@ -18,6 +18,9 @@ struct aq_compact_options {
     unsigned thread_count;      /* 0: all cores */
     struct aq_rate_limit *rate; /* of bytes read and written; NULL: none */
     bool dry_run;
+    int64_t now_us;              /* wall clock: what is closed by then is rolled up; 0: now */
+    int64_t late_us;             /* a slot is closed this long after its end */
+    int64_t before_us;           /* archives with rows at or after it are left alone; 0: none is */
     const char *const *datasets; /* names; NULL: all. Restricts rewriting of archives only: a
                                     segment is always consumed whole */
     size_t dataset_count;

@@ -91,8 +91,15 @@ static enum aq_status plan_and_merge(struct aq_compact_job *job, struct aq_compa
 {
     struct aq_compact_options options = *job->options;
     options.target_size_bytes = job->target_size_bytes;
-    AQ_TRY(aq_compact_plan_make(aq_snapshot_catalog(job->snapshot), &options, &job->arena,
-                                &job->plan, err));
+    if (options.now_us == 0)
+        options.now_us = aq_clock_wall_us();
+    struct aq_survey survey = {0};
+    enum aq_status status = aq_survey_take(job->snapshot, &job->workers, &survey, err);
+    if (status == AQ_OK)
+        status = aq_compact_plan_make(aq_snapshot_catalog(job->snapshot), &options, &survey,
+                                      &job->arena, &job->plan, err);
+    aq_survey_deinit(&survey);
+    AQ_TRY(status);
     if (!job->options->dry_run) {
         for (size_t i = 0; i < job->plan.dataset_count; i++)
             AQ_TRY(aq_compact_merge(job, &job->plan.datasets[i], err));

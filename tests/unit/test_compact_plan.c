@@ -158,12 +158,17 @@ Test(tile_cut, random_runs)
 
 /* Plans. */
 
-#define TARGET UINT64_C(1000)
+#define TARGET UINT64_C(1000000)
 
+/* Without a time: what depends on it is in test_roll_up.c. */
 static struct aq_schema schemas[] = {
-    {.dataset = "air", .dataset_id = 1, .version = 1},
-    {.dataset = "air_rejects", .dataset_id = 2, .version = 1, .rejects_of = 1},
-    {.dataset = "flights", .dataset_id = 3, .version = 1},
+    {.dataset = "air", .dataset_id = 1, .version = 1, .time_column = AQ_COLUMN_NONE},
+    {.dataset = "air_rejects",
+     .dataset_id = 2,
+     .version = 1,
+     .rejects_of = 1,
+     .time_column = AQ_COLUMN_NONE},
+    {.dataset = "flights", .dataset_id = 3, .version = 1, .time_column = AQ_COLUMN_NONE},
 };
 static struct aq_catalog_dataset datasets[] = {
     {1, &schemas[0], INT64_MAX}, {1, &schemas[1], INT64_MAX}, {1, &schemas[2], INT64_MAX}};
@@ -171,14 +176,19 @@ static struct aq_catalog_dataset datasets[] = {
 static struct aq_file_entry entry_of[4] = {
     {0}, {1, 1, 10, false, 0, 0}, {2, 1, 5, false, 0, 0}, {3, 1, 7, false, 0, 0}};
 
-static struct aq_catalog_file archive(uint64_t file_id, uint32_t dataset_id, uint64_t size_bytes)
+static struct aq_file_entry archived_of[4] = {
+    {0}, {1, 1, 1000, false, 0, 0}, {2, 1, 500, false, 0, 0}, {3, 1, 700, false, 0, 0}};
+
+/* An archive of so many thousandths of the target size. */
+static struct aq_catalog_file archive(uint64_t file_id, uint32_t dataset_id, uint64_t size)
 {
     return (struct aq_catalog_file){.file_id = file_id,
                                     .kind = AQ_FILE_ARCHIVE,
                                     .state = AQ_FILE_CLOSED,
-                                    .size_bytes = size_bytes,
+                                    .edit = file_id,
+                                    .size_bytes = size * TARGET / 1000,
                                     .entry_count = 1,
-                                    .entries = &entry_of[dataset_id]};
+                                    .entries = &archived_of[dataset_id]};
 }
 
 static struct aq_catalog_file segment(uint64_t file_id, enum aq_file_state state,
@@ -202,10 +212,11 @@ static const char *plan_of(struct aq_catalog_file *files, size_t file_count, con
     struct aq_catalog catalog = {
         .dataset_count = 3, .datasets = datasets, .file_count = file_count, .files = files};
     struct aq_compact_options options = {.target_size_bytes = TARGET,
+                                         .now_us = 20000 * AQ_US_PER_DAY,
                                          .datasets = dataset == NULL ? NULL : &dataset,
                                          .dataset_count = dataset != NULL};
     struct aq_error err = {0};
-    cr_assert_eq(aq_compact_plan_make(&catalog, &options, &arena, plan, &err), AQ_OK, "%s",
+    cr_assert_eq(aq_compact_plan_make(&catalog, &options, NULL, &arena, plan, &err), AQ_OK, "%s",
                  err.message);
     text[0] = '\0';
     for (size_t i = 0; i < plan->input_count; i++) {
@@ -230,21 +241,21 @@ Test(compact_plan, nothing_to_do)
 Test(compact_plan, closed_segments_whole_and_the_small_archives_of_their_datasets)
 {
     struct aq_compact_plan plan;
-    struct aq_catalog_file files[] = {archive(1, 1, 499), archive(2, 1, 500), archive(3, 3, 100),
+    struct aq_catalog_file files[] = {archive(1, 1, 499), archive(2, 1, 5000), archive(3, 3, 100),
                                       segment(4, AQ_FILE_CLOSED, 2), segment(5, AQ_FILE_OPEN, 0)};
     cr_assert_str_eq(plan_of(files, 5, NULL, &plan), "1 4");
     cr_assert_eq(plan.segment_count, 1);
     cr_assert_eq(plan.archive_count, 1);
-    cr_assert_eq(plan.row_count, 25);
-    cr_assert_eq(plan.input_bytes, 499 + 128);
+    cr_assert_eq(plan.row_count, 1015);
+    cr_assert_eq(plan.input_bytes, 499000 + 128);
     cr_assert_eq(plan.dataset_count, 2);
     cr_assert_eq(plan.datasets[0].schema->dataset_id, 1);
-    cr_assert_eq(plan.datasets[0].row_count, 20);
+    cr_assert_eq(plan.datasets[0].row_count, 1010);
     cr_assert_eq(plan.datasets[0].group_count, 1);
     const struct aq_compact_group *group = plan.datasets[0].groups;
     cr_assert(group->from_us == INT64_MIN && group->until_us == INT64_MAX);
     cr_assert(group->archive_count == 1 && group->archives[0]->file_id == 1);
-    cr_assert_eq(group->archive_rows, 10);
+    cr_assert_eq(group->archive_rows, 1000);
     cr_assert_eq(plan.datasets[1].schema->dataset_id, 2);
 }
 
@@ -270,7 +281,7 @@ Test(compact_plan, names_restrict_archives_only)
     struct aq_compact_options options = {.datasets = &unknown, .dataset_count = 1};
     struct aq_arena arena = {0};
     struct aq_error err = {0};
-    cr_assert_eq(aq_compact_plan_make(&catalog, &options, &arena, &plan, &err), AQ_NOT_FOUND);
+    cr_assert_eq(aq_compact_plan_make(&catalog, &options, NULL, &arena, &plan, &err), AQ_NOT_FOUND);
     cr_assert_not_null(strstr(err.message, "nope"));
     aq_arena_deinit(&arena);
 }
@@ -285,6 +296,6 @@ Test(compact_plan, a_file_of_an_unknown_dataset_is_corruption)
     struct aq_compact_options options = {.target_size_bytes = TARGET};
     struct aq_compact_plan plan;
     struct aq_arena arena = {0};
-    cr_assert_eq(aq_compact_plan_make(&catalog, &options, &arena, &plan, NULL), AQ_CORRUPT);
+    cr_assert_eq(aq_compact_plan_make(&catalog, &options, NULL, &arena, &plan, NULL), AQ_CORRUPT);
     aq_arena_deinit(&arena);
 }

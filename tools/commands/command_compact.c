@@ -7,6 +7,7 @@
 #include "tools/output/progress.h"
 
 #define TARGET_SIZE_DEFAULT ((uint64_t)128 << 20)
+#define LATE_DEFAULT (6 * AQ_US_PER_HOUR)
 
 static void on_progress(void *context, const struct aq_compact_progress *progress)
 {
@@ -75,6 +76,7 @@ enum aq_status aq_command_compact(struct aq_program *program, struct aq_error *e
     struct aq_compact_report report = {0};
     struct aq_compact_options options = {
         .target_size_bytes = TARGET_SIZE_DEFAULT,
+        .late_us = LATE_DEFAULT,
         .dry_run = program->options.dry_run,
         .datasets = program->options.arguments,
         .dataset_count = program->options.argument_count,
@@ -83,8 +85,10 @@ enum aq_status aq_command_compact(struct aq_program *program, struct aq_error *e
         .stop = &aq_stop,
     };
     AQ_TRY(aq_program_store(program, AQ_ACCESS_WRITE, &store, err));
-    if (program->config != NULL)
+    if (program->config != NULL) {
         options.target_size_bytes = program->config->target_size_bytes;
+        options.late_us = program->config->late_us;
+    }
     aq_progress_begin(&progress, program->options.quiet);
     enum aq_status status = aq_compact(store, &options, &report, err);
     aq_progress_clear(&progress);

@@ -65,6 +65,7 @@ static enum aq_status compact(struct nightly *nightly, struct aq_compact_report 
     aq_rate_limit_init(&rate, service->config->compaction_rate_bytes, &service->quit);
     struct aq_compact_options options = {
         .target_size_bytes = service->config->target_size_bytes,
+        .late_us = service->config->late_us,
         .rate = &rate,
         .stop = &service->quit,
     };
