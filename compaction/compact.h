@@ -46,14 +46,4 @@ struct aq_compact_report {
 enum aq_status aq_compact(struct aq_store *store, const struct aq_compact_options *options,
                           struct aq_compact_report *report, struct aq_error *err) AQ_RESULT;
 
-struct aq_gc_report {
-    uint64_t file_count;
-    uint64_t bytes;
-};
-/** Remove files that the head does not name, under the gc lock exclusively (AQ_CONFLICT while a query
- * reads); `visit` (may be NULL) hears each name. */
-enum aq_status aq_gc(struct aq_store *store, bool dry_run,
-                     void (*visit)(void *context, const char *name, uint64_t size_bytes),
-                     void *context, struct aq_gc_report *report, struct aq_error *err) AQ_RESULT;
-
 #endif

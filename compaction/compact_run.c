@@ -10,9 +10,11 @@
 #include <stdlib.h>
 
 #include "compaction/compact_job.h"
+#include "compaction/gc/gc.h"
 #include "compaction/nightly/last_run.h"
 #include "engine/clock.h"
 
+#define GC_WAIT_MS 60000
 #define TARGET_SIZE_DEFAULT ((uint64_t)128 << 20)
 #define MEMORY_DEFAULT ((uint64_t)1 << 30)
 
@@ -110,8 +112,7 @@ static enum aq_status plan_and_merge(struct aq_compact_job *job, struct aq_compa
     return AQ_OK;
 }
 
-/* Everything under the lock. The snapshot is held until the edit is durable: it keeps gc away from
- * inputs and from files that have no name in the catalog yet. */
+/* Everything under the lock. The snapshot is held until the edit is durable: it keeps gc away from the inputs. */
 static enum aq_status run_locked(struct aq_compact_job *job, struct aq_compact_report *report,
                                  struct aq_error *err)
 {
@@ -145,10 +146,16 @@ enum aq_status aq_compact(struct aq_store *store, const struct aq_compact_option
     };
     aq_workers_init(&job.workers, options->thread_count);
     struct aq_store_lock *lock;
+    struct aq_store_lock *outputs = NULL;
+    enum aq_status status = AQ_OK;
     AQ_TRY(aq_store_lock(store, "compact", true, &lock, err));
-    enum aq_status status = run_locked(&job, report, err);
+    if (!options->dry_run) /* it keeps gc away from archives that have no name in the catalog yet */
+        status = aq_store_lock_wait(store, AQ_OUTPUTS_LOCK, false, GC_WAIT_MS, &outputs, err);
+    if (status == AQ_OK)
+        status = run_locked(&job, report, err);
     if (status == AQ_OK && !options->dry_run)
         aq_compact_note_run(store, begin_wall_us);
+    aq_store_unlock(outputs);
     aq_store_unlock(lock);
     report->seconds = aq_clock_seconds_since(begin_us);
     return status;

@@ -3,7 +3,8 @@
 #ifndef AQ_COMPACTION_TIER_TIER_H
 #define AQ_COMPACTION_TIER_TIER_H
 
-#include "compaction/compact.h"
+#include "compaction/gc/gc.h"
+#include "engine/store/snapshot.h"
 #include "engine/object/object.h"
 
 struct aq_tier_progress {

@@ -16,6 +16,8 @@
 void aq_catalog_edit_name(uint64_t number, char *out, size_t out_size);
 /** "catalog/checkpoint-<20 digits>" */
 void aq_catalog_checkpoint_name(uint64_t number, char *out, size_t out_size);
+/** The number in such a name; false: it is neither's. */
+bool aq_catalog_parse_name(const char *name, uint64_t *number, bool *checkpoint);
 
 /** Edits stay for an hour, so whoever looked so short a time ago knows that none has been collected since. */
 #define AQ_CATALOG_JUST_NOW_US (60 * INT64_C(1000000))
@@ -46,6 +48,11 @@ enum aq_status aq_catalog_newest_checkpoint(struct aq_object_store *objects, uin
 enum aq_status aq_catalog_load_checkpoint(struct aq_object_store *objects, uint64_t number,
                                           const struct aq_catalog **catalog,
                                           struct aq_error *err) AQ_RESULT;
+
+/** The state after edit `number`, read from `checkpoint` on (0: from edit 1). */
+enum aq_status aq_catalog_load_version(struct aq_object_store *objects, uint64_t checkpoint,
+                                       uint64_t number, const struct aq_catalog **catalog,
+                                       struct aq_error *err) AQ_RESULT;
 
 /** Apply the edits that follow `state`, until one is absent; `count` says how many there were. */
 enum aq_status aq_catalog_follow(struct aq_object_store *objects, struct aq_catalog_state *state,

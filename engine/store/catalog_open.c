@@ -72,11 +72,16 @@ struct hint {
     uint64_t checkpoint; /* 0: begin with edit 1 */
 };
 
-static bool parse_number(const char *text, uint64_t *number)
+bool aq_catalog_parse_name(const char *name, uint64_t *number, bool *checkpoint)
 {
-    if (strlen(text) != NUMBER_DIGITS || strspn(text, "0123456789") != NUMBER_DIGITS)
+    *checkpoint = strncmp(name, CHECKPOINT_PREFIX, strlen(CHECKPOINT_PREFIX)) == 0;
+    const char *prefix = *checkpoint ? CHECKPOINT_PREFIX : EDIT_PREFIX;
+    if (strncmp(name, prefix, strlen(prefix)) != 0)
         return false;
-    *number = strtoull(text, NULL, 10);
+    const char *digits = name + strlen(prefix);
+    if (strlen(digits) != NUMBER_DIGITS || strspn(digits, "0123456789") != NUMBER_DIGITS)
+        return false;
+    *number = strtoull(digits, NULL, 10);
     return *number > 0 && *number < UINT64_MAX;
 }
 
@@ -85,12 +90,12 @@ static enum aq_status visit_object(void *context, const char *name, uint64_t siz
     (void)size_bytes;
     struct hint *hint = context;
     uint64_t number;
-    if (strncmp(name, CHECKPOINT_PREFIX, strlen(CHECKPOINT_PREFIX)) == 0) {
-        if (parse_number(name + strlen(CHECKPOINT_PREFIX), &number) && number > hint->checkpoint)
-            hint->checkpoint = number;
-    } else if (parse_number(name + strlen(EDIT_PREFIX), &number) && number > hint->number) {
-        hint->number = number;
-    }
+    bool checkpoint;
+    if (!aq_catalog_parse_name(name, &number, &checkpoint))
+        return AQ_OK;
+    uint64_t *newest = checkpoint ? &hint->checkpoint : &hint->number;
+    if (number > *newest)
+        *newest = number;
     return AQ_OK;
 }
 
@@ -157,14 +162,21 @@ static enum aq_status apply_object(struct aq_object_store *objects, struct aq_ca
     return status;
 }
 
+/* AQ_NOT_FOUND: it is absent. */
+static enum aq_status apply_next(struct aq_object_store *objects, struct aq_catalog_state *state,
+                                 struct aq_error *err)
+{
+    char name[AQ_CATALOG_NAME_BYTES];
+    uint64_t number = state->catalog->number + 1;
+    aq_catalog_edit_name(number, name, sizeof name);
+    return apply_object(objects, state, name, false, number, err);
+}
+
 enum aq_status aq_catalog_follow(struct aq_object_store *objects, struct aq_catalog_state *state,
                                  size_t *count, struct aq_error *err)
 {
     for (*count = 0;; (*count)++) {
-        char name[AQ_CATALOG_NAME_BYTES];
-        uint64_t number = state->catalog->number + 1;
-        aq_catalog_edit_name(number, name, sizeof name);
-        enum aq_status status = apply_object(objects, state, name, false, number, err);
+        enum aq_status status = apply_next(objects, state, err);
         if (status == AQ_NOT_FOUND)
             return AQ_OK;
         AQ_TRY(status);
@@ -295,20 +307,37 @@ enum aq_status aq_catalog_open(struct aq_object_store *objects, const struct aq_
     return status;
 }
 
-enum aq_status aq_catalog_load_checkpoint(struct aq_object_store *objects, uint64_t number,
-                                          const struct aq_catalog **catalog, struct aq_error *err)
+static enum aq_status apply_until(struct aq_object_store *objects, struct aq_catalog_state *state,
+                                  uint64_t checkpoint, uint64_t number, struct aq_error *err)
+{
+    char name[AQ_CATALOG_NAME_BYTES];
+    aq_catalog_checkpoint_name(checkpoint, name, sizeof name);
+    if (checkpoint > 0)
+        AQ_TRY(apply_object(objects, state, name, true, checkpoint, err));
+    while (state->catalog->number < number)
+        AQ_TRY(apply_next(objects, state, err));
+    return AQ_OK;
+}
+
+enum aq_status aq_catalog_load_version(struct aq_object_store *objects, uint64_t checkpoint,
+                                       uint64_t number, const struct aq_catalog **catalog,
+                                       struct aq_error *err)
 {
     struct aq_catalog_state state;
-    char name[AQ_CATALOG_NAME_BYTES];
     if (aq_catalog_state_begin(&state, NULL) != AQ_OK)
         return aq_error_set(err, AQ_NO_MEMORY, "out of memory reading the catalog");
-    aq_catalog_checkpoint_name(number, name, sizeof name);
-    enum aq_status status = apply_object(objects, &state, name, true, number, err);
+    enum aq_status status = apply_until(objects, &state, checkpoint, number, err);
     if (status == AQ_OK)
         *catalog = aq_catalog_state_finish(&state);
     else
         aq_catalog_state_abandon(&state);
     return status;
+}
+
+enum aq_status aq_catalog_load_checkpoint(struct aq_object_store *objects, uint64_t number,
+                                          const struct aq_catalog **catalog, struct aq_error *err)
+{
+    return aq_catalog_load_version(objects, number, number, catalog, err);
 }
 
 enum aq_status aq_catalog_put_checkpoint(struct aq_object_store *objects,

@@ -35,12 +35,13 @@ struct aq_file_cache {
     pthread_mutex_t lock;
 };
 
-/* An evicted file stays at home until it is collected, which no snapshot lives to see. */
+/* An evicted file goes from the home at any moment, so the bucket is asked, where it is known. One that is in the
+ * bucket and not at home is no loss, whatever this version of the catalog says. */
 static bool is_remote(const struct aq_file_cache *cache, const struct aq_catalog_file *entry)
 {
     char name[64];
-    if (cache->store->is_mirror || !entry->evicted)
-        return cache->store->is_mirror;
+    if (cache->store->is_mirror || (entry->evicted && cache->store->bucket != NULL))
+        return true;
     aq_catalog_file_name(entry->kind, entry->file_id, name, sizeof name);
     return faccessat(cache->store->home_fd, name, F_OK, 0) != 0;
 }

@@ -1,6 +1,6 @@
 /* Snapshots: one version of the catalog, one length of each open segment, for as long as a reader wants.
  *
- * Happy path: the gc lock shared, then the newest catalog, then the durable length of its open segments;
+ * Happy path: a lease, then the newest catalog, then the durable length of its open segments;
  * units of a dataset are listed when first asked for. Sections whose rows are all masked, and
  * tiles and sections whose rows are all removed, are no units.
  * Failures: a feed that is taken over between reading the catalog and a segment's length would show rows
@@ -12,7 +12,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define GC_WAIT_MS 10000
 #define FREEZE_TRIES 20
 
 static enum aq_status freeze_all(struct aq_snapshot *snapshot, struct aq_error *err)
@@ -77,12 +76,18 @@ static enum aq_status try_freeze(struct aq_snapshot *snapshot, struct aq_error *
 
 static enum aq_status open_snapshot(struct aq_snapshot *snapshot, struct aq_error *err)
 {
-    AQ_TRY(aq_store_lock_wait(snapshot->store, "gc", false, GC_WAIT_MS, &snapshot->lock, err));
+    const struct aq_catalog *known = NULL;
+    AQ_TRY(aq_store_catalog(snapshot->store, false, &known, err));
+    uint64_t version = known->number;
+    aq_catalog_release(known);
+    AQ_TRY(aq_lease_take(snapshot->store, version, &snapshot->lease, err));
     enum aq_status status = AQ_TEMPORARY;
     for (int tries = 0; status == AQ_TEMPORARY && tries < FREEZE_TRIES; tries++) {
         let_go(snapshot);
         status = try_freeze(snapshot, err);
     }
+    if (status == AQ_OK)
+        aq_lease_move(snapshot->lease, snapshot->catalog->number);
     return status;
 }
 
@@ -120,7 +125,7 @@ void aq_snapshot_close(struct aq_snapshot *snapshot)
     }
     let_go(snapshot);
     aq_arena_deinit(&snapshot->arena);
-    aq_store_unlock(snapshot->lock);
+    aq_lease_release(snapshot->lease);
     pthread_mutex_destroy(&snapshot->opening);
     pthread_mutex_destroy(&snapshot->resolving);
     free(snapshot);

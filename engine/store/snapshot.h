@@ -7,7 +7,7 @@
 
 struct aq_snapshot;
 
-/** Takes the home's gc lock shared, so that no file goes away while it is open. */
+/** Takes a lease of the catalog's version, so that no file of it goes away while it is open. */
 enum aq_status aq_snapshot_open(struct aq_store *store, struct aq_snapshot **snapshot,
                                 struct aq_error *err) AQ_RESULT;
 void aq_snapshot_close(struct aq_snapshot *snapshot);

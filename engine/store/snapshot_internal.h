@@ -3,6 +3,7 @@
 #define AQ_ENGINE_STORE_SNAPSHOT_INTERNAL_H
 
 #include "engine/store/file_cache.h"
+#include "engine/store/history/lease.h"
 #include "engine/store/segment_scan.h"
 #include "engine/store/snapshot.h"
 
@@ -44,7 +45,7 @@ struct aq_dataset_units {
 struct aq_snapshot {
     struct aq_store *store;
     const struct aq_catalog *catalog;
-    struct aq_store_lock *lock; /* "gc", shared */
+    struct aq_lease *lease; /* of this version, or an earlier one */
     struct aq_file_cache *cache;
     struct aq_snapshot_file *files; /* one a file of the catalog */
     struct aq_dataset_units *datasets;

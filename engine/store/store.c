@@ -23,6 +23,7 @@
 #include <unistd.h>
 
 static const char *const folders[] = {"catalog", "segments", "archives", "locks"};
+static const char *const lock_files[] = {"locks/gc", "locks/leases"};
 #define CACHE_BYTES_DEFAULT ((uint64_t)10 << 30)
 #define FOLDER_COUNT (sizeof folders / sizeof folders[0])
 
@@ -226,10 +227,13 @@ enum aq_status aq_store_make_folders(const char *home, int home_fd, struct aq_er
                                       folders[i]);
     }
     /* Made now, so that a full disk keeps nobody from reading. */
-    int lock = aq_io_openat_beneath(home_fd, "locks/gc", O_RDONLY | O_CREAT, 0644);
-    if (lock < 0)
-        return aq_error_set_errno(err, errno, home, "cannot make the file \"locks/gc\"");
-    close(lock);
+    for (size_t i = 0; i < sizeof lock_files / sizeof lock_files[0]; i++) {
+        int lock = aq_io_openat_beneath(home_fd, lock_files[i], O_RDONLY | O_CREAT, 0644);
+        if (lock < 0)
+            return aq_error_set_errno(err, errno, home, "cannot make the file \"%s\"",
+                                      lock_files[i]);
+        close(lock);
+    }
     if (fsync(home_fd) != 0)
         return aq_error_set_errno(err, errno, home, "cannot make its folders durable");
     return AQ_OK;

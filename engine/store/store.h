@@ -91,6 +91,10 @@ enum aq_status aq_store_recover(struct aq_store *store, struct aq_recovery_repor
 struct aq_store_lock;
 enum aq_status aq_store_lock(struct aq_store *store, const char *name, bool exclusive,
                              struct aq_store_lock **lock, struct aq_error *err) AQ_RESULT;
+/** As aq_store_lock, waiting up to `timeout_ms` for who holds it. */
+enum aq_status aq_store_lock_wait(struct aq_store *store, const char *name, bool exclusive,
+                                  unsigned timeout_ms, struct aq_store_lock **lock,
+                                  struct aq_error *err) AQ_RESULT;
 void aq_store_unlock(struct aq_store_lock *lock);
 
 #endif

@@ -64,11 +64,6 @@ enum aq_status aq_store_read_mirror(struct aq_store *store, struct aq_error *err
 /** AQ_INVALID: a store in a bucket takes no writes; what to do. */
 enum aq_status aq_store_refuse_write(const struct aq_store *store, struct aq_error *err) AQ_RESULT;
 
-/** As aq_store_lock, waiting up to `timeout_ms` for who holds it. */
-enum aq_status aq_store_lock_wait(struct aq_store *store, const char *name, bool exclusive,
-                                  unsigned timeout_ms, struct aq_store_lock **lock,
-                                  struct aq_error *err) AQ_RESULT;
-
 /** Milliseconds on a clock that never jumps. */
 int64_t aq_monotonic_ms(void);
 void aq_sleep_ms(unsigned ms);

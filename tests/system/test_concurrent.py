@@ -1,5 +1,6 @@
 """Import, queries, compaction and gc at once: each query sees one snapshot, counts never fall, one job a lock."""
 
+import json
 import os
 import signal
 import threading
@@ -88,7 +89,7 @@ def test_queries_during_compaction_and_gc(store, unpacked):
     try:
         for _ in range(3):
             assert store.run("compact", code=None).code in (aq.DONE, aq.CONFLICT)
-            assert store.run("gc", code=None).code in (aq.DONE, aq.CONFLICT)
+            assert store.run("gc", "--age", "0s", code=None).code in (aq.DONE, aq.CONFLICT)
             time.sleep(0.05)
     finally:
         stop.set()
@@ -97,21 +98,39 @@ def test_queries_during_compaction_and_gc(store, unpacked):
     assert not wrong
 
 
-def test_gc_waits_for_a_reader(store, unpacked):
-    """A query that is held up in the middle keeps its files."""
-    store.load("air", *unpacked(BEIJING)[:4])
+def test_gc_keeps_what_a_reader_reads(store, unpacked):
+    """A query that is held up in the middle keeps the files of its version, and gc removes what is older beside it."""
+    store.load("air", *unpacked(BEIJING)[:2])
+    store.compact()
+    store.load("air", *unpacked(BEIJING)[2:4])
     rows = store.value(COUNT)
     reader = store.start("query", "--format", "csv", "SELECT * FROM air")
     begin = os.read(reader.stdout.fileno(), 1000)  # the pipe is full soon: the query stands still with its snapshot open
+    read = store.files("segments")
     store.compact()
-    collected = store.run("gc", code=aq.CONFLICT)
-    assert "quer" in collected.message or "read" in collected.message, str(collected)
+    collected = json.loads(store.run("--json", "gc", "--age", "0s").text)
+    assert collected["oldest_lease"] < collected["version"] and collected["files_kept"] >= 1
+    assert set(store.files("segments")) <= set(read) and store.files("segments")
     out, err = reader.communicate(timeout=aq.TIMEOUT_S)
     assert reader.returncode == aq.DONE, err
     assert (begin + out).count(b"\n") == rows + 1  # and the header
-    store.run("gc")
+    collected = json.loads(store.run("--json", "gc", "--age", "0s").text)
+    assert "oldest_lease" not in collected and collected["files_kept"] == 0
     assert not store.files("segments")
     assert store.value(COUNT) == rows
+
+
+def test_gc_keeps_history(store, unpacked):
+    """What a version of the last day needs stays, unless one asks for less; `--dry-run` tells the same and removes nothing."""
+    store.load("air", *unpacked(BEIJING)[:2])
+    store.compact()
+    before = store.files("segments")
+    kept = json.loads(store.run("--json", "gc").text)
+    assert kept["files_removed"] == 0 and kept["files_kept"] == len(before) and store.files("segments") == before
+    told = json.loads(store.run("--json", "gc", "--age", "0s", "--dry-run").text)
+    assert told["files_removed"] == len(before) and store.files("segments") == before
+    assert json.loads(store.run("--json", "gc", "--age", "0s").text)["files_removed"] == len(before)
+    assert not store.files("segments")
 
 
 @pytest.mark.parametrize("sent, code", ((signal.SIGINT, 130), (signal.SIGTERM, 143)))

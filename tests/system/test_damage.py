@@ -61,7 +61,7 @@ def healthy(tmp_path_factory, request):
     store = aq.Store(folder / "store", folder / "config.yaml")
     store.load("readings", write_readings(folder / "one.csv", 3000, rng))
     store.compact()
-    store.run("gc")
+    store.run("gc", "--age", "0s")
     store.load("readings", write_readings(folder / "two.csv", 1000, rng, 3000))
     assert all(store.files(kind) for kind in ("segments", "archives", "catalog"))
     store.run("verify", "--deep")
@@ -216,7 +216,7 @@ def test_a_file_of_another_store_is_not_taken(healthy, tmp_path, rng):
     other = aq.Store(tmp_path / "other", tmp_path / "config.yaml")
     other.load("readings", write_readings(tmp_path / "one.csv", 3000, rng))
     other.compact()
-    other.run("gc")
+    other.run("gc", "--age", "0s")
     other.load("readings", write_readings(tmp_path / "two.csv", 1000, rng, 3000))
     for kind in ("segments", "archives"):
         (name,) = names(store, kind)

@@ -56,7 +56,7 @@ def core_set(store, unpacked, duck, tmp_path):
         exported = store.export("air", "csv", tmp_path / step)
         assert duck.differences("SELECT * FROM air", BEIJING.exported(exported)) == []
         store.compact()
-    store.run("gc")
+    store.run("gc", "--age", "0s")
     store.run("verify", "--deep")
     return first
 

@@ -54,7 +54,7 @@ def moved(request, long, s3_servers, unpacked, tmp_path_factory):
     store.compact()
     expected = {query.name: store.ndjson(query.sql, query.timezone) for query in BEIJING.queries}
     store.run("tier")
-    store.run("gc")
+    store.run("gc", "--age", "0s")
     assert not store.files("archives") and not store.files("segments"), "something stayed at home"
     return store, bucket, expected
 
@@ -202,7 +202,7 @@ def test_writes_are_refused(moved, tmp_path):
     before = bucket.objects()
     file = tmp_path / "more.csv"
     file.write_text("x\n")
-    for command in (("import", "--dataset", "air", file), ("compact",), ("gc",), ("tier",)):
+    for command in (("import", "--dataset", "air", file), ("compact",), ("gc", "--age", "0s"), ("tier",)):
         message = reader.run(*command, code=aq.USAGE).message
         assert "read-only" in message and "restore" in message, message
     assert bucket.objects() == before

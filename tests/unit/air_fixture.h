@@ -6,6 +6,8 @@
 #include <dirent.h>
 
 #include "compaction/compact.h"
+#include "compaction/gc/gc.h"
+#include "engine/clock.h"
 #include "engine/store/shard_writer.h"
 #include "tests/unit/scratch.h"
 
@@ -241,6 +243,16 @@ static inline unsigned count_files(const char *folder, const char *suffix)
     }
     closedir(directory);
     return count;
+}
+
+/* What the head does not need goes, however young. */
+static inline struct aq_gc_report gc_now(struct aq_store *store, bool dry_run)
+{
+    struct aq_gc_report report;
+    struct aq_error err = {0};
+    struct aq_gc_options options = {.now_us = aq_clock_wall_us(), .dry_run = dry_run};
+    cr_assert_eq(aq_gc(store, &options, &report, &err), AQ_OK, "%s: %s", err.path, err.message);
+    return report;
 }
 
 static const struct aq_compact_options defaults = {.thread_count = 2};

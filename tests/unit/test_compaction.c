@@ -46,11 +46,10 @@ Test(compaction, small_archives_are_merged_with_new_rows)
         expect_all_rows(&air, true);
     }
     cr_assert_eq(count_files("home/archives", ".aqa"), 6, "replaced files wait for gc");
-    struct aq_gc_report collected;
-    cr_assert_eq(aq_gc(air.store, true, NULL, NULL, &collected, NULL), AQ_OK);
+    struct aq_gc_report collected = gc_now(air.store, true);
     cr_assert_eq(collected.file_count, 4 + 3);
     cr_assert_eq(count_files("home/archives", ".aqa"), 6, "a dry run removes nothing");
-    cr_assert_eq(aq_gc(air.store, false, NULL, NULL, &collected, NULL), AQ_OK);
+    collected = gc_now(air.store, false);
     cr_assert_eq(collected.file_count, 4 + 3);
     cr_assert_gt(collected.bytes, 0);
     cr_assert_eq(count_files("home/archives", ".aqa"), 2);
@@ -358,8 +357,7 @@ Test(compaction, a_name_that_is_taken_is_left_alone)
     free(scratch_read(scratch_file(path), &size));
     cr_assert_eq(size, 6);
     expect_all_rows(&air, true);
-    struct aq_gc_report collected;
-    cr_assert_eq(aq_gc(air.store, false, NULL, NULL, &collected, NULL), AQ_OK);
+    gc_now(air.store, false);
     cr_assert_eq(access(scratch_file(path), F_OK), -1);
     expect_all_rows(&air, true);
     aq_store_close(air.store);
@@ -483,8 +481,7 @@ Test(compaction, beside_a_writer)
     cr_assert_eq(aq_shard_writer_flush(writer, NULL), AQ_OK);
     struct aq_compact_report report = compact(&air, &defaults);
     cr_assert_eq(report.segment_count, 1);
-    struct aq_gc_report collected;
-    cr_assert_eq(aq_gc(air.store, false, NULL, NULL, &collected, NULL), AQ_OK);
+    gc_now(air.store, false);
     cr_assert_eq(count_files("home/segments", ".seg"), 1);
     expect_all_rows(&air, true);
     append_frame(&air, writer, feed_id, &ordinal, 20);
@@ -520,8 +517,7 @@ Test(compaction, killed_again_and_again)
     }
     compact(&air, &defaults);
     expect_all_rows(&air, true);
-    struct aq_gc_report collected;
-    cr_assert_eq(aq_gc(air.store, false, NULL, NULL, &collected, NULL), AQ_OK);
+    gc_now(air.store, false);
     cr_assert_eq(count_files("home/segments", ".seg"), 0);
     cr_assert_eq(count_files("home/archives", ""), 2 + 2);
     expect_all_rows(&air, true);

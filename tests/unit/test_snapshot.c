@@ -1,4 +1,5 @@
 /* Snapshots: one version for as long as they are open, closed files by their index, damage found. */
+#include "engine/store/history/lease.h"
 #include "engine/store/unit_filter.h"
 #include "tests/unit/numbers.h"
 
@@ -436,16 +437,21 @@ Test(snapshot, masked_frames_are_not_there)
     aq_store_close(store);
 }
 
-Test(snapshot, keeps_gc_away)
+Test(snapshot, leases_its_version)
 {
     struct aq_store *store = sealed_store();
     struct aq_snapshot *snapshot = NULL;
-    struct aq_store_lock *lock = NULL;
+    bool any = true;
+    uint64_t version = 0;
+    cr_assert_eq(aq_lease_oldest(store, &any, &version, NULL), AQ_OK);
+    cr_assert(!any);
     cr_assert_eq(aq_snapshot_open(store, &snapshot, NULL), AQ_OK);
-    cr_assert_eq(aq_store_lock(store, "gc", true, &lock, NULL), AQ_CONFLICT);
+    cr_assert_eq(aq_lease_oldest(store, &any, &version, NULL), AQ_OK);
+    cr_assert(any);
+    cr_assert_eq(version, aq_snapshot_catalog(snapshot)->number);
     aq_snapshot_close(snapshot);
-    cr_assert_eq(aq_store_lock(store, "gc", true, &lock, NULL), AQ_OK);
-    aq_store_unlock(lock);
+    cr_assert_eq(aq_lease_oldest(store, &any, &version, NULL), AQ_OK);
+    cr_assert(!any);
     aq_store_close(store);
 }
 

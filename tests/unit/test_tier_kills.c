@@ -121,7 +121,8 @@ static bool tier_until_killed(const char *home, unsigned request, bool after)
         struct aq_tier_report report;
         struct aq_gc_report gc;
         bool done = aq_tier(store, &options, &report, NULL) == AQ_OK &&
-                    aq_gc(store, false, NULL, NULL, &gc, NULL) == AQ_OK &&
+                    aq_gc(store, &(struct aq_gc_options){.now_us = aq_clock_wall_us()}, &gc,
+                          NULL) == AQ_OK &&
                     aq_tier_gc(store, &deadly.base, DAY, false, NULL, NULL, &gc, NULL) == AQ_OK;
         _exit(done ? 0 : 1);
     }
@@ -163,13 +164,12 @@ static void expect_converged(struct air *air, const char *home)
 {
     struct aq_object_store *bucket = open_bucket("bucket");
     struct aq_tier_options options = everything(bucket);
-    struct aq_gc_report gc;
     air_bucket = bucket;
     air_open(air, home);
     expect_mirrored(air->store, bucket);
     tier(air->store, &options, AQ_OK);
     tier(air->store, &options, AQ_OK);
-    cr_assert_eq(aq_gc(air->store, false, NULL, NULL, &gc, NULL), AQ_OK);
+    gc_now(air->store, false);
     const struct aq_catalog *catalog = catalog_of(air->store);
     cr_assert_eq(catalog->file_count, 3);
     expect_copies(catalog, bucket);

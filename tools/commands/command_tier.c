@@ -85,11 +85,16 @@ static enum aq_status move(struct run *run, struct aq_error *err)
 
 static enum aq_status collect(struct run *run, struct aq_error *err)
 {
-    enum aq_status status = aq_gc(run->store, false, NULL, NULL, &run->home, err);
+    struct aq_gc_options options = {.now_us = aq_clock_wall_us(),
+                                    .history_us = aq_program_history_us(run->program)};
+    enum aq_status status = aq_gc(run->store, &options, &run->home, err);
     if (status == AQ_CONFLICT)
-        aq_program_say(run->program, AQ_LEVEL_NOTICE,
-                       "somebody reads the store, so no file was removed from it; the next `tier` "
-                       "or `gc` does it");
+        aq_program_say(
+            run->program, AQ_LEVEL_NOTICE,
+            "no file was removed from the home, since another process is at it; the next "
+            "`tier` or `gc` does it");
+    else if (status == AQ_TEMPORARY)
+        aq_program_say(run->program, AQ_LEVEL_NOTICE, "%s", err->message);
     else if (status < 0)
         return status;
     bool due = false;

@@ -78,13 +78,22 @@ static enum aq_status protect(struct run *run, struct aq_error *err)
     return aq_program_keep_bucket_note(service->program, aq_store_home(service->store), err);
 }
 
+enum aq_status aq_service_collect(struct aq_service *service, struct aq_gc_report *removed,
+                                  struct aq_error *err)
+{
+    struct aq_gc_options options = {.now_us = aq_clock_wall_us(),
+                                    .history_us = service->config->history_us};
+    enum aq_status status = aq_gc(service->store, &options, removed, err);
+    if (status == AQ_TEMPORARY)
+        aq_program_say(service->program, AQ_LEVEL_NOTICE, "gc: %s", err->message);
+    return status == AQ_TEMPORARY || status == AQ_CONFLICT ? AQ_OK : status;
+}
+
 static enum aq_status collect(struct run *run, struct aq_error *err)
 {
     struct aq_service *service = run->service;
     struct aq_gc_report objects;
-    enum aq_status status = aq_gc(service->store, false, NULL, NULL, &run->home, err);
-    if (status < 0 && status != AQ_CONFLICT)
-        return status;
+    AQ_TRY(aq_service_collect(service, &run->home, err));
     bool due = false;
     AQ_TRY(aq_tier_gc_is_due(service->store, run->bucket, &due, err));
     return due ? aq_tier_gc(service->store, run->bucket, service->config->history_us, false, NULL,

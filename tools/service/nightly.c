@@ -12,6 +12,7 @@
 #include <stdio.h>
 
 #include "compaction/compact.h"
+#include "compaction/gc/gc.h"
 #include "compaction/nightly/background.h"
 #include "compaction/nightly/last_run.h"
 #include "tools/output/human.h"
@@ -74,17 +75,16 @@ static enum aq_status compact(struct nightly *nightly, struct aq_compact_report 
     return status;
 }
 
-/* Somebody who reads the store keeps its files for now: that is no failure. */
 static enum aq_status collect(struct nightly *nightly, struct aq_error *err)
 {
     struct aq_service *service = nightly->service;
     struct aq_gc_report removed = {0};
-    enum aq_status status = aq_gc(service->store, false, NULL, NULL, &removed, err);
+    enum aq_status status = aq_service_collect(service, &removed, err);
     pthread_mutex_lock(&service->lock);
     service->gc.removed_count += removed.file_count;
     service->gc.removed_bytes += removed.bytes;
     pthread_mutex_unlock(&service->lock);
-    return status == AQ_CONFLICT ? AQ_OK : status;
+    return status;
 }
 
 static void count(const struct nightly *nightly, enum aq_status status,

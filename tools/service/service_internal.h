@@ -7,6 +7,7 @@
 #include <signal.h>
 #include <stdatomic.h>
 
+#include "compaction/gc/gc.h"
 #include "engine/clock.h"
 #include "tools/program.h"
 #include "tools/service/http_server.h"
@@ -79,5 +80,10 @@ void aq_service_want_tier(struct aq_service *service);
 
 /** Answers /healthz, /readyz and /metrics; `context` is the service. */
 void aq_endpoints_respond(void *context, const char *path, struct aq_http_response *response);
+
+/** Remove what no kept version needs, from the home. Another process that is at it, or a clock that was set, is no
+ * failure: the next run does it. */
+enum aq_status aq_service_collect(struct aq_service *service, struct aq_gc_report *removed,
+                                  struct aq_error *err) AQ_RESULT;
 
 #endif

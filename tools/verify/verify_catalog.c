@@ -10,8 +10,6 @@
 
 #define EDIT_BYTES_MAX ((uint64_t)1 << 30)
 #define CATALOG_PREFIX "catalog/"
-#define CHECKPOINT_PREFIX "catalog/checkpoint-"
-#define NUMBER_DIGITS 20
 
 struct names {
     struct aq_arena arena;
@@ -37,17 +35,6 @@ static enum aq_status keep_name(void *context, const char *name, uint64_t size_b
         return AQ_NO_MEMORY;
     names->list[names->count++] = copy;
     return AQ_OK;
-}
-
-/* The number in an object's name, if it is an edit's or a checkpoint's. */
-static bool parse_name(const char *name, uint64_t *number, bool *checkpoint)
-{
-    *checkpoint = strncmp(name, CHECKPOINT_PREFIX, strlen(CHECKPOINT_PREFIX)) == 0;
-    const char *digits = name + strlen(*checkpoint ? CHECKPOINT_PREFIX : CATALOG_PREFIX);
-    if (strlen(digits) != NUMBER_DIGITS || strspn(digits, "0123456789") != NUMBER_DIGITS)
-        return false;
-    *number = strtoull(digits, NULL, 10);
-    return true;
 }
 
 /* The last edit seen, that the next one must name. */
@@ -99,7 +86,7 @@ static enum aq_status check_object(struct aq_verify *verify, struct aq_object_st
     bool checkpoint = false;
     char path[AQ_ERROR_PATH_MAX];
     bool hint = strcmp(name, AQ_CATALOG_LATEST_NAME) == 0;
-    if (!hint && !parse_name(name, &number, &checkpoint))
+    if (!hint && !aq_catalog_parse_name(name, &number, &checkpoint))
         return AQ_OK;
     struct aq_bytes bytes = {0};
     snprintf(path, sizeof(path), "%s/%s", home, name);

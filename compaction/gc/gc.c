@@ -1,13 +1,16 @@
-/* Removing data files that the head of the catalog does not name, or says are in the bucket only.
+/* Removing what no kept version of the catalog needs.
  *
- * The lock "gc" is taken alone: queries and compactions hold it shared for as long as they read, or have
- * files that no edit names yet. Then the folders are listed, and only then the head is read: a segment
- * is named by an edit before its file exists, so a listed file that this head does not name was named
- * once and removed, or belongs to a compaction that died. The catalog's folder is made durable first:
- * an edit that a power cut could still undo must not cost its inputs.
+ * Happy path: the lock "gc" is taken alone: one gc at a time. Then the folders are listed, and only then the head is
+ * read, and after that the leases: a segment is named by an edit before its file exists, so a listed file that no kept
+ * version names was named once and removed, or belongs to a compaction; and whoever takes a lease later reads this head or
+ * a newer one, which needs none of them. The catalog's folder is made durable first: an edit that a power cut could
+ * still undo must not cost its inputs. In the end, the catalog's own past.
+ *
+ * Compactions make archives that no edit names yet, and hold the lock "outputs" shared meanwhile. While one does,
+ * no archive is removed; else gc holds it from listing on.
  *
  * A catalog that is older than the data, from a copy, would have gc remove all that it never heard of: it is
- * told by its segments, and nothing is removed.
+ * told by its segments, and nothing is removed. Nor is anything when the clock was set (gc_clock.c).
  *
  * Only names of the kinds that aqstore makes are touched; anything else in the home is somebody's.
  * Failures stop the walk; what was removed needed no longer be there. */
@@ -20,9 +23,12 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "compaction/compact.h"
+#include "compaction/gc/gc.h"
+#include "compaction/gc/gc_clock.h"
+#include "engine/store/history/retained.h"
 
 #define NAME_DIGITS 20
+#define GC_WAIT_MS 1000
 
 /* A file in a folder of the home that one may have to remove. */
 struct candidate {
@@ -153,22 +159,24 @@ static enum aq_status sync_folder(int home_fd, const char *name, struct aq_error
 }
 
 struct collector {
+    struct aq_store *store;
     int home_fd;
-    bool dry_run;
-    void (*visit)(void *context, const char *name, uint64_t size_bytes);
-    void *context;
+    const struct aq_gc_options *options;
     struct aq_gc_report *report;
+    struct aq_store_lock *outputs; /* NULL: a compaction holds it */
+    struct aq_retained retained;
 };
 
 static enum aq_status collect(const struct collector *collector, const struct candidate *found,
                               struct aq_error *err)
 {
-    if (!collector->dry_run && unlinkat(collector->home_fd, found->name, 0) != 0 && errno != ENOENT)
+    const struct aq_gc_options *options = collector->options;
+    if (!options->dry_run && unlinkat(collector->home_fd, found->name, 0) != 0 && errno != ENOENT)
         return aq_error_set_errno(err, errno, found->name, "cannot remove the file");
     collector->report->file_count++;
     collector->report->bytes += found->size_bytes;
-    if (collector->visit != NULL)
-        collector->visit(collector->context, found->name, found->size_bytes);
+    if (options->visit != NULL)
+        options->visit(options->context, found->name, found->size_bytes);
     return AQ_OK;
 }
 
@@ -196,42 +204,83 @@ static enum aq_status check_head(const struct aq_catalog *catalog,
     return AQ_OK;
 }
 
-static enum aq_status run_locked(struct aq_store *store, const struct collector *collector,
-                                 struct candidates *candidates, struct aq_error *err)
+static enum aq_status judge(const struct collector *collector, const struct candidate *found,
+                            struct aq_error *err)
 {
-    const struct aq_catalog *catalog;
+    if (is_named(collector->retained.head, found))
+        return AQ_OK;
+    if (aq_retained_needs(&collector->retained, found->kind, found->file_id)) {
+        collector->report->kept_count++;
+        collector->report->kept_bytes += found->size_bytes;
+        return AQ_OK;
+    }
+    if (found->kind == AQ_FILE_ARCHIVE && collector->outputs == NULL)
+        return AQ_OK;
+    return collect(collector, found, err);
+}
+
+static enum aq_status collect_history(const struct collector *collector, struct aq_error *err)
+{
+    const struct aq_retained *retained = &collector->retained;
+    struct aq_collected collected = {.edit_count = retained->edit_count,
+                                     .checkpoint_count = retained->checkpoint_count};
+    enum aq_status status = AQ_OK;
+    if (!collector->options->dry_run)
+        status = aq_retained_collect(collector->store, retained, &collected, err);
+    collector->report->edit_count = collected.edit_count;
+    collector->report->checkpoint_count = collected.checkpoint_count;
+    return status;
+}
+
+static enum aq_status read_retained(struct collector *collector, struct aq_error *err)
+{
+    const struct aq_gc_options *options = collector->options;
+    struct aq_retained *retained = &collector->retained;
+    AQ_TRY(aq_retained_read(collector->store, options->now_us,
+                            options->now_us - options->history_us, retained, err));
+    struct aq_gc_report *report = collector->report;
+    report->head = retained->head->number;
+    report->oldest = retained->oldest;
+    report->leased = retained->leased;
+    report->lease = retained->lease;
+    report->compacting = collector->outputs == NULL;
+    return aq_gc_check_clock(collector->store, options, retained->head->time_us, err);
+}
+
+static enum aq_status run_locked(struct collector *collector, struct candidates *candidates,
+                                 struct aq_error *err)
+{
     for (size_t i = 0; i < FOLDER_COUNT; i++)
         AQ_TRY(list_folder(collector->home_fd, &folders[i], candidates, err));
     if (candidates->count > 1)
         qsort(candidates->list, candidates->count, sizeof *candidates->list, compare_names);
-    AQ_TRY(aq_store_catalog(store, true, &catalog, err));
-    enum aq_status status = check_head(catalog, candidates, err);
-    if (status == AQ_OK)
-        status = sync_folder(collector->home_fd, "catalog", err);
-    for (size_t i = 0; status == AQ_OK && i < candidates->count; i++) {
-        if (!is_named(catalog, &candidates->list[i]))
-            status = collect(collector, &candidates->list[i], err);
-    }
-    aq_catalog_release(catalog);
-    return status;
+    AQ_TRY(read_retained(collector, err));
+    AQ_TRY(check_head(collector->retained.head, candidates, err));
+    AQ_TRY(sync_folder(collector->home_fd, "catalog", err));
+    for (size_t i = 0; i < candidates->count; i++)
+        AQ_TRY(judge(collector, &candidates->list[i], err));
+    return collect_history(collector, err);
 }
 
-enum aq_status aq_gc(struct aq_store *store, bool dry_run,
-                     void (*visit)(void *context, const char *name, uint64_t size_bytes),
-                     void *context, struct aq_gc_report *report, struct aq_error *err)
+enum aq_status aq_gc(struct aq_store *store, const struct aq_gc_options *options,
+                     struct aq_gc_report *report, struct aq_error *err)
 {
     struct collector collector = {
+        .store = store,
         .home_fd = aq_store_home_fd(store),
-        .dry_run = dry_run,
-        .visit = visit,
-        .context = context,
+        .options = options,
         .report = report,
     };
     struct candidates candidates = {0};
-    struct aq_store_lock *lock;
+    struct aq_store_lock *lock = NULL;
     *report = (struct aq_gc_report){0};
-    AQ_TRY(aq_store_lock(store, "gc", true, &lock, err));
-    enum aq_status status = run_locked(store, &collector, &candidates, err);
+    /* A committer holds it for as long as it takes to write a checkpoint. */
+    AQ_TRY(aq_store_lock_wait(store, "gc", true, GC_WAIT_MS, &lock, err));
+    enum aq_status status = aq_store_lock(store, AQ_OUTPUTS_LOCK, true, &collector.outputs, err);
+    if (status == AQ_OK || status == AQ_CONFLICT)
+        status = run_locked(&collector, &candidates, err);
+    aq_retained_deinit(&collector.retained);
+    aq_store_unlock(collector.outputs);
     aq_store_unlock(lock);
     free(candidates.list);
     return status;
