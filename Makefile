@@ -16,10 +16,13 @@ CXX := clang++
 endif
 FUZZ_SECONDS ?= 10
 
-PACKAGES := libzstd libxxhash liburing libarchive simdjson yaml-0.1 gmp libprotobuf-c rdkafka zlib libcurl libcrypto expat
+PACKAGES := libzstd libxxhash liburing libarchive simdjson yaml-0.1 gmp libprotobuf-c zlib
+NETWORK_PACKAGES := rdkafka libcurl libcrypto expat
 LIBS3 := $(if $(wildcard /usr/include/libs3.h),-ls3)
-PKG_CFLAGS := $(shell pkg-config --cflags $(PACKAGES))
-PKG_LIBS := $(shell pkg-config --libs $(PACKAGES)) -lpg_query $(LIBS3) -lcctz -lmicrohttpd -lm -lpthread
+PKG_CFLAGS := $(shell pkg-config --cflags $(PACKAGES) $(NETWORK_PACKAGES))
+PROGRAM_LIBS := $(shell pkg-config --libs $(PACKAGES)) -lpg_query -lcctz -lm -lpthread
+NETWORK_LIBS := $(shell pkg-config --libs $(NETWORK_PACKAGES)) $(LIBS3) -lmicrohttpd
+PKG_LIBS := $(PROGRAM_LIBS) $(NETWORK_LIBS)
 
 WARNINGS := -Wall -Wextra -Wpedantic -Werror
 C_WARNINGS := $(WARNINGS) -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wvla
@@ -42,12 +45,16 @@ LAYERS := format engine compaction
 LIBRARY := $(shell find $(LAYERS) -name '*.c')
 LIBRARY_CXX := $(shell find $(LAYERS) -name '*.cc')
 TOOLS := $(shell find tools -name '*.c' 2>/dev/null)
+# What goes into aqstore-network.so (tools/parts/part.h).
+NETWORK := $(shell find engine/ingest/kafka engine/object/s3 -name '*.c') tools/service/http_server.c
 UNIT := $(wildcard tests/unit/test_*.c)
 FUZZ := $(wildcard fuzz/fuzz_*.c)
 HEADERS := $(shell find $(LAYERS) tools -name '*.h' 2>/dev/null)
 
 LIBRARY_OBJECTS := $(LIBRARY:%.c=$B/%.o) $(LIBRARY_CXX:%.cc=$B/%.o)
 TOOL_OBJECTS := $(TOOLS:%.c=$B/%.o)
+NETWORK_OBJECTS := $(NETWORK:%.c=$B/%.o) $B/tools/parts/network_table.o
+PROGRAM_OBJECTS := $(filter-out $(NETWORK_OBJECTS),$(TOOL_OBJECTS) $(LIBRARY_OBJECTS))
 UNIT_BINARIES := $(UNIT:tests/unit/%.c=$B/unit/%)
 REPLAY_BINARIES := $(FUZZ:fuzz/fuzz_%.c=$B/replay/%)
 FUZZ_BINARIES := $(FUZZ:fuzz/%.c=build/fuzz/bin/%)
@@ -64,15 +71,26 @@ all: $B/aqstore ## build build/release/aqstore (MODE=debug|asan|tsan for others)
 help: ## list targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-$B/aqstore: $(TOOL_OBJECTS) $B/libaqstore.a
-	$(CXX) $(LDFLAGS) -o $@ $^ $(PKG_LIBS)
+# Whole, not from the library: parts use what the program itself may not.
+$B/aqstore: $(PROGRAM_OBJECTS) | $B/aqstore-network.so
+	$(CXX) $(LDFLAGS) -Wl,--export-dynamic -o $@ $^ $(PROGRAM_LIBS)
+
+$B/aqstore-network.so: $(NETWORK_OBJECTS) tools/parts/exports
+	$(CC) $(filter-out -pie,$(LDFLAGS)) -shared -Wl,--version-script=tools/parts/exports -o $@ \
+		$(NETWORK_OBJECTS) $(NETWORK_LIBS)
+
+$(NETWORK_OBJECTS): CFLAGS += -fPIC
+$(NETWORK_OBJECTS): Makefile
+# The program and its parts know by which headers they were made.
+$B/tools/parts/part.o $B/tools/parts/network_table.o: $(HEADERS)
+$B/tools/parts/%.o: CFLAGS += -DAQ_INTERFACE=0x$(shell cat $(HEADERS) | md5sum | cut -c -16)
 
 $B/libaqstore.a: $(LIBRARY_OBJECTS)
 	@rm -f $@
 	ar rcs $@ $^
 
-# Everything of the program but its main, for unit tests.
-$B/libtools.a: $(filter-out $B/tools/main.o,$(TOOL_OBJECTS))
+# Everything of the program but its main, for unit tests; what is in its parts is linked as it is.
+$B/libtools.a: $(filter-out $B/tools/main.o $B/tools/parts/%,$(TOOL_OBJECTS))
 	@rm -f $@
 	ar rcs $@ $^
 
@@ -153,6 +171,7 @@ s3: ## an S3 server to play with, on 127.0.0.1:9000; Ctrl-C stops it
 
 install: all ## install below DESTDIR and PREFIX
 	install -D -m 755 $B/aqstore $(DESTDIR)$(PREFIX)/bin/aqstore
+	install -D -m 755 $B/aqstore-network.so $(DESTDIR)$(PREFIX)/lib/aqstore/aqstore-network.so
 	install -d $(DESTDIR)$(PREFIX)/share/doc/aqstore/docs $(DESTDIR)$(PREFIX)/lib/systemd/system
 	sed 's|/usr/local|$(PREFIX)|' deploy/aqstore-ingest.service >$(DESTDIR)$(PREFIX)/lib/systemd/system/aqstore-ingest.service
 	install -d $(addprefix $(DESTDIR)$(PREFIX)/share/,man/man1 bash-completion/completions zsh/site-functions fish/vendor_completions.d)

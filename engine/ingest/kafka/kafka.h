@@ -2,6 +2,9 @@
 #ifndef AQ_ENGINE_INGEST_KAFKA_KAFKA_H
 #define AQ_ENGINE_INGEST_KAFKA_KAFKA_H
 
+#include <string.h>
+
+#include "engine/ingest/config.h"
 #include "engine/ingest/monitor.h"
 #include "engine/store/store.h"
 
@@ -21,8 +24,14 @@ struct aq_kafka_run_options {
 enum aq_status aq_kafka_check(const struct aq_config *config, const struct aq_source_config *source,
                               struct aq_error *err) AQ_RESULT;
 
-/** Whether two Kafka sources share a consumer: same brokers and group. */
-bool aq_kafka_same_group(const struct aq_source_config *a, const struct aq_source_config *b);
+/** Whether two Kafka sources share a consumer: same brokers and group. A config in which their other settings
+ * differ is refused. */
+static inline bool aq_kafka_same_group(const struct aq_source_config *a,
+                                       const struct aq_source_config *b)
+{
+    return strcmp(a->client.brokers, b->client.brokers) == 0 &&
+           strcmp(a->client.group, b->client.group) == 0;
+}
 
 /**
  * Run the sources of one consumer until told to stop: declares their datasets, recovers the store, joins the

@@ -263,10 +263,3 @@ enum aq_status aq_kafka_check(const struct aq_config *config, const struct aq_so
     rd_kafka_destroy(rk);
     return AQ_OK;
 }
-
-/* `config check` has refused sources of one cluster and group whose other settings differ. */
-bool aq_kafka_same_group(const struct aq_source_config *a, const struct aq_source_config *b)
-{
-    return strcmp(a->client.brokers, b->client.brokers) == 0 &&
-           strcmp(a->client.group, b->client.group) == 0;
-}
