@@ -307,6 +307,22 @@ static enum aq_status get_dataset(struct aq_reader *reader, struct aq_arena *are
     return status;
 }
 
+static void get_claim(struct aq_reader *reader, struct aq_record *record)
+{
+    record->claim.feed_id = aq_reader_varint(reader);
+    record->claim.from_ordinal = aq_reader_varint(reader);
+    record->claim.epoch = aq_reader_varint(reader);
+    record->claim.file_id = aq_reader_varint(reader);
+}
+
+static void get_counters(struct aq_reader *reader, struct aq_record *record)
+{
+    record->counters.next_file_id = aq_reader_varint(reader);
+    record->counters.next_feed_id = aq_reader_varint(reader);
+    record->counters.next_epoch = aq_reader_varint(reader);
+    record->counters.next_dataset_id = get_u32(reader);
+}
+
 /* Fills the member that record->kind names; the caller checks the reader afterwards. */
 static enum aq_status get_record(struct aq_reader *reader, struct aq_arena *arena,
                                  struct aq_record *record, struct aq_error *err)
@@ -341,10 +357,7 @@ static enum aq_status get_record(struct aq_reader *reader, struct aq_arena *aren
         get_position(reader, &record->position);
         break;
     case AQ_RECORD_CLAIM:
-        record->claim.feed_id = aq_reader_varint(reader);
-        record->claim.from_ordinal = aq_reader_varint(reader);
-        record->claim.epoch = aq_reader_varint(reader);
-        record->claim.file_id = aq_reader_varint(reader);
+        get_claim(reader, record);
         break;
     case AQ_RECORD_MASK:
         record->mask.file_id = aq_reader_varint(reader);
@@ -354,10 +367,7 @@ static enum aq_status get_record(struct aq_reader *reader, struct aq_arena *aren
     case AQ_RECORD_TOMBSTONE:
         return get_tombstone(reader, arena, record);
     case AQ_RECORD_COUNTERS:
-        record->counters.next_file_id = aq_reader_varint(reader);
-        record->counters.next_feed_id = aq_reader_varint(reader);
-        record->counters.next_epoch = aq_reader_varint(reader);
-        record->counters.next_dataset_id = get_u32(reader);
+        get_counters(reader, record);
         break;
     case AQ_RECORD_LOST:
         record->lost.feed_id = aq_reader_varint(reader);

@@ -11,7 +11,6 @@
 #include "engine/store/remote.h"
 #include "engine/clock.h"
 
-
 enum aq_status aq_tier_check_stop(const struct aq_tier_job *job, struct aq_error *err)
 {
     if (job->options->stop == NULL || !*job->options->stop)
