@@ -3,7 +3,7 @@
 #define AQ_COMPACTION_COMPACT_H
 
 #include "compaction/nightly/rate_limit.h"
-#include "engine/store/snapshot.h"
+#include "compaction/retention/retention.h"
 
 struct aq_compact_progress {
     const char *dataset;
@@ -27,9 +27,12 @@ struct aq_compact_options {
     void (*progress)(void *context, const struct aq_compact_progress *progress); /* may be NULL */
     void *context;
     const volatile bool *stop;
+    const struct aq_expire_options
+        *expire; /* what goes before all else; NULL: nothing. Its dry_run is this one's */
 };
 
 struct aq_compact_report {
+    struct aq_expire_report expired;
     uint64_t segment_count; /* inputs */
     uint64_t archive_input_count;
     uint64_t archive_output_count;
@@ -41,7 +44,8 @@ struct aq_compact_report {
 };
 
 /** One run under the lock "compact" (AQ_CONFLICT when held), remembered by
- * compaction/nightly/last_run.h when it went well. Deterministic output bytes for equal
+ * compaction/nightly/last_run.h when it went well. A clock that has jumped (retention.h) stops retention alone,
+ * and is what is returned. Deterministic output bytes for equal
  * inputs; content hashes are compared and files re-read before the commit. */
 enum aq_status aq_compact(struct aq_store *store, const struct aq_compact_options *options,
                           struct aq_compact_report *report, struct aq_error *err) AQ_RESULT;

@@ -1,6 +1,6 @@
 /* A compaction from end to end.
  *
- * Take the lock "compact", close what dead writers left open, take a snapshot, plan; merge each
+ * Take the lock "compact", close what dead writers left open, remove what has expired (retention/), take a snapshot, plan; merge each
  * group's rows into archives that are durable and verified under temporary names; then one edit says
  * that the archives are the store and the inputs are not. The names are given inside the commit, from
  * the catalog it is built against, so that a lost race only renames.
@@ -112,13 +112,10 @@ static enum aq_status plan_and_merge(struct aq_compact_job *job, struct aq_compa
     return AQ_OK;
 }
 
-/* Everything under the lock. The snapshot is held until the edit is durable: it keeps gc away from the inputs. */
+/* Plan, merge, commit. The snapshot is held until the edit is durable: it keeps gc away from the inputs. */
 static enum aq_status run_locked(struct aq_compact_job *job, struct aq_compact_report *report,
                                  struct aq_error *err)
 {
-    struct aq_recovery_report recovered;
-    if (!job->options->dry_run)
-        AQ_TRY(aq_store_recover(job->store, &recovered, err));
     AQ_TRY(aq_snapshot_open(job->store, &job->snapshot, err));
     enum aq_status status = plan_and_merge(job, report, err);
     for (size_t i = 0; i < job->output_count; i++) {
@@ -129,6 +126,28 @@ static enum aq_status run_locked(struct aq_compact_job *job, struct aq_compact_r
     aq_arena_deinit(&job->arena);
     aq_snapshot_close(job->snapshot);
     return status;
+}
+
+/* Recover, expire, merge. That the clock has jumped is told at the end: merging does not depend on it. */
+static enum aq_status run_steps(struct aq_compact_job *job, struct aq_compact_report *report,
+                                struct aq_error *err)
+{
+    const struct aq_compact_options *options = job->options;
+    struct aq_recovery_report recovered;
+    struct aq_error jumped = {0};
+    enum aq_status expired = AQ_OK;
+    if (!options->dry_run)
+        AQ_TRY(aq_store_recover(job->store, &recovered, err));
+    if (options->expire != NULL) {
+        struct aq_expire_options expire = *options->expire;
+        expire.dry_run = options->dry_run;
+        expired = aq_expire(job->store, &expire, &report->expired, &jumped);
+    }
+    if (expired == AQ_OK || expired == AQ_LIMIT)
+        AQ_TRY(run_locked(job, report, err));
+    if (expired < 0 && err != NULL)
+        *err = jumped;
+    return expired;
 }
 
 enum aq_status aq_compact(struct aq_store *store, const struct aq_compact_options *options,
@@ -152,7 +171,7 @@ enum aq_status aq_compact(struct aq_store *store, const struct aq_compact_option
     if (!options->dry_run) /* it keeps gc away from archives that have no name in the catalog yet */
         status = aq_store_lock_wait(store, AQ_OUTPUTS_LOCK, false, GC_WAIT_MS, &outputs, err);
     if (status == AQ_OK)
-        status = run_locked(&job, report, err);
+        status = run_steps(&job, report, err);
     if (status == AQ_OK && !options->dry_run)
         aq_compact_note_run(store, begin_wall_us);
     aq_store_unlock(outputs);

@@ -60,7 +60,7 @@ struct aq_options {
     const char *span;
     const char *from;   /* restore --from, sources accept --from */
     const char *age;    /* gc --age */
-    bool trust_clock;   /* gc */
+    bool trust_clock;   /* gc, compact */
     const char *source; /* rejects; so are the next three */
     const char *reason;
     const char *since;

@@ -84,10 +84,12 @@ static enum aq_status parse_datasets(struct aq_config_reader *reader,
         return AQ_OK;
     AQ_TRY(aq_config_expect_mapping(reader, node, "datasets"));
     config->datasets = aq_config_alloc(reader, node->count, sizeof *config->datasets);
-    if (config->datasets == NULL)
+    config->retentions = aq_config_alloc(reader, node->count, sizeof *config->retentions);
+    if (config->datasets == NULL || config->retentions == NULL)
         return AQ_NO_MEMORY;
     for (const struct aq_config_node *entry = node->first; entry != NULL; entry = entry->next) {
-        AQ_TRY(aq_config_dataset_parse(reader, entry, &config->datasets[config->dataset_count]));
+        AQ_TRY(aq_config_dataset_parse(reader, entry, &config->datasets[config->dataset_count],
+                                       &config->retentions[config->dataset_count]));
         config->dataset_count++;
     }
     return AQ_OK;

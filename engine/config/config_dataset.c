@@ -15,7 +15,6 @@
 #include "engine/config/config_node.h"
 
 #define RELATION_BYTES_MAX 48 /* with "_rejects" behind it still within PostgreSQL's 63 */
-#define US_PER_MINUTE (60 * (uint64_t)AQ_US_PER_SECOND)
 
 struct dataset_nodes {
     const struct aq_config_node *key;
@@ -26,7 +25,7 @@ struct dataset_nodes {
     struct aq_config_texts unique;
     int slot; /* index into slot_words; -1: not given */
     int keep; /* index into keep_words; -1: not given */
-    int64_t retention_us;
+    const struct aq_config_node *retention;
 };
 
 static const char *const slot_words[] = {"hour", "day", "month", NULL};
@@ -40,8 +39,7 @@ static const struct aq_config_field dataset_fields[] = {
     {"unique", aq_config_read_texts, offsetof(struct dataset_nodes, unique), 0, 0, NULL},
     {"keep", aq_config_read_word, offsetof(struct dataset_nodes, keep), 0, 0, keep_words},
     {"version", aq_config_read_node, offsetof(struct dataset_nodes, version), 0, 0, NULL},
-    {"retention", aq_config_read_span, offsetof(struct dataset_nodes, retention_us), US_PER_MINUTE,
-     0, NULL},
+    {"retention", aq_config_read_node, offsetof(struct dataset_nodes, retention), 0, 0, NULL},
     {"columns", aq_config_read_node, offsetof(struct dataset_nodes, columns), 0, 0, NULL},
 };
 
@@ -194,15 +192,11 @@ static enum aq_status resolve_time(struct aq_config_reader *reader,
 {
     AQ_TRY(resolve_one(reader, nodes->time, schema, &schema->time_column));
     if (nodes->time == NULL) {
-        const char *needs = nodes->slot >= 0          ? "slot"
-                            : nodes->retention_us > 0 ? "retention"
-                                                      : NULL;
         schema->slot = AQ_SLOT_NONE;
-        if (needs == NULL)
+        if (nodes->slot < 0)
             return AQ_OK;
-        return aq_config_fail(reader, aq_config_node_find(node, needs)->key_mark,
-                              "%s: needs time: with the column that says when a row happened",
-                              needs);
+        return aq_config_fail(reader, aq_config_node_find(node, "slot")->key_mark,
+                              "slot: needs time: with the column that says when a row happened");
     }
     const struct aq_column *column = &schema->columns[schema->time_column];
     if (column->type != AQ_TYPE_TIMESTAMPTZ)
@@ -268,7 +262,8 @@ static enum aq_status resolve_series(struct aq_config_reader *reader,
 
 enum aq_status aq_config_dataset_parse(struct aq_config_reader *reader,
                                        const struct aq_config_node *node,
-                                       struct aq_dataset_config *dataset)
+                                       struct aq_dataset_config *dataset,
+                                       struct aq_retention *retention)
 {
     struct dataset_nodes nodes = {.slot = -1, .keep = -1};
     struct aq_schema *schema = &dataset->schema;
@@ -281,10 +276,11 @@ enum aq_status aq_config_dataset_parse(struct aq_config_reader *reader,
     schema->dataset = node->key;
     schema->key_column = schema->time_column = schema->version_column = AQ_COLUMN_NONE;
     schema->keep = nodes.keep == 1 ? AQ_KEEP_FIRST : AQ_KEEP_LAST;
-    schema->retention_us = nodes.retention_us;
     AQ_TRY(parse_columns(reader, node, &nodes, dataset));
     AQ_TRY(resolve_one(reader, nodes.key, schema, &schema->key_column));
     AQ_TRY(resolve_time(reader, node, &nodes, schema));
+    AQ_TRY(aq_config_retention_parse(reader, nodes.retention, schema, retention));
+    schema->retention_us = retention->default_us;
     if (schema->key_column != AQ_COLUMN_NONE && schema->key_column == schema->time_column)
         return aq_config_fail(reader, nodes.key->mark, "key and time are the same column \"%s\"",
                               nodes.key->text);

@@ -7,7 +7,8 @@
 /** Parse and check one entry of `datasets:`; node->key is its name. */
 enum aq_status aq_config_dataset_parse(struct aq_config_reader *reader,
                                        const struct aq_config_node *node,
-                                       struct aq_dataset_config *dataset) AQ_RESULT;
+                                       struct aq_dataset_config *dataset,
+                                       struct aq_retention *retention) AQ_RESULT;
 
 /** Parse and check one entry of `columns:`; node->key is its name. */
 enum aq_status aq_config_column_parse(struct aq_config_reader *reader,
@@ -19,5 +20,11 @@ enum aq_status aq_config_column_parse(struct aq_config_reader *reader,
 enum aq_status aq_config_check_relation(struct aq_config_reader *reader,
                                         const struct aq_config_node *node,
                                         const char *what) AQ_RESULT;
+
+/** `retention:`; NULL: all is kept for ever. `schema` has its key and time. */
+enum aq_status aq_config_retention_parse(struct aq_config_reader *reader,
+                                         const struct aq_config_node *node,
+                                         const struct aq_schema *schema,
+                                         struct aq_retention *retention) AQ_RESULT;
 
 #endif

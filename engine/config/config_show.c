@@ -163,7 +163,34 @@ static void put_role(struct aq_bytes *out, const char *name, const struct aq_sch
     put(out, "\n");
 }
 
-static void put_dataset(struct aq_bytes *out, const struct aq_dataset_config *dataset)
+static void put_kept(struct aq_bytes *out, int64_t span_us)
+{
+    if (span_us == AQ_RETENTION_FOREVER)
+        put(out, "forever");
+    else
+        aq_config_print_span(span_us, out);
+}
+
+static void put_retention(struct aq_bytes *out, const struct aq_retention *retention)
+{
+    if (retention->rule_count == 0 && retention->default_us == AQ_RETENTION_FOREVER &&
+        retention->rejects_us == AQ_RETENTION_FOREVER)
+        return;
+    put(out, "    retention: {default: ");
+    put_kept(out, retention->default_us);
+    put(out, ", rejects: ");
+    put_kept(out, retention->rejects_us);
+    for (size_t i = 0; i < retention->rule_count; i++) {
+        put(out, ", ");
+        put_key(out, retention->rules[i].pattern);
+        put(out, " ");
+        put_kept(out, retention->rules[i].span_us);
+    }
+    put(out, "}\n");
+}
+
+static void put_dataset(struct aq_bytes *out, const struct aq_dataset_config *dataset,
+                        const struct aq_retention *retention)
 {
     const struct aq_schema *schema = &dataset->schema;
     put(out, "  ");
@@ -182,11 +209,7 @@ static void put_dataset(struct aq_bytes *out, const struct aq_dataset_config *da
         put(out, schema->keep == AQ_KEEP_FIRST ? "    keep: first\n" : "    keep: last\n");
     }
     put_role(out, "    version: ", schema, schema->version_column);
-    if (schema->retention_us > 0) {
-        put(out, "    retention: ");
-        aq_config_print_span(schema->retention_us, out);
-        put(out, "\n");
-    }
+    put_retention(out, retention);
     put(out, "    columns:\n");
     for (size_t i = 0; i < schema->column_count; i++)
         put_column(out, &schema->columns[i], &schema->was[i], &dataset->columns[i]);
@@ -419,7 +442,7 @@ enum aq_status aq_config_show(const struct aq_config *config, struct aq_bytes *o
     aq_config_print_span(config->history_us, out);
     put(out, config->dataset_count > 0 ? "\ndatasets:\n" : "\n");
     for (size_t i = 0; i < config->dataset_count; i++)
-        put_dataset(out, &config->datasets[i]);
+        put_dataset(out, &config->datasets[i], &config->retentions[i]);
     put(out, config->source_count > 0 ? "sources:\n" : "");
     for (size_t i = 0; i < config->source_count; i++)
         put_source(out, config, &config->sources[i]);

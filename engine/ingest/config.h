@@ -2,6 +2,7 @@
 #ifndef AQ_ENGINE_INGEST_CONFIG_H
 #define AQ_ENGINE_INGEST_CONFIG_H
 
+#include "engine/retention.h"
 #include "engine/schedule.h"
 #include "format/schema.h"
 
@@ -145,6 +146,7 @@ struct aq_config {
     const char *store; /* joined to the config's folder if relative; default ./store there */
     size_t dataset_count;
     struct aq_dataset_config *datasets;
+    struct aq_retention *retentions; /* one a dataset */
     size_t source_count;
     struct aq_source_config *sources;
     size_t view_count;

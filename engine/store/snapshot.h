@@ -52,6 +52,9 @@ enum aq_status aq_snapshot_partitions(struct aq_snapshot *snapshot, uint32_t dat
  * stored rows count, or they are not known before the unit's directory has been fetched. */
 const struct aq_column_stats *aq_unit_stats(const struct aq_unit *unit, uint32_t column_id);
 
+/** The runs of an archive's unit, of all rows that are stored; NULL and none, as above. */
+const struct aq_run_entry *aq_unit_runs(const struct aq_unit *unit, size_t *run_count);
+
 /** Bytes of a column in an archive's unit, 0 where that is not known, as above. */
 uint64_t aq_unit_column_bytes(const struct aq_unit *unit, uint32_t column_id);
 

@@ -31,6 +31,14 @@ const struct aq_column_stats *aq_unit_stats(const struct aq_unit *unit, uint32_t
     return chunk == NULL || detail->kept != NULL ? NULL : &chunk->stats;
 }
 
+const struct aq_run_entry *aq_unit_runs(const struct aq_unit *unit, size_t *run_count)
+{
+    const struct aq_tile_directory *tile =
+        unit->kind == AQ_FILE_ARCHIVE ? aq_unit_directory(unit) : NULL;
+    *run_count = tile == NULL ? 0 : tile->run_count;
+    return tile == NULL ? NULL : tile->runs;
+}
+
 uint64_t aq_unit_column_bytes(const struct aq_unit *unit, uint32_t column_id)
 {
     const struct aq_chunk_entry *chunk = aq_unit_chunk(unit, column_id);

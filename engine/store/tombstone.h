@@ -1,4 +1,4 @@
-/* What a tombstone removes (docs/catalog-format.md, "Tombstones"). Private to engine/store and its tests. */
+/* What a tombstone removes (docs/catalog-format.md, "Tombstones"). */
 #ifndef AQ_ENGINE_STORE_TOMBSTONE_H
 #define AQ_ENGINE_STORE_TOMBSTONE_H
 

@@ -419,3 +419,38 @@ Test(config, show_is_a_config_again_without_secrets)
     aq_config_destroy(config);
     aq_config_destroy(again);
 }
+
+#define KEPT_COLUMNS " time: t, columns: {k: {type: text}, t: {type: timestamptz}}}}\n"
+
+Test(config, retention_by_patterns_of_keys)
+{
+    struct aq_config *config =
+        parse("datasets: {d: {key: k, retention: {\"test-*\": 7d, default: 10y, hanoi: forever, "
+              "rejects: 30d}," KEPT_COLUMNS);
+    const struct aq_retention *retention = &config->retentions[0];
+    cr_assert_str_eq(retention->dataset, "d");
+    cr_assert_eq(retention->default_us, 3650 * AQ_US_PER_DAY);
+    cr_assert_eq(retention->rejects_us, 30 * AQ_US_PER_DAY);
+    cr_assert_eq(retention->rule_count, 2, "in the order in which they stand");
+    cr_assert_str_eq(retention->rules[0].pattern, "test-*");
+    cr_assert_eq(retention->rules[0].span_us, 7 * AQ_US_PER_DAY);
+    cr_assert_eq(retention->rules[1].span_us, AQ_RETENTION_FOREVER);
+    struct aq_bytes shown = {0};
+    cr_assert_eq(aq_config_show(config, &shown), AQ_OK);
+    aq_bytes_u8(&shown, 0);
+    cr_assert_not_null(strstr((char *)shown.data, "retention: {default: 10y, rejects: 30d, "
+                                                  "\"test-*\": 1w, hanoi: forever}"),
+                       "%s", (char *)shown.data);
+    aq_bytes_deinit(&shown);
+    aq_config_destroy(config);
+    config = parse("datasets: {d: {retention: 2d," KEPT_COLUMNS);
+    cr_assert_eq(config->retentions[0].rejects_us, 2 * AQ_US_PER_DAY, "as the rows");
+    aq_config_destroy(config);
+    config = parse("datasets: {d: {" KEPT_COLUMNS);
+    cr_assert_eq(config->retentions[0].default_us, AQ_RETENTION_FOREVER);
+    aq_config_destroy(config);
+    refuse("datasets: {d: {retention: {a: 1d}," KEPT_COLUMNS, "a.yaml:1:28", "no key");
+    refuse("datasets: {d: {retention: {default: often}," KEPT_COLUMNS, "a.yaml:1:37", "span");
+    refuse("datasets: {d: {retention: 0," KEPT_COLUMNS, "a.yaml:1:27", "retention");
+    refuse("datasets: {d: {retention: [1d]," KEPT_COLUMNS, "a.yaml:1:27", "retention");
+}

@@ -1,83 +1,8 @@
 /* Tombstones: which of them the catalog keeps. */
-#include "engine/store/catalog_state.h"
-#include "engine/store/store.h"
 #include "engine/store/tombstone.h"
+#include "tests/unit/history_fixture.h"
 
-#include <criterion/criterion.h>
-
-#define DAY AQ_US_PER_DAY
-
-/* The catalog: dataset 1 with key and time, dataset 2 with neither. */
-
-static struct aq_column columns[] = {
-    {.name = "city", .type = AQ_TYPE_TEXT, .id = 1, .required = true},
-    {.name = "ts", .type = AQ_TYPE_TIMESTAMPTZ, .id = 2, .required = true},
-};
-#define NAMED(text)                               \
-    {                                             \
-        (const uint8_t *)(text), sizeof(text) - 1 \
-    }
 static struct aq_slice two_keys[] = {NAMED("oslo"), NAMED("hanoi")};
-
-struct history {
-    const struct aq_catalog *catalog;
-};
-
-static void edit(struct history *history, const struct aq_record *records, size_t record_count)
-{
-    struct aq_catalog_state state;
-    struct aq_error err = {0};
-    const struct aq_catalog *old = history->catalog;
-    struct aq_edit_header header = {.number = old == NULL ? 1 : old->number + 1,
-                                    .previous_checksum = old == NULL ? 0 : old->checksum};
-    cr_assert_eq(aq_catalog_state_begin(&state, old), AQ_OK);
-    cr_assert_eq(aq_catalog_state_apply(&state, &header, records, record_count, 7, &err), AQ_OK,
-                 "%s", err.message);
-    history->catalog = aq_catalog_state_finish(&state);
-    if (old != NULL)
-        aq_catalog_release(old);
-}
-
-static struct history begin(void)
-{
-    struct history history = {0};
-    struct aq_schema air = {.dataset_id = 1,
-                            .version = 1,
-                            .dataset = "air",
-                            .column_count = 2,
-                            .columns = columns,
-                            .key_column = 0,
-                            .time_column = 1,
-                            .version_column = AQ_COLUMN_NONE};
-    struct aq_schema plain = air;
-    plain.dataset_id = 2;
-    plain.dataset = "plain";
-    plain.key_column = plain.time_column = AQ_COLUMN_NONE;
-    struct aq_record records[] = {{.kind = AQ_RECORD_STORE, .store = {.incarnation = 1}},
-                                  {.kind = AQ_RECORD_DATASET, .dataset = air},
-                                  {.kind = AQ_RECORD_DATASET, .dataset = plain}};
-    edit(&history, records, 3);
-    return history;
-}
-
-/* An archive with rows of days [first, last]. */
-static void add_archive(struct history *history, uint64_t file_id, int64_t first, int64_t last)
-{
-    struct aq_record record = {.kind = AQ_RECORD_ARCHIVE,
-                               .archive = {.file_id = file_id,
-                                           .entry = {.dataset_id = 1,
-                                                     .schema_version = 1,
-                                                     .row_count = 9,
-                                                     .has_time = true,
-                                                     .min_time_us = first * DAY,
-                                                     .max_time_us = last * DAY + DAY - 1}}};
-    edit(history, &record, 1);
-}
-
-static void remove_file(struct history *history, uint64_t file_id)
-{
-    edit(history, &(struct aq_record){.kind = AQ_RECORD_REMOVE, .remove = {.file_id = file_id}}, 1);
-}
 
 /* Days [from, until), of some keys, of what is there now. */
 static void bury(struct history *history, int64_t from, int64_t until, size_t key_count)

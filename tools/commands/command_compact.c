@@ -1,6 +1,7 @@
 /* compact: merge sealed segments and small archives into archives, in one edit. */
 #include "compaction/compact.h"
 
+#include "engine/clock.h"
 #include "tools/commands/commands.h"
 #include "tools/output/human.h"
 #include "tools/output/json_print.h"
@@ -15,11 +16,24 @@ static void on_progress(void *context, const struct aq_compact_progress *progres
                        progress->rows_done);
 }
 
+static void on_expired(void *context, const char *line)
+{
+    const struct aq_program *program = context;
+    if (program->options.dry_run && !program->options.json)
+        aq_out_printf(program->out, "would remove: %s\n", line);
+    else
+        aq_program_say(program, AQ_LEVEL_DETAIL, "removed: %s", line);
+}
+
 static void report_json(struct aq_program *program, const struct aq_compact_report *report)
 {
     struct aq_bytes out = {0};
     aq_json_open(&out, '{');
     aq_json_member_bool(&out, "dry_run", program->options.dry_run);
+    aq_json_member_count(&out, "expired_files", report->expired.file_count);
+    aq_json_member_count(&out, "expired_file_rows", report->expired.file_rows);
+    aq_json_member_count(&out, "expired_file_bytes", report->expired.file_bytes);
+    aq_json_member_count(&out, "expired_ranges", report->expired.removal_count);
     aq_json_member_count(&out, "segments", report->segment_count);
     aq_json_member_count(&out, "archives_read", report->archive_input_count);
     aq_json_member_count(&out, "archives_written", report->archive_output_count);
@@ -38,10 +52,25 @@ static double per_row(uint64_t bytes, uint64_t rows)
     return rows > 0 ? (double)bytes / (double)rows : 0;
 }
 
+static void report_expired(struct aq_program *program, const struct aq_expire_report *expired)
+{
+    struct aq_out *out = program->out;
+    char rows[AQ_HUMAN_BYTES_MAX], size[AQ_HUMAN_BYTES_MAX];
+    const char *verb = program->options.dry_run ? "would remove" : "removed";
+    if (expired->file_count > 0)
+        aq_out_printf(out, "%s %llu expired file%s: %s rows, %s\n", verb,
+                      (unsigned long long)expired->file_count, expired->file_count == 1 ? "" : "s",
+                      aq_human_count(expired->file_rows, rows),
+                      aq_human_size(expired->file_bytes, size));
+    if (expired->removal_count > 0)
+        aq_out_printf(out, "%s expired rows of other files\n", verb);
+}
+
 static void report_text(struct aq_program *program, const struct aq_compact_report *report)
 {
     struct aq_out *out = program->out;
     char a[AQ_HUMAN_BYTES_MAX], b[AQ_HUMAN_BYTES_MAX];
+    report_expired(program, &report->expired);
     uint64_t inputs = report->segment_count + report->archive_input_count;
     if (inputs == 0) {
         aq_out_text(out, "nothing to compact\n");
@@ -84,8 +113,15 @@ enum aq_status aq_command_compact(struct aq_program *program, struct aq_error *e
         .context = &progress,
         .stop = &aq_stop,
     };
+    struct aq_expire_options expire = {.now_us = aq_clock_wall_us(),
+                                       .trust_clock = program->options.trust_clock,
+                                       .explain = on_expired,
+                                       .context = program};
     AQ_TRY(aq_program_store(program, AQ_ACCESS_WRITE, &store, err));
     if (program->config != NULL) {
+        expire.retentions = program->config->retentions;
+        expire.retention_count = program->config->dataset_count;
+        options.expire = &expire;
         options.target_size_bytes = program->config->target_size_bytes;
         options.late_us = program->config->late_us;
     }

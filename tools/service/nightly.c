@@ -64,7 +64,11 @@ static enum aq_status compact(struct nightly *nightly, struct aq_compact_report 
     struct aq_service *service = nightly->service;
     struct aq_rate_limit rate;
     aq_rate_limit_init(&rate, service->config->compaction_rate_bytes, &service->quit);
+    struct aq_expire_options expire = {.retentions = service->config->retentions,
+                                       .retention_count = service->config->dataset_count,
+                                       .now_us = aq_clock_wall_us()};
     struct aq_compact_options options = {
+        .expire = &expire,
         .target_size_bytes = service->config->target_size_bytes,
         .late_us = service->config->late_us,
         .rate = &rate,
