@@ -96,6 +96,9 @@ static const struct option option_table[] = {
     {"format", NULL, "csv|json", "of replay: form of messages whose source does not say",
      PLACE(format), ON(REJECTS), 0, false},
     {"limit", "N", NULL, "at most N messages (default 20)", PLACE(limit), ON(REJECTS), 'n', false},
+    {"key", "KEY", NULL, "of a dataset: the slots of this key", PLACE(key), ON(INSPECT), 0, false},
+    {"limit", "N", NULL, "of a dataset: at most N keys or slots (default 20; with --json all)",
+     PLACE(limit), ON(INSPECT), 'n', false},
     {"dry-run", NULL, NULL, "say what would be done", PLACE(dry_run),
      ON(COMPACT) | ON(GC) | ON(TIER) | ON(REJECTS), 0, false},
     {"before", "TIME", NULL, "only slots that end before TIME", PLACE(before), ON(COMPACT), 0,
@@ -158,6 +161,7 @@ static const char *const example_table[AQ_COMMAND_NONE] = {
     [AQ_COMMAND_TIER] = "  aqstore --config aqstore.yaml tier --dry-run\n",
     [AQ_COMMAND_RESTORE] = "  aqstore --store ./store restore --from s3://my-bucket/aqstore\n",
     [AQ_COMMAND_INSPECT] = "  aqstore inspect air_quality\n"
+                           "  aqstore inspect air_quality --key hanoi -n 31\n"
                            "  aqstore inspect store/archives/00000000000000000003.aqa\n",
 };
 
@@ -494,4 +498,15 @@ void aq_options_help(enum aq_command command, struct aq_bytes *out)
         aq_bytes_chars(out, "\nExamples:\n");
         aq_bytes_chars(out, example_table[command]);
     }
+}
+
+enum aq_status aq_options_limit(const struct aq_options *options, unsigned long otherwise,
+                                unsigned long *limit, struct aq_error *err)
+{
+    const char *text = options->limit;
+    char *end = NULL;
+    *limit = text == NULL ? otherwise : strtoul(text, &end, 10);
+    if (text != NULL && (text[0] < '0' || text[0] > '9' || *end != '\0' || *limit > 1000000000))
+        return aq_error_set(err, AQ_INVALID, "--limit: '%s' is no number up to 1000000000", text);
+    return AQ_OK;
 }

@@ -92,6 +92,10 @@ enum aq_status aq_options_parse(int argc, const char *const *argv, struct aq_opt
                                 struct aq_error *err) AQ_RESULT;
 void aq_options_deinit(struct aq_options *options);
 
+/** The number of --limit, `otherwise` without it. AQ_INVALID for what is no number up to 1,000,000,000. */
+enum aq_status aq_options_limit(const struct aq_options *options, unsigned long otherwise,
+                                unsigned long *limit, struct aq_error *err) AQ_RESULT;
+
 /** "query"; "" for AQ_COMMAND_NONE. */
 const char *aq_command_name(enum aq_command command);
 

@@ -122,6 +122,25 @@ def test_commits_tell_what_happened(unpacked, tmp_path):
     assert times == sorted(times)
 
 
+def test_inspect_shows_the_partitions(unpacked, tmp_path):
+    store = aq.Store(tmp_path / "home", BUCHAREST.config_file)
+    store.load(BUCHAREST.dataset, unpacked(BUCHAREST)[0])
+    report = json.loads(store.run("--json", "inspect", "bucharest").text)
+    every = store.rows("SELECT key, slot, rows, bytes FROM aqstore_partitions WHERE dataset = 'bucharest'")
+    keys = {key for key, *_ in every}
+    assert report["key_count"] == len(keys) == len(report["keys"]) and report["partition_count"] == len(every)
+    for line in report["keys"]:
+        own = [row for row in every if row[0] == line["key"]]
+        assert [line[word] for word in ("slots", "rows", "bytes")] == [len(own), sum(row[2] for row in own), sum(row[3] for row in own)]
+    key = report["keys"][0]["key"]
+    slots = json.loads(store.run("--json", "inspect", "bucharest", "--key", key, "-n", 1).text)
+    assert slots["partition_count"] == sum(row[0] == key for row in every) and len(slots["slots"]) == 1
+    assert slots["slots"][0]["slot"][:10] == max(row[1] for row in every if row[0] == key)[:10]
+    text = store.run("inspect", "bucharest", "--limit", 2).text.split("keys:\n")[1]
+    assert len(text.splitlines()) == 2 + 2, text
+    assert "no key" in store.run("inspect", "bucharest_rejects", "--key", "x", code=aq.USAGE).message
+
+
 def test_they_are_tables_like_others(tmp_path, unpacked):
     store = aq.Store(tmp_path / "home", BUCHAREST.config_file)
     store.load(BUCHAREST.dataset, unpacked(BUCHAREST)[0])

@@ -8,6 +8,7 @@
 
 #include "tools/commands/commands.h"
 #include "tools/commands/run_query.h"
+#include "tools/output/sql_text.h"
 #include "tools/output/human.h"
 #include "tools/output/output.h"
 

@@ -97,7 +97,11 @@ enum aq_status aq_command_inspect(struct aq_program *program, struct aq_error *e
 {
     const struct aq_options *options = &program->options;
     const char *name = options->argument_count > 0 ? options->arguments[0] : NULL;
-    struct aq_inspect inspect = {.stream = program->out, .json = options->json};
+    struct aq_inspect inspect = {.stream = program->out,
+                                 .json = options->json,
+                                 .key = options->key,
+                                 .limited = options->limit != NULL};
+    AQ_TRY(aq_options_limit(options, 0, &inspect.limit, err));
     aq_json_open(&inspect.object, '{');
     enum aq_status status = name != NULL && is_file(name)
                                 ? inspect_path(&inspect, name, err)

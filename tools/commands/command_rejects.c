@@ -10,6 +10,7 @@
 #include "tools/commands/run_query.h"
 #include "tools/output/json_print.h"
 #include "tools/output/rows.h"
+#include "tools/output/sql_text.h"
 #include "tools/output/utf8.h"
 
 static const struct aq_result_column list_columns[] = {
@@ -119,35 +120,24 @@ static enum aq_status take_show(void *context, struct aq_query *query, struct aq
     return status < 0 ? status : AQ_OK;
 }
 
-static void put_text(const char *text, struct aq_bytes *sql)
-{
-    aq_bytes_u8(sql, '\'');
-    for (; *text != '\0'; text++) {
-        if (*text == '\'')
-            aq_bytes_u8(sql, '\'');
-        aq_bytes_u8(sql, (uint8_t)*text);
-    }
-    aq_bytes_u8(sql, '\'');
-}
-
 static void put_filters(const struct aq_options *options, int64_t since_us, struct aq_bytes *sql)
 {
     char since[64];
     aq_bytes_chars(sql, " WHERE true");
     if (options->source != NULL) {
         aq_bytes_chars(sql, " AND source = ");
-        put_text(options->source, sql);
+        aq_sql_text(options->source, sql);
     }
     if (options->reason != NULL) {
         aq_bytes_chars(sql, " AND strpos(reason, ");
-        put_text(options->reason, sql);
+        aq_sql_text(options->reason, sql);
         aq_bytes_chars(sql, ") > 0");
     }
     if (since_us == INT64_MIN)
         return;
     aq_time_format(since_us, aq_zone_utc(), since, sizeof since);
     aq_bytes_chars(sql, " AND arrival >= ");
-    put_text(since, sql);
+    aq_sql_text(since, sql);
 }
 
 static enum aq_status run_on(struct rejects *rejects, const char *rejects_dataset, bool show,
@@ -196,15 +186,6 @@ static enum aq_status run_on_all(struct rejects *rejects, const struct aq_catalo
     return AQ_OK;
 }
 
-static enum aq_status parse_limit(const char *text, unsigned long *limit, struct aq_error *err)
-{
-    char *end = NULL;
-    *limit = text == NULL ? 20 : strtoul(text, &end, 10);
-    if (text != NULL && (text[0] < '0' || text[0] > '9' || *end != '\0' || *limit > 1000000000))
-        return aq_error_set(err, AQ_INVALID, "--limit: '%s' is no number up to 1000000000", text);
-    return AQ_OK;
-}
-
 enum aq_status aq_command_rejects(struct aq_program *program, struct aq_error *err)
 {
     const struct aq_options *options = &program->options;
@@ -217,7 +198,7 @@ enum aq_status aq_command_rejects(struct aq_program *program, struct aq_error *e
         return aq_rejects_feed_again(program, err);
     if (!show && strcmp(what, "list") != 0)
         return aq_error_set(err, AQ_INVALID, "unknown word '%s'; say list, show or replay", what);
-    AQ_TRY(parse_limit(options->limit, &limit, err));
+    AQ_TRY(aq_options_limit(options, 20, &limit, err));
     AQ_TRY(aq_program_store(program, AQ_ACCESS_READ, &store, err));
     AQ_TRY(aq_store_catalog(store, true, &catalog, err));
     struct aq_rows list;

@@ -69,14 +69,3 @@ enum aq_status aq_value_text_query(void *context, const struct aq_vector *vector
 {
     return aq_query_value_text(context, vector, row, out);
 }
-
-void aq_sql_name(const char *name, struct aq_bytes *out)
-{
-    aq_bytes_u8(out, '"');
-    for (; *name != '\0'; name++) {
-        if (*name == '"')
-            aq_bytes_u8(out, '"');
-        aq_bytes_u8(out, (uint8_t)*name);
-    }
-    aq_bytes_u8(out, '"');
-}

@@ -16,9 +16,6 @@ enum aq_status aq_run_query(struct aq_program *program, const char *sql, aq_answ
 enum aq_status aq_value_text_query(void *context, const struct aq_vector *vector, size_t row,
                                    struct aq_bytes *out);
 
-/** Append `name` as a quoted SQL identifier. */
-void aq_sql_name(const char *name, struct aq_bytes *out);
-
 /** Whether colours are welcome there: a terminal, no NO_COLOR, not TERM=dumb. */
 bool aq_wants_colour(const struct aq_out *stream);
 

@@ -11,6 +11,9 @@
 struct aq_inspect {
     struct aq_out *stream;
     bool json;
+    const char *key; /* of a dataset: its slots only; NULL: all keys */
+    bool limited;    /* to `limit` keys or slots; else as suits the reader */
+    unsigned long limit;
     struct aq_bytes object; /* JSON under construction */
 };
 
@@ -26,6 +29,10 @@ enum aq_status aq_inspect_store(struct aq_inspect *inspect, struct aq_store *sto
                                 struct aq_snapshot *snapshot, struct aq_error *err) AQ_RESULT;
 enum aq_status aq_inspect_dataset(struct aq_inspect *inspect, struct aq_snapshot *snapshot,
                                   const struct aq_schema *schema, struct aq_error *err) AQ_RESULT;
+/** Its partitions alone. */
+enum aq_status aq_inspect_partitions(struct aq_inspect *inspect, struct aq_snapshot *snapshot,
+                                     const struct aq_schema *schema,
+                                     struct aq_error *err) AQ_RESULT;
 enum aq_status aq_inspect_segment(struct aq_inspect *inspect, const struct aq_store_file *file,
                                   struct aq_error *err) AQ_RESULT;
 enum aq_status aq_inspect_archive(struct aq_inspect *inspect, const struct aq_store_file *file,

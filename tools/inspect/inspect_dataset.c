@@ -1,4 +1,4 @@
-/* A dataset: its declaration, its bytes by column (from its archives), and the files that hold it. */
+/* A dataset: its declaration, its bytes by column (from its archives), the files that hold it, its partitions. */
 #include <stdlib.h>
 
 #include "tools/inspect/inspect.h"
@@ -152,6 +152,8 @@ enum aq_status aq_inspect_dataset(struct aq_inspect *inspect, struct aq_snapshot
         status = aq_inspect_rows(inspect, "columns", &columns, err);
     if (status >= 0)
         status = aq_inspect_rows(inspect, "files", &files, err);
+    if (status >= 0)
+        status = aq_inspect_partitions(inspect, snapshot, schema, err);
     aq_rows_deinit(&columns);
     aq_rows_deinit(&files);
     free(sums);
