@@ -14,7 +14,6 @@
 #include "compaction/nightly/last_run.h"
 #include "engine/clock.h"
 
-#define GC_WAIT_MS 60000
 #define TARGET_SIZE_DEFAULT ((uint64_t)128 << 20)
 #define MEMORY_DEFAULT ((uint64_t)1 << 30)
 
@@ -168,8 +167,8 @@ enum aq_status aq_compact(struct aq_store *store, const struct aq_compact_option
     struct aq_store_lock *outputs = NULL;
     enum aq_status status = AQ_OK;
     AQ_TRY(aq_store_lock(store, "compact", true, &lock, err));
-    if (!options->dry_run) /* it keeps gc away from archives that have no name in the catalog yet */
-        status = aq_store_lock_wait(store, AQ_OUTPUTS_LOCK, false, GC_WAIT_MS, &outputs, err);
+    if (!options->dry_run)
+        status = aq_gc_keep_outputs(store, &outputs, err);
     if (status == AQ_OK)
         status = run_steps(&job, report, err);
     if (status == AQ_OK && !options->dry_run)

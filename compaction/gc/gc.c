@@ -29,6 +29,8 @@
 
 #define NAME_DIGITS 20
 #define GC_WAIT_MS 1000
+#define OUTPUTS_LOCK "outputs"
+#define OUTPUTS_WAIT_MS 60000
 
 /* A file in a folder of the home that one may have to remove. */
 struct candidate {
@@ -62,7 +64,7 @@ static bool is_temporary(const char *entry)
     if (strncmp(entry, prefix, strlen(prefix)) != 0)
         return false;
     const char *digits = entry + strlen(prefix);
-    size_t digit_count = strspn(digits, "0123456789");
+    size_t digit_count = strspn(digits, "0123456789abcdef");
     return digit_count > 0 && strcmp(digits + digit_count, ".tmp") == 0;
 }
 
@@ -262,6 +264,12 @@ static enum aq_status run_locked(struct collector *collector, struct candidates 
     return collect_history(collector, err);
 }
 
+enum aq_status aq_gc_keep_outputs(struct aq_store *store, struct aq_store_lock **lock,
+                                  struct aq_error *err)
+{
+    return aq_store_lock_wait(store, OUTPUTS_LOCK, false, OUTPUTS_WAIT_MS, lock, err);
+}
+
 enum aq_status aq_gc(struct aq_store *store, const struct aq_gc_options *options,
                      struct aq_gc_report *report, struct aq_error *err)
 {
@@ -276,7 +284,7 @@ enum aq_status aq_gc(struct aq_store *store, const struct aq_gc_options *options
     *report = (struct aq_gc_report){0};
     /* A committer holds it for as long as it takes to write a checkpoint. */
     AQ_TRY(aq_store_lock_wait(store, "gc", true, GC_WAIT_MS, &lock, err));
-    enum aq_status status = aq_store_lock(store, AQ_OUTPUTS_LOCK, true, &collector.outputs, err);
+    enum aq_status status = aq_store_lock(store, OUTPUTS_LOCK, true, &collector.outputs, err);
     if (status == AQ_OK || status == AQ_CONFLICT)
         status = run_locked(&collector, &candidates, err);
     aq_retained_deinit(&collector.retained);

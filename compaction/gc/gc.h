@@ -4,9 +4,6 @@
 
 #include "engine/store/store.h"
 
-/** Held shared by who makes files before an edit names them, until that edit is durable. */
-#define AQ_OUTPUTS_LOCK "outputs"
-
 struct aq_gc_options {
     int64_t now_us; /* wall clock */
     int64_t
@@ -39,5 +36,10 @@ struct aq_gc_report {
  */
 enum aq_status aq_gc(struct aq_store *store, const struct aq_gc_options *options,
                      struct aq_gc_report *report, struct aq_error *err) AQ_RESULT;
+
+/** Keep gc away from files that no edit names yet: taken before the first one is made, held until the edit is
+ * durable; aq_store_unlock. Waits for a gc that is at it. */
+enum aq_status aq_gc_keep_outputs(struct aq_store *store, struct aq_store_lock **lock,
+                                  struct aq_error *err) AQ_RESULT;
 
 #endif

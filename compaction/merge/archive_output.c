@@ -11,7 +11,9 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <inttypes.h>
 #include <stdio.h>
+#include <sys/random.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -32,9 +34,20 @@ static enum aq_status write_all(void *context, const void *data, size_t size, st
     return AQ_OK;
 }
 
+/* By chance, not by number: two compactions whose lock has failed them must not write one file. */
+enum aq_status aq_archive_open_temporary(int home_fd, char name[AQ_TEMPORARY_NAME_BYTES], int *fd,
+                                         struct aq_error *err)
+{
+    uint64_t number;
+    if (getrandom(&number, sizeof number, 0) != (ssize_t)sizeof number)
+        return aq_error_set_errno(err, errno, "", "no random bytes");
+    snprintf(name, AQ_TEMPORARY_NAME_BYTES, "archives/compact-%016" PRIx64 ".tmp", number);
+    *fd = aq_io_openat_beneath(home_fd, name, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
+    return *fd < 0 ? aq_error_set_errno(err, errno, name, "cannot create a file") : AQ_OK;
+}
+
 enum aq_status aq_archive_output_open(struct aq_store *store, const struct aq_schema *schema,
-                                      size_t index, struct aq_archive_output *output,
-                                      struct aq_error *err)
+                                      struct aq_archive_output *output, struct aq_error *err)
 {
     const struct aq_catalog *catalog;
     AQ_TRY(aq_store_catalog(store, false, &catalog, err));
@@ -43,11 +56,7 @@ enum aq_status aq_archive_output_open(struct aq_store *store, const struct aq_sc
     *output = (struct aq_archive_output){.store = store, .schema = schema, .fd = -1};
     output->entry.dataset_id = schema->dataset_id;
     output->entry.schema_version = schema->version;
-    snprintf(output->name, sizeof output->name, "archives/compact-%06zu.tmp", index);
-    output->fd = aq_io_openat_beneath(aq_store_home_fd(store), output->name,
-                                      O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
-    if (output->fd < 0)
-        return aq_error_set_errno(err, errno, output->name, "cannot create an archive");
+    AQ_TRY(aq_archive_open_temporary(aq_store_home_fd(store), output->name, &output->fd, err));
     struct aq_archive_options options = {
         .store_id = store_id,
         .schema = schema,

@@ -5,25 +5,31 @@
 #include "compaction/nightly/rate_limit.h"
 #include "engine/store/store.h"
 
+#define AQ_TEMPORARY_NAME_BYTES 64
+
 /** Zero-initialised by open; everything is read-only to callers. */
 struct aq_archive_output {
     struct aq_store *store;
     const struct aq_schema *schema; /* borrowed */
     struct aq_rate_limit *rate;     /* of bytes written and read back; borrowed; NULL: none */
     struct aq_archive_writer *writer;
-    int fd;               /* -1 when closed */
-    char name[64];        /* relative to the home: the temporary name, then the real one */
-    uint64_t file_id;     /* 0 until published */
-    uint64_t size_bytes;  /* of the finished file */
-    struct aq_bytes root; /* copy for the catalog */
+    int fd; /* -1 when closed */
+    char name
+        [AQ_TEMPORARY_NAME_BYTES]; /* relative to the home: the temporary name, then the real one */
+    uint64_t file_id;              /* 0 until published */
+    uint64_t size_bytes;           /* of the finished file */
+    struct aq_bytes root;          /* copy for the catalog */
     struct aq_content_hash content;
     struct aq_file_entry entry;
 };
 
-/** Begin a file. `index` tells apart the files of one compaction; a file left behind under the same
- * temporary name is overwritten (the caller holds the lock "compact"). */
+/** A new, empty file in the folder of archives, whose name tells gc that nothing names it; relative to the home. */
+enum aq_status aq_archive_open_temporary(int home_fd, char name[AQ_TEMPORARY_NAME_BYTES], int *fd,
+                                         struct aq_error *err) AQ_RESULT;
+
+/** Begin a file. */
 enum aq_status aq_archive_output_open(struct aq_store *store, const struct aq_schema *schema,
-                                      size_t index, struct aq_archive_output *output,
+                                      struct aq_archive_output *output,
                                       struct aq_error *err) AQ_RESULT;
 /** Append a coded tile. */
 enum aq_status aq_archive_output_append(struct aq_archive_output *output,

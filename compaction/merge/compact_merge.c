@@ -48,7 +48,7 @@ static enum aq_status open_output(struct merge *merge, struct aq_error *err)
         return no_memory(merge, err);
     *output = (struct aq_archive_output){.fd = -1};
     outputs[job->output_count++] = output;
-    AQ_TRY(aq_archive_output_open(job->store, merge->schema, job->output_count, output, err));
+    AQ_TRY(aq_archive_output_open(job->store, merge->schema, output, err));
     output->rate = job->options->rate;
     merge->output = output;
     return AQ_OK;

@@ -11,11 +11,11 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-#include "engine/io/io.h"
+#include "compaction/merge/archive_output.h"
 #include "format/checksum.h"
 #include "format/encode/encode.h"
 
-#define NAME "archives/compact-rows.tmp"
+#define NAME "archives/(sorted rows)" /* in messages: the file has none */
 #define WAVE_BLOCKS 16
 
 enum aq_status aq_row_run_create(int home_fd, size_t part_count_max, struct aq_row_run **run,
@@ -26,12 +26,13 @@ enum aq_status aq_row_run_create(int home_fd, size_t part_count_max, struct aq_r
     if (made == NULL)
         return aq_error_set(err, AQ_NO_MEMORY, "no memory for a temporary file");
     made->part_ends = calloc(part_count_max + 1, sizeof *made->part_ends);
-    made->fd = aq_io_openat_beneath(home_fd, NAME, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
-    enum aq_status status = AQ_OK;
-    if (made->part_ends == NULL)
+    made->fd = -1;
+    char name[AQ_TEMPORARY_NAME_BYTES];
+    enum aq_status status = aq_archive_open_temporary(home_fd, name, &made->fd, err);
+    if (status == AQ_OK && unlinkat(home_fd, name, 0) != 0)
+        status = aq_error_set_errno(err, errno, name, "cannot remove a temporary file's name");
+    if (status == AQ_OK && made->part_ends == NULL)
         status = aq_error_set(err, AQ_NO_MEMORY, "no memory for a temporary file");
-    else if (made->fd < 0 || unlinkat(home_fd, NAME, 0) != 0)
-        status = aq_error_set_errno(err, errno, NAME, "cannot create a temporary file");
     if (status == AQ_OK)
         *run = made;
     else

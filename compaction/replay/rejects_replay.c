@@ -7,6 +7,7 @@
  * the edit, for every reader.
  * Failures: killed before the edit, it leaves orphans for gc; after it, nothing is left to do. The lock "compact" keeps
  * compactions away; should the files have changed all the same, the edit is not made. */
+#include "compaction/gc/gc.h"
 #include "compaction/replay/rejects_replay.h"
 
 #include <stdlib.h>
@@ -373,9 +374,15 @@ enum aq_status aq_rejects_replay(struct aq_store *store, const struct aq_replay_
     struct replay replay = {
         .store = store, .options = options, .report = report, .output = {.store = store}};
     struct aq_store_lock *lock = NULL;
+    struct aq_store_lock *outputs = NULL;
     if (!options->dry_run)
         AQ_TRY(aq_store_lock(store, "compact", true, &lock, err));
-    enum aq_status status = run_locked(&replay, err);
+    enum aq_status status = AQ_OK;
+    if (lock != NULL)
+        status = aq_gc_keep_outputs(store, &outputs, err);
+    if (status == AQ_OK)
+        status = run_locked(&replay, err);
+    aq_store_unlock(outputs);
     aq_store_unlock(lock);
     report->seconds = aq_clock_seconds_since(begin_us);
     return status;

@@ -54,7 +54,7 @@ static enum aq_status open_file(struct writing *writing, struct aq_error *err)
         return aq_error_set(err, AQ_NO_MEMORY, "out of memory");
     *file = (struct aq_archive_output){.fd = -1};
     files[output->file_count++] = file;
-    AQ_TRY(aq_archive_output_open(output->store, writing->schema, output->file_count, file, err));
+    AQ_TRY(aq_archive_output_open(output->store, writing->schema, file, err));
     writing->file = file;
     return AQ_OK;
 }

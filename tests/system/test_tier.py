@@ -142,6 +142,7 @@ def test_a_lost_home_comes_back_and_the_old_one_stops(bucket, tmp_path):
     store = Tiered(tmp_path, bucket).fill()
     expected = answers(store)
     store.tier()
+    store.run("gc", "--age", "0s")
     restored, report = restore(store, tmp_path / "restored")
     assert report["incarnation"] == 2 and report["files"] == 3 and report["incomplete_datasets"] == 0
     assert answers(restored) == expected

@@ -319,7 +319,7 @@ Test(compaction, publishing_again_renames)
     struct aq_archive_options options = {.schema = air.schema};
     struct aq_archive_tile *tile;
     cr_assert_eq(aq_archive_tile_encode(&options, &rows, &tile, &err), AQ_OK, "%s", err.message);
-    cr_assert_eq(aq_archive_output_open(air.store, air.schema, 1, &output, &err), AQ_OK);
+    cr_assert_eq(aq_archive_output_open(air.store, air.schema, &output, &err), AQ_OK);
     cr_assert_eq(aq_archive_output_append(&output, tile, &err), AQ_OK, "%s", err.message);
     aq_archive_tile_destroy(tile);
     cr_assert_eq(aq_archive_output_finish(&output, &err), AQ_OK, "%s", err.message);
