@@ -4,7 +4,7 @@
  * one are read, several at a time, and held: units of segments, which may have rows of many groups, are read
  * once for all. The window is then all that is held.
  *
- * What does not fit in half of the memory (the other half is for what is being written) is sorted and set aside,
+ * What does not fit in half of the memory that is left beside the tiles being written is sorted and set aside,
  * group by group (row_run.c), and each group's rows come back by merging (run_merge.c). So each unit is read
  * and decoded once, whatever its size.
  *
@@ -167,11 +167,6 @@ static enum aq_status read_wave(struct wave *wave, size_t count, struct aq_error
     return AQ_OK;
 }
 
-static uint64_t hold_limit(const struct aq_row_source *source)
-{
-    return source->job->memory_bytes / 2;
-}
-
 /* What a row takes, before any has been seen. */
 static uint64_t row_bytes(const struct aq_row_source *source)
 {
@@ -182,6 +177,16 @@ static uint64_t row_bytes(const struct aq_row_source *source)
                                                              : sizeof(int64_t);
     }
     return bytes;
+}
+
+/* What is held may take half of the memory that tiles being written leave: each thread has the rows of one, and
+ * about as much again while it is coded. */
+static uint64_t hold_limit(const struct aq_row_source *source)
+{
+    const struct aq_compact_job *job = source->job;
+    uint64_t tiles = 2 * job->workers.thread_count * AQ_TILE_ROWS_MAX * row_bytes(source);
+    uint64_t left = job->memory_bytes > tiles ? job->memory_bytes - tiles : 0;
+    return left / 2 > job->memory_bytes / 8 ? left / 2 : job->memory_bytes / 8;
 }
 
 /* Units of this group that may be read next within memory; one a thread at least. */

@@ -71,6 +71,8 @@ static const struct aq_config_field compaction_fields[] = {
     {"target_size", aq_config_read_size, offsetof(struct aq_config, target_size_bytes), MIB,
      4096 * MIB, NULL},
     {"late", aq_config_read_span, offsetof(struct aq_config, late_us), 0, 0, NULL},
+    {"memory", aq_config_read_size, offsetof(struct aq_config, compaction_memory_bytes), 64 * MIB,
+     0, NULL},
     {"schedule", aq_config_read_schedule, offsetof(struct aq_config, compaction_schedule),
      60 * (uint64_t)AQ_US_PER_SECOND, 0, NULL},
     {"rate_limit", aq_config_read_size, offsetof(struct aq_config, compaction_rate_bytes), 64 * KIB,
@@ -167,6 +169,7 @@ static void set_defaults(struct aq_config *config)
     config->segment_size_bytes = 64 * MIB;
     config->ingest_memory_bytes = 256 * MIB;
     config->target_size_bytes = 128 * MIB;
+    config->compaction_memory_bytes = 1024 * MIB;
     config->segment_age_us = AQ_US_PER_HOUR;
     config->late_us = 6 * AQ_US_PER_HOUR;
 }

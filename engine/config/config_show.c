@@ -422,6 +422,8 @@ static void put_settings(struct aq_bytes *out, const struct aq_config *config)
     aq_config_print_size(config->target_size_bytes, out);
     put(out, ", late: ");
     aq_config_print_span(config->late_us, out);
+    put(out, ", memory: ");
+    aq_config_print_size(config->compaction_memory_bytes, out);
     put_schedule(out, &config->compaction_schedule);
     if (config->compaction_rate_bytes > 0) {
         put(out, ", rate_limit: ");

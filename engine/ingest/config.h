@@ -159,6 +159,7 @@ struct aq_config {
     int64_t late_us;    /* a slot is closed for roll-up this long after its end */
     int64_t history_us; /* replaced files are kept this long for readers of a bucket */
     struct aq_schedule compaction_schedule; /* of the loop inside `ingest` */
+    uint64_t compaction_memory_bytes;       /* that a compaction uses, about */
     uint64_t compaction_rate_bytes;         /* read and written a second; 0: no limit */
     int64_t segment_age_us;                 /* a segment with rows is sealed after that long; 1h */
     const struct aq_config_node *tier;      /* as written; NULL: no bucket */

@@ -356,6 +356,17 @@ Test(config, compaction_is_scheduled_by_day_or_span)
     refuse("compaction: {rate_limit: 1B}", "a.yaml:1:26", "out of bounds");
 }
 
+Test(config, compaction_has_a_memory_limit)
+{
+    struct aq_config *config = parse("compaction: {memory: 64MiB}\n");
+    cr_assert_eq(config->compaction_memory_bytes, 64 << 20);
+    aq_config_destroy(config);
+    config = parse("compaction: {late: 1h}\n");
+    cr_assert_eq(config->compaction_memory_bytes, 1 << 30);
+    aq_config_destroy(config);
+    refuse("compaction: {memory: 1MiB}", "a.yaml:1:22", "out of bounds");
+}
+
 Test(config, environment)
 {
     setenv("AQ_TEST_HOME", "/x y: [1]", 1);

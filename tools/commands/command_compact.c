@@ -38,6 +38,7 @@ static void report_json(struct aq_program *program, const struct aq_compact_repo
     aq_json_member_count(&out, "archives_read", report->archive_input_count);
     aq_json_member_count(&out, "archives_written", report->archive_output_count);
     aq_json_member_count(&out, "rows", report->row_count);
+    aq_json_member_count(&out, "duplicates_dropped", report->dropped_count);
     aq_json_member_count(&out, "input_bytes", report->input_bytes);
     aq_json_member_count(&out, "output_bytes", report->output_bytes);
     aq_json_member_real(&out, "seconds", report->seconds);
@@ -88,6 +89,9 @@ static void report_text(struct aq_program *program, const struct aq_compact_repo
         return;
     }
     aq_out_printf(out, " in %s\n", aq_human_seconds(report->seconds, a));
+    if (report->dropped_count > 0)
+        aq_out_printf(out, "  %s duplicate%s dropped\n", aq_human_count(report->dropped_count, a),
+                      report->dropped_count == 1 ? "" : "s");
     aq_out_printf(out, "  before: %llu file%s, %s, %.1f bytes/row\n", (unsigned long long)inputs,
                   inputs == 1 ? "" : "s", aq_human_size(report->input_bytes, b),
                   per_row(report->input_bytes, report->row_count));
@@ -95,7 +99,7 @@ static void report_text(struct aq_program *program, const struct aq_compact_repo
                   (unsigned long long)report->archive_output_count,
                   report->archive_output_count == 1 ? "" : "s",
                   aq_human_size(report->output_bytes, b),
-                  per_row(report->output_bytes, report->row_count));
+                  per_row(report->output_bytes, report->row_count - report->dropped_count));
 }
 
 enum aq_status aq_command_compact(struct aq_program *program, struct aq_error *err)
@@ -124,6 +128,7 @@ enum aq_status aq_command_compact(struct aq_program *program, struct aq_error *e
         options.expire = &expire;
         options.target_size_bytes = program->config->target_size_bytes;
         options.late_us = program->config->late_us;
+        options.memory_bytes = program->config->compaction_memory_bytes;
     }
     aq_progress_begin(&progress, program->options.quiet);
     enum aq_status status = aq_compact(store, &options, &report, err);
