@@ -54,4 +54,10 @@ enum aq_status aq_snapshot_resolve(struct aq_snapshot *snapshot, uint32_t datase
                                    const struct aq_resolve_options *options, uint64_t *twin_count,
                                    struct aq_error *err) AQ_RESULT;
 
+/** Rows of a unit that have been left out because of a twin: 0 before it has been resolved. */
+uint32_t aq_unit_twin_count(const struct aq_unit *unit);
+/** The unit as it was before it was resolved, for reading: itself, or a copy in `arena`. */
+enum aq_status aq_unit_with_twins(const struct aq_unit *unit, struct aq_arena *arena,
+                                  const struct aq_unit **with) AQ_RESULT;
+
 #endif

@@ -30,6 +30,7 @@ struct aq_unit_detail {
     const uint64_t *kept;                   /* unit_filter.h: stored rows that count; NULL: all */
     bool resolved;                          /* dedupe.h: what lost against a twin is left out ... */
     uint32_t twin_count;                    /* ... this many rows */
+    const uint64_t *kept_with_twins;        /* `kept` without that */
 };
 
 struct aq_dataset_units {

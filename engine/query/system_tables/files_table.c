@@ -1,10 +1,11 @@
 /* aqstore_files: what of each file belongs to which dataset.
  *
  * Happy path: the units of every dataset, added up file by file, as `inspect` does; so the rows are those that
- * count. A file that holds nothing of any dataset has a row without one. */
+ * count, before `unique` hides any. A file that holds nothing of any dataset has a row without one. */
 #include <stdlib.h>
 
 #include "engine/query/system_tables/system_table.h"
+#include "engine/store/dedupe.h"
 
 enum {
     COLUMN_ID,
@@ -49,7 +50,7 @@ struct share {
 
 static void add_unit(struct share *share, const struct aq_unit *unit)
 {
-    share->row_count += unit->row_count;
+    share->row_count += unit->row_count + aq_unit_twin_count(unit);
     share->size_bytes += unit->size_bytes;
     if (!unit->has_time)
         return;

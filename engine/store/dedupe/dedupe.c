@@ -242,6 +242,7 @@ static enum aq_status leave_out(struct aq_twin_job *job, struct aq_error *err)
         uint32_t row_count = one->unit->row_count;
         for (size_t word = 0; word < aq_bitmap_words(row_count); word++)
             one->lost[word] = ~one->lost[word];
+        detail_of(one->unit)->kept_with_twins = detail_of(one->unit)->kept;
         AQ_TRY(aq_unit_keep_rows(job->snapshot, one->unit, one->lost, err));
         detail_of(one->unit)->twin_count = row_count - one->unit->row_count;
         detail_of(one->unit)->resolved = true;
@@ -296,4 +297,28 @@ enum aq_status aq_snapshot_resolve(struct aq_snapshot *snapshot, uint32_t datase
     for (size_t i = 0; status == AQ_OK && twin_count != NULL && i < unit_count; i++)
         *twin_count += detail_of(units[i])->twin_count;
     return status;
+}
+
+uint32_t aq_unit_twin_count(const struct aq_unit *unit)
+{
+    return detail_of(unit)->twin_count;
+}
+
+enum aq_status aq_unit_with_twins(const struct aq_unit *unit, struct aq_arena *arena,
+                                  const struct aq_unit **with)
+{
+    *with = unit;
+    if (aq_unit_twin_count(unit) == 0)
+        return AQ_OK;
+    struct aq_unit *copy = aq_arena_copy(arena, unit, sizeof *unit);
+    struct aq_unit_detail *detail = aq_arena_copy(arena, unit->detail, sizeof *detail);
+    if (copy == NULL || detail == NULL)
+        return AQ_NO_MEMORY;
+    detail->kept = detail->kept_with_twins;
+    copy->detail = detail;
+    copy->row_count += detail->twin_count;
+    copy->partitions = NULL;
+    copy->partition_count = 0;
+    *with = copy;
+    return AQ_OK;
 }
