@@ -12,6 +12,8 @@ struct aq_compact_progress {
     uint64_t rows_total;
 };
 
+struct aq_compact_plan;
+
 struct aq_compact_options {
     uint64_t target_size_bytes;
     uint64_t memory_bytes;      /* 0: 1 GiB */
@@ -21,10 +23,12 @@ struct aq_compact_options {
     int64_t now_us;              /* wall clock: what is closed by then is rolled up; 0: now */
     int64_t late_us;             /* a slot is closed this long after its end */
     int64_t before_us;           /* archives with rows at or after it are left alone; 0: none is */
-    const char *const *datasets; /* names; NULL: all. Restricts rewriting of archives only: a
+    const char *const *datasets; /* names; none: all. Restricts rewriting of archives only: a
                                     segment is always consumed whole */
     size_t dataset_count;
     void (*progress)(void *context, const struct aq_compact_progress *progress); /* may be NULL */
+    /** Hears the plan, once, before it is carried out (compact_plan.h); borrowed for the call. May be NULL. */
+    void (*explain)(void *context, const struct aq_compact_plan *plan);
     void *context;
     const volatile bool *stop;
     const struct aq_expire_options

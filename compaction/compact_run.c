@@ -101,6 +101,8 @@ static enum aq_status plan_and_merge(struct aq_compact_job *job, struct aq_compa
                                       &job->arena, &job->plan, err);
     aq_survey_deinit(&survey);
     AQ_TRY(status);
+    if (options.explain != NULL)
+        options.explain(options.context, &job->plan);
     if (!job->options->dry_run) {
         for (size_t i = 0; i < job->plan.dataset_count; i++)
             AQ_TRY(aq_compact_merge(job, &job->plan.datasets[i], err));

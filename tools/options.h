@@ -56,7 +56,8 @@ struct aq_options {
     const char *where;
     const char *to;
     const char *limit;
-    const char *before;
+    const char *before; /* compact; so is the next one */
+    const char *now;
     const char *span;
     const char *from;   /* restore --from, sources accept --from */
     const char *age;    /* gc --age */

@@ -159,7 +159,6 @@ def test_the_man_page_names_every_command_and_option():
     "arguments",
     [
         ["import", "--dataset", "air", "--replace", "x.csv"],
-        ["compact", "--before", "2025-01-01"],
         ["serve"],
         ["verify", "--repair-plan"],
     ],

@@ -1,8 +1,10 @@
 /* compact: merge sealed segments and small archives into archives, in one edit. */
 #include "compaction/compact.h"
 
+#include "engine/civil_time.h"
 #include "engine/clock.h"
 #include "tools/commands/commands.h"
+#include "tools/commands/compact_explain.h"
 #include "tools/output/human.h"
 #include "tools/output/json_print.h"
 #include "tools/output/progress.h"
@@ -10,9 +12,17 @@
 #define TARGET_SIZE_DEFAULT ((uint64_t)128 << 20)
 #define LATE_DEFAULT (6 * AQ_US_PER_HOUR)
 
+/* What the callbacks of a run share. */
+struct run {
+    struct aq_program *program;
+    struct aq_progress progress;
+    struct aq_bytes explained; /* of a dry run with --json: members of its report */
+};
+
 static void on_progress(void *context, const struct aq_compact_progress *progress)
 {
-    aq_progress_update(context, progress->dataset, progress->rows_done, progress->rows_total,
+    struct run *run = context;
+    aq_progress_update(&run->progress, progress->dataset, progress->rows_done, progress->rows_total,
                        progress->rows_done);
 }
 
@@ -25,8 +35,19 @@ static void on_expired(void *context, const char *line)
         aq_program_say(program, AQ_LEVEL_DETAIL, "removed: %s", line);
 }
 
-static void report_json(struct aq_program *program, const struct aq_compact_report *report)
+static void on_plan(void *context, const struct aq_compact_plan *plan)
 {
+    struct run *run = context;
+    aq_progress_clear(&run->progress);
+    if (run->program->options.json)
+        aq_compact_explain_json(&run->explained, plan);
+    else
+        aq_compact_explain_text(run->program->out, plan);
+}
+
+static void report_json(struct run *run, const struct aq_compact_report *report)
+{
+    struct aq_program *program = run->program;
     struct aq_bytes out = {0};
     aq_json_open(&out, '{');
     aq_json_member_bool(&out, "dry_run", program->options.dry_run);
@@ -42,6 +63,10 @@ static void report_json(struct aq_program *program, const struct aq_compact_repo
     aq_json_member_count(&out, "input_bytes", report->input_bytes);
     aq_json_member_count(&out, "output_bytes", report->output_bytes);
     aq_json_member_real(&out, "seconds", report->seconds);
+    if (run->explained.size > 0) {
+        aq_bytes_u8(&out, ',');
+        aq_bytes_append(&out, run->explained.data, run->explained.size);
+    }
     aq_json_close(&out, '}');
     aq_bytes_u8(&out, '\n');
     aq_out_bytes(program->out, &out);
@@ -102,11 +127,22 @@ static void report_text(struct aq_program *program, const struct aq_compact_repo
                   per_row(report->output_bytes, report->row_count - report->dropped_count));
 }
 
-enum aq_status aq_command_compact(struct aq_program *program, struct aq_error *err)
+static enum aq_status parse_time(const char *option, const char *text, int64_t *time_us,
+                                 struct aq_error *err)
 {
+    if (text == NULL ||
+        (aq_time_parse(aq_slice_of(text), aq_zone_utc(), time_us) == AQ_OK && *time_us != 0))
+        return AQ_OK;
+    return aq_error_set(err, AQ_INVALID,
+                        "%s: expected a time like 2025-02-14 or 2025-02-14T13:00:00Z, found \"%s\"",
+                        option, text);
+}
+
+static enum aq_status compact(struct run *run, struct aq_compact_report *report,
+                              struct aq_error *err)
+{
+    struct aq_program *program = run->program;
     struct aq_store *store = NULL;
-    struct aq_progress progress = {0};
-    struct aq_compact_report report = {0};
     struct aq_compact_options options = {
         .target_size_bytes = TARGET_SIZE_DEFAULT,
         .late_us = LATE_DEFAULT,
@@ -114,13 +150,16 @@ enum aq_status aq_command_compact(struct aq_program *program, struct aq_error *e
         .datasets = program->options.arguments,
         .dataset_count = program->options.argument_count,
         .progress = on_progress,
-        .context = &progress,
+        .explain = program->options.dry_run ? on_plan : NULL,
+        .context = run,
         .stop = &aq_stop,
     };
     struct aq_expire_options expire = {.now_us = aq_clock_wall_us(),
                                        .trust_clock = program->options.trust_clock,
                                        .explain = on_expired,
                                        .context = program};
+    AQ_TRY(parse_time("--now", program->options.now, &options.now_us, err));
+    AQ_TRY(parse_time("--before", program->options.before, &options.before_us, err));
     AQ_TRY(aq_program_store(program, AQ_ACCESS_WRITE, &store, err));
     if (program->config != NULL) {
         expire.retentions = program->config->retentions;
@@ -130,14 +169,22 @@ enum aq_status aq_command_compact(struct aq_program *program, struct aq_error *e
         options.late_us = program->config->late_us;
         options.memory_bytes = program->config->compaction_memory_bytes;
     }
-    aq_progress_begin(&progress, program->options.quiet);
-    enum aq_status status = aq_compact(store, &options, &report, err);
-    aq_progress_clear(&progress);
-    if (status < 0)
-        return status;
-    if (program->options.json)
-        report_json(program, &report);
-    else
+    aq_progress_begin(&run->progress, program->options.quiet);
+    enum aq_status status = aq_compact(store, &options, report, err);
+    aq_progress_clear(&run->progress);
+    return status;
+}
+
+enum aq_status aq_command_compact(struct aq_program *program, struct aq_error *err)
+{
+    struct run run = {.program = program};
+    struct aq_compact_report report = {0};
+    enum aq_status status = compact(&run, &report, err);
+    if (status == AQ_OK && program->options.json)
+        report_json(&run, &report);
+    else if (status == AQ_OK)
         report_text(program, &report);
+    aq_bytes_deinit(&run.explained);
+    AQ_TRY(status);
     return program->options.tier ? aq_command_tier(program, err) : AQ_OK;
 }
