@@ -158,7 +158,6 @@ def test_the_man_page_names_every_command_and_option():
 @pytest.mark.parametrize(
     "arguments",
     [
-        ["import", "--dataset", "air", "--replace", "x.csv"],
         ["serve"],
         ["verify", "--repair-plan"],
     ],
