@@ -6,10 +6,12 @@
 #include "compaction/retention/retention.h"
 
 struct aq_compact_progress {
-    const char *dataset;
-    const char *phase; /* "read", "merge", "write" */
-    uint64_t rows_done;
-    uint64_t rows_total;
+    const char *dataset;  /* NULL: all */
+    const char *phase;    /* "read", "merge", "write", "verify", "commit": in turns */
+    uint64_t rows_done;   /* of the dataset: read so far, or (all other phases) written */
+    uint64_t rows_total;  /* of the dataset */
+    uint64_t rows_before; /* of datasets that are done */
+    uint64_t rows_all;    /* of all of them */
 };
 
 struct aq_compact_plan;
@@ -41,7 +43,8 @@ struct aq_compact_report {
     uint64_t archive_input_count;
     uint64_t archive_output_count;
     uint64_t row_count;     /* of the inputs */
-    uint64_t dropped_count; /* of these, duplicates that another row of the outputs stands for */
+    uint64_t new_row_count; /* of these, in segments: never compacted before */
+    uint64_t dropped_count; /* duplicates: another row of the outputs stands for them */
     uint64_t input_bytes;
     uint64_t output_bytes;
     double seconds;

@@ -106,6 +106,10 @@ static const struct option option_table[] = {
      ON(COMPACT), 0, false},
     {"now", "TIME", NULL, "roll up what is closed by TIME, not by the clock", PLACE(now),
      ON(COMPACT), 0, false},
+    {"rate-limit", "SIZE", NULL,
+     "read and write at most SIZE in a second, e.g. 50MiB (default: compaction.rate_limit)",
+     PLACE(rate_limit), ON(COMPACT), 0, false},
+    {"gc", NULL, NULL, "then run gc", PLACE(gc), ON(COMPACT), 0, false},
     {"tier", NULL, NULL, "then run tier", PLACE(tier), ON(COMPACT), 0, false},
     {"age", "SPAN", NULL, "keep what versions from so long ago need (default: history, 24h)",
      PLACE(age), ON(GC), 0, false},
@@ -160,6 +164,9 @@ static const char *const example_table[AQ_COMMAND_NONE] = {
     [AQ_COMMAND_REPLAY] =
         "  aqstore replay --brokers localhost:9092 --topic raw.air --key city samples/*.ndjson.xz\n"
         "  aqstore replay --topic raw.air --rate 100 --loop day.csv\n",
+    [AQ_COMMAND_COMPACT] = "  aqstore compact --dry-run\n"
+                           "  aqstore --config aqstore.yaml --json compact --gc --tier "
+                           "--rate-limit 50MiB\n",
     [AQ_COMMAND_TIER] = "  aqstore --config aqstore.yaml tier --dry-run\n",
     [AQ_COMMAND_RESTORE] = "  aqstore --store ./store restore --from s3://my-bucket/aqstore\n",
     [AQ_COMMAND_INSPECT] = "  aqstore inspect air_quality\n"

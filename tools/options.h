@@ -78,6 +78,8 @@ struct aq_options {
     bool dry_run;
     bool deep;
     bool replace;
+    const char *rate_limit; /* compact */
+    bool gc;                /* compact --gc; so is the next */
     bool tier;
     bool allow_incomplete;
     bool repair_plan;

@@ -122,6 +122,8 @@ static enum aq_status verify_outputs(struct merge *merge, size_t first, struct a
     const struct aq_compact_job *job = merge->job;
     for (size_t i = first; i < job->output_count; i++) {
         AQ_TRY(aq_compact_check_stop(job, err));
+        aq_compact_report_progress(job, merge->schema->dataset, "verify", merge->rows_written,
+                                   merge->source.row_total);
         AQ_TRY(aq_archive_output_verify(job->outputs[i], &job->workers.executor, err));
         aq_content_hash_add(&merge->written, &job->outputs[i]->content);
     }
