@@ -14,6 +14,7 @@
 #include <stdlib.h>
 
 #include "compaction/merge/row_dedupe.h"
+#include "engine/store/dedupe.h"
 #include "compaction/merge/row_source.h"
 #include "compaction/merge/tile_write.h"
 
@@ -49,6 +50,8 @@ static enum aq_status open_output(struct merge *merge, struct aq_error *err)
     *output = (struct aq_archive_output){.fd = -1};
     outputs[job->output_count++] = output;
     AQ_TRY(aq_archive_output_open(job->store, merge->schema, output, err));
+    if (merge->has_twins)
+        aq_archive_writer_say_without_twins(output->writer);
     output->rate = job->options->rate;
     merge->output = output;
     return AQ_OK;

@@ -168,14 +168,6 @@ def test_what_is_not_yet_there_is_refused_by_name(store, arguments):
     assert "not yet" in result.message, str(result)
 
 
-def test_unique_is_refused_until_it_is_honoured(folder):
-    config = folder / "unique.yaml"
-    config.write_text(CONFIG.replace("    columns:", "    unique: [city, ts]\n    columns:"))
-    result = aq.run("--config", config, "--store", folder / "u", "import", "--dataset", "air", folder / "data/a.ndjson",
-                    code=aq.USAGE)
-    assert "unique" in result.message and "yet" in result.message
-
-
 # ---- config ----
 
 

@@ -102,12 +102,6 @@ static void count_acked(void *context, const struct aq_source_range *ranges, siz
 
 static enum aq_status check_options(const struct aq_ingest_options *options, struct aq_error *err)
 {
-    const char *dataset = options->dataset->schema.dataset;
-    if (options->dataset->schema.unique_count > 0)
-        return aq_error_set(err, AQ_UNSUPPORTED,
-                            "dataset '%s' declares `unique`, which this version cannot honour yet: "
-                            "remove it to import into the dataset",
-                            dataset);
     if (options->format == AQ_FORMAT_RAW)
         return aq_error_set(err, AQ_UNSUPPORTED,
                             "format raw is for Kafka sources: files are csv, ndjson or json");
