@@ -236,6 +236,7 @@ static enum aq_status plan_dataset(const struct planner *planner, size_t index)
     AQ_TRY(list_pieces(planner, &dataset));
     AQ_TRY(aq_plan_weigh(&dataset));
     AQ_TRY(aq_plan_roll_up(&dataset));
+    AQ_TRY(aq_plan_take_removed(&dataset));
     AQ_TRY(aq_plan_group(&dataset, &result));
     AQ_TRY(give_verdicts(&dataset));
     for (size_t i = 0; i < catalog->file_count; i++) {

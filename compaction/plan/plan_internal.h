@@ -84,6 +84,9 @@ bool aq_plan_is_closed(const struct aq_compact_options *options, int64_t end_us)
 /** Choose the closed slots that are rolled up: dataset->ranges; their archives become inputs
  * (plan_roll_up.c). AQ_OK or AQ_NO_MEMORY. */
 enum aq_status aq_plan_roll_up(struct aq_plan_dataset *dataset) AQ_RESULT;
+/** Make inputs of the archives of which tombstones have removed half or more (plan_removed.c). AQ_OK or
+ * AQ_NO_MEMORY. */
+enum aq_status aq_plan_take_removed(struct aq_plan_dataset *dataset) AQ_RESULT;
 /** Cut all of time into groups: the chosen ranges, and what lies between them (plan_groups.c). AQ_OK or
  * AQ_NO_MEMORY. */
 enum aq_status aq_plan_group(struct aq_plan_dataset *dataset,

@@ -274,3 +274,49 @@ Test(removed_rows, of_archives_in_the_bucket)
     aq_store_close(air.store);
     aq_object_close(&bucket->base);
 }
+
+Test(removed_rows, of_half_an_archive_are_worth_its_rewriting)
+{
+    scratch_make();
+    struct air air = {0};
+    air_open(&air, "home");
+    write_segment(&air, 60, 400);
+    uint64_t whole = compact(&air, &defaults).output_bytes;
+    bury_and_check(&air, days(&air, 0, 1));
+    struct aq_compact_report report = compact(&air, &defaults);
+    cr_assert_eq(report.archive_input_count, 0, "a sixth is not");
+    cr_assert_eq(tombstone_count(&air), 1);
+    bury_and_check(&air, days(&air, 0, 4));
+    report = compact(&air, &defaults);
+    cr_assert_eq(report.archive_input_count, 1);
+    cr_assert_lt(report.output_bytes, whole / 2);
+    cr_assert_eq(tombstone_count(&air), 0);
+    expect_all_rows(&air, true);
+    report = compact(&air, &defaults);
+    cr_assert_eq(report.archive_input_count, 0, "once");
+    aq_store_close(air.store);
+}
+
+/* Of an archive in the bucket that has nothing left nobody needs a byte. */
+Test(removed_rows, of_a_whole_archive_in_the_bucket)
+{
+    scratch_make();
+    struct air air = {0};
+    struct counting_bucket *bucket = bucket_open("bucket");
+    air_bucket = &bucket->base;
+    air_open(&air, "home");
+    write_segment(&air, 30, 100);
+    compact(&air, &defaults);
+    bucket_place(air.store, bucket, "home", true);
+    struct burial burial = days(&air, -1, 99);
+    bury(&air, burial);
+    bucket_reset(bucket);
+    struct aq_compact_report report = compact(&air, &defaults);
+    cr_assert_eq(report.archive_input_count, 1);
+    cr_assert_eq(report.archive_output_count, 0);
+    cr_assert_eq(bucket->range_count + bucket->get_count, 0);
+    cr_assert_eq(tombstone_count(&air), 0);
+    cr_assert_eq(hash_left(&air, NULL).row_count, 0);
+    aq_store_close(air.store);
+    aq_object_close(&bucket->base);
+}
