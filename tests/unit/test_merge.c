@@ -348,7 +348,7 @@ static const uint64_t memories[] = {1 << 10, 1 << 14, 1 << 17, 1 << 30};
 Test(merge, every_row_once_whatever_the_groups_and_the_memory)
 {
     scratch_make();
-    for (unsigned i = 0; i < 48; i++) {
+    for (unsigned i = 0; i < 32; i++) {
         state = 1000 + i;
         struct shape shape = {.keyed = i % 5 != 0,
                               .timed = i % 7 != 0,
@@ -362,4 +362,103 @@ Test(merge, every_row_once_whatever_the_groups_and_the_memory)
                                   .file_bytes = i % 2 == 0 ? 4096 : 1 << 20};
         merge_twice(&shape, &setting, i);
     }
+}
+
+/* Memory. */
+
+#define MIB (1 << 20)
+#define WIDE_FRAMES 60
+#define WIDE_ROWS 20000
+
+/* Times and values of many rows, in no order. */
+static void write_many(struct aq_store *store, const struct aq_schema *schema)
+{
+    struct aq_shard_writer *writer = NULL;
+    struct aq_shard_writer_options options = {.segment_size_bytes = 1 << 30, .depth = 4};
+    struct aq_feed_identity identity = {.dataset_id = schema->dataset_id,
+                                        .source = aq_slice_of("test"),
+                                        .name = aq_slice_of("many"),
+                                        .partition = -1};
+    uint64_t feed_id;
+    cr_assert_eq(aq_shard_writer_create(store, &options, &writer, NULL), AQ_OK);
+    cr_assert_eq(aq_shard_writer_claim(writer, &identity, 0, &feed_id, NULL), AQ_OK);
+    for (uint64_t frame = 0; frame < WIDE_FRAMES; frame++) {
+        struct aq_batch batch;
+        cr_assert_eq(aq_schema_batch_init(schema, true, &batch), AQ_OK);
+        for (size_t column = 0; column < batch.column_count; column++) {
+            cr_assert_eq(aq_vector_resize(&batch.columns[column], WIDE_ROWS), AQ_OK);
+            for (size_t row = 0; row < WIDE_ROWS; row++)
+                batch.columns[column].ints[row] = (int64_t)random_below(column < 2 ? 50 : 100000);
+        }
+        batch.row_count = WIDE_ROWS;
+        struct aq_partition partition = {.row_count = WIDE_ROWS};
+        struct aq_section_input section = {schema, &batch, &partition, 1};
+        struct aq_source_range range = {.feed_id = feed_id,
+                                        .first_ordinal = frame * WIDE_ROWS,
+                                        .next_ordinal = (frame + 1) * WIDE_ROWS,
+                                        .row_count = WIDE_ROWS};
+        cr_assert_eq(aq_shard_writer_append(writer, &range, 1, &section, 1, NULL), AQ_OK);
+        aq_batch_deinit(&batch);
+    }
+    cr_assert_eq(aq_shard_writer_seal(writer, NULL), AQ_OK);
+    aq_shard_writer_destroy(writer);
+}
+
+/* Compact in a process of its own: how much more memory it came to use than before. */
+static long peak_of(const char *home, uint64_t memory_bytes)
+{
+    int ends[2];
+    long peak_kib = 0;
+    cr_assert_eq(pipe(ends), 0);
+    pid_t child = fork();
+    if (child == 0) {
+        struct aq_compact_options options = {.memory_bytes = memory_bytes, .thread_count = 2};
+        struct aq_compact_report report;
+        struct rusage before;
+        struct rusage after;
+        struct aq_store *store = open_store(home, false);
+        getrusage(RUSAGE_SELF, &before);
+        enum aq_status status = aq_compact(store, &options, &report, NULL);
+        getrusage(RUSAGE_SELF, &after);
+        peak_kib = after.ru_maxrss - before.ru_maxrss;
+        bool whole = status == AQ_OK && report.row_count == WIDE_FRAMES * WIDE_ROWS;
+        _exit(whole && write(ends[1], &peak_kib, sizeof peak_kib) == sizeof peak_kib ? 0 : 1);
+    }
+    int status;
+    cr_assert_eq(waitpid(child, &status, 0), child);
+    cr_assert_eq(status, 0);
+    cr_assert_eq(read(ends[0], &peak_kib, sizeof peak_kib), (ssize_t)sizeof peak_kib);
+    return peak_kib / 1024;
+}
+
+Test(merge, memory_is_kept_to)
+{
+    scratch_make();
+    struct aq_column four[] = {{.name = "k", .type = AQ_TYPE_BIGINT},
+                               {.name = "t", .type = AQ_TYPE_TIMESTAMPTZ, .required = true},
+                               {.name = "a", .type = AQ_TYPE_BIGINT},
+                               {.name = "b", .type = AQ_TYPE_BIGINT}};
+    struct aq_schema declared = {.dataset = "many",
+                                 .column_count = 4,
+                                 .columns = four,
+                                 .key_column = 0,
+                                 .time_column = 1,
+                                 .slot = AQ_SLOT_DAY,
+                                 .version_column = AQ_COLUMN_NONE};
+    const char *homes[] = {"tight", "roomy"};
+    long peaks[2];
+    for (size_t i = 0; i < 2; i++) {
+        const struct aq_schema *schema;
+        const struct aq_schema *rejects;
+        struct aq_store *store = open_store(homes[i], true);
+        cr_assert_eq(aq_store_declare(store, &declared, &schema, &rejects, NULL), AQ_OK);
+        write_many(store, schema);
+        aq_store_close(store);
+        peaks[i] = peak_of(homes[i], i == 0 ? 48 * MIB : 1024 * MIB);
+    }
+    cr_log_info("peaks: %ld and %ld MiB", peaks[0], peaks[1]);
+#ifndef __SANITIZE_ADDRESS__
+    cr_assert_lt(peaks[0], 48 + 8, "%ld MiB", peaks[0]);
+    cr_assert_gt(peaks[1], 70, "the rows would have taken more: %ld MiB", peaks[1]);
+#endif
 }
