@@ -176,7 +176,11 @@ install: all ## install below DESTDIR and PREFIX
 	install -D -m 755 $B/aqstore $(DESTDIR)$(PREFIX)/bin/aqstore
 	install -D -m 755 $B/aqstore-network.so $(DESTDIR)$(PREFIX)/lib/aqstore/aqstore-network.so
 	install -d $(DESTDIR)$(PREFIX)/share/doc/aqstore/docs $(DESTDIR)$(PREFIX)/lib/systemd/system
-	sed 's|/usr/local|$(PREFIX)|' deploy/aqstore-ingest.service >$(DESTDIR)$(PREFIX)/lib/systemd/system/aqstore-ingest.service
+	for unit in $(notdir $(wildcard deploy/*.service deploy/*.timer)); do \
+		sed 's|/usr/local|$(PREFIX)|' deploy/$$unit >$(DESTDIR)$(PREFIX)/lib/systemd/system/$$unit || exit 1; done
+	install -d $(DESTDIR)$(PREFIX)/share/doc/aqstore/examples
+	sed 's|/usr/local|$(PREFIX)|' deploy/aqstore.cron >$(DESTDIR)$(PREFIX)/share/doc/aqstore/examples/aqstore.cron
+	install -m 644 $(wildcard deploy/kubernetes/*.yaml) $(DESTDIR)$(PREFIX)/share/doc/aqstore/examples
 	install -d $(addprefix $(DESTDIR)$(PREFIX)/share/,man/man1 bash-completion/completions zsh/site-functions fish/vendor_completions.d)
 	$B/aqstore completion man >$(DESTDIR)$(PREFIX)/share/man/man1/aqstore.1
 	$B/aqstore completion bash >$(DESTDIR)$(PREFIX)/share/bash-completion/completions/aqstore
