@@ -106,6 +106,8 @@ $B/unit/%: $B/tests/unit/%.o $B/libtools.a $B/libaqstore.a
 	@mkdir -p $(@D)
 	$(CXX) $(LDFLAGS) -o $@ $^ -lcriterion $(PKG_LIBS)
 
+$B/unit/test_crash_states: $B/tests/sim/sim_disk.o
+
 $B/bench/discard: $B/bench/discard.o
 	$(CC) $(LDFLAGS) -o $@ $^ -lrdkafka
 
@@ -150,9 +152,6 @@ bench-size: all ## measure bytes a row of every shared data set beside other for
 	@[ -x build/bench-venv/bin/python ] || python3 -m venv build/bench-venv
 	@build/bench-venv/bin/pip install -q -r bench/requirements.txt
 	@build/bench-venv/bin/python bench/size.py
-
-bench-year: all ## simulate a year of nightly imports and compactions (half an hour, 10 GB of disk)
-	@$(VENV)/python bench/year.py --progress 30
 
 bench-kafka: all $B/bench/discard ## measure Kafka to durable rows beside plain consumers
 	@$(VENV)/python bench/kafka.py

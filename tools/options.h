@@ -56,8 +56,7 @@ struct aq_options {
     const char *where;
     const char *to;
     const char *limit;
-    const char *before; /* compact; so is the next one */
-    const char *now;
+    const char *before;
     const char *span;
     const char *from;   /* restore --from, sources accept --from */
     const char *age;    /* gc --age */
@@ -78,8 +77,6 @@ struct aq_options {
     bool dry_run;
     bool deep;
     bool replace;
-    const char *rate_limit; /* compact */
-    bool gc;                /* compact --gc; so is the next */
     bool tier;
     bool allow_incomplete;
     bool repair_plan;

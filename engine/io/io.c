@@ -22,6 +22,8 @@ enum aq_status aq_io_create(enum aq_io_kind kind, unsigned depth, struct aq_io *
         notice[0] = '\0';
     if (kind == AQ_IO_POSIX)
         return aq_io_posix_create(depth, io, err);
+    if (kind == AQ_IO_SIM)
+        return aq_io_sim_create(depth, io, err);
     struct aq_error refusal = {0};
     enum aq_status status = aq_io_uring_create(depth, io, &refusal);
     if (status == AQ_OK)
@@ -56,6 +58,8 @@ const char *aq_io_kind_name(enum aq_io_kind kind)
         return "uring";
     case AQ_IO_POSIX:
         return "posix";
+    case AQ_IO_SIM:
+        return "sim";
     case AQ_IO_AUTO:
         break;
     }

@@ -1,4 +1,4 @@
-/* One asynchronous file API with several back ends: io_uring, POSIX (and later a simulated disk).
+/* One asynchronous file API with several back ends: io_uring, POSIX, and a simulated one.
  *
  * An operation is submitted with its storage owned by the caller, is in flight until its `done`
  * callback has run, and callbacks run only inside aq_io_wait, in the thread that owns the aq_io. */
@@ -7,7 +7,8 @@
 
 #include "format/bytes.h"
 
-enum aq_io_kind { AQ_IO_AUTO, AQ_IO_URING, AQ_IO_POSIX };
+/* AQ_IO_SIM, for tests: operations finish in a random order that aq_io_sim_seed decides. */
+enum aq_io_kind { AQ_IO_AUTO, AQ_IO_URING, AQ_IO_POSIX, AQ_IO_SIM };
 
 struct aq_io;      /* one per thread */
 struct aq_io_file; /* an open file */
@@ -19,6 +20,7 @@ struct aq_io_file; /* an open file */
  */
 enum aq_status aq_io_create(enum aq_io_kind kind, unsigned depth, struct aq_io **io, char *notice,
                             size_t notice_size, struct aq_error *err) AQ_RESULT;
+void aq_io_sim_seed(uint64_t seed);   /* of those made from now on; the same seed, the same order */
 void aq_io_destroy(struct aq_io *io); /* no operation may be in flight (asserted) */
 enum aq_io_kind aq_io_kind_of(const struct aq_io *io);
 const char *aq_io_kind_name(enum aq_io_kind kind); /* "uring", "posix", "auto" */

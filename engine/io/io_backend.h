@@ -44,8 +44,11 @@ enum aq_status aq_io_posix_create(unsigned depth, struct aq_io **io,
                                   struct aq_error *err) AQ_RESULT;
 enum aq_status aq_io_uring_create(unsigned depth, struct aq_io **io,
                                   struct aq_error *err) AQ_RESULT;
+enum aq_status aq_io_sim_create(unsigned depth, struct aq_io **io, struct aq_error *err) AQ_RESULT;
 
 /* Files of the kernel, shared by the back ends that use it. */
+/** Do a whole operation at once; 0, or the errno that ended it. */
+int aq_io_fd_perform(struct aq_io_op *op);
 enum aq_status aq_io_fd_open(struct aq_io *io, int dir_fd, const char *name, unsigned flags,
                              const char *path, struct aq_io_file **file,
                              struct aq_error *err) AQ_RESULT;

@@ -43,15 +43,17 @@ static int transfer(struct aq_io_op *op)
     return 0;
 }
 
+int aq_io_fd_perform(struct aq_io_op *op)
+{
+    if (op->kind == AQ_IO_OP_SYNC)
+        return fdatasync(op->file->fd) == 0 ? 0 : errno;
+    return transfer(op);
+}
+
 static enum aq_status posix_start(struct aq_io *io, struct aq_io_op *op, struct aq_error *err)
 {
     (void)err;
-    int os_errno;
-    if (op->kind == AQ_IO_OP_SYNC)
-        os_errno = fdatasync(op->file->fd) == 0 ? 0 : errno;
-    else
-        os_errno = transfer(op);
-    aq_io_finish(io, op, os_errno);
+    aq_io_finish(io, op, aq_io_fd_perform(op));
     return AQ_OK;
 }
 

@@ -68,13 +68,13 @@ void aq_publisher_set(struct aq_publisher *publisher, const struct aq_published 
 static int allocate_page(int fd)
 {
     static const char zeros[PAGE_BYTES];
-    ssize_t count;
-    do {
-        count = pwrite(fd, zeros, sizeof zeros, 0);
-    } while (count < 0 && errno == EINTR);
-    if (count < 0)
-        return errno;
-    return count == PAGE_BYTES ? 0 : ENOSPC;
+    for (size_t done = 0; done < sizeof zeros;) {
+        ssize_t count = pwrite(fd, zeros, sizeof zeros - done, (off_t)done);
+        if (count < 0 && errno != EINTR)
+            return errno;
+        done += count > 0 ? (size_t)count : 0;
+    }
+    return 0;
 }
 
 enum aq_status aq_publisher_create(struct aq_store *store, uint64_t file_id, uint64_t epoch,

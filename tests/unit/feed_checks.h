@@ -3,6 +3,8 @@
 #define AQ_TESTS_UNIT_FEED_CHECKS_H
 
 #include "compaction/compact.h"
+#include "compaction/gc/gc.h"
+#include "engine/clock.h"
 #include "tests/unit/feed_fixture.h"
 #include "tools/verify/verify.h"
 
@@ -23,6 +25,15 @@ static inline void compact_all(struct aq_store *store)
     struct aq_error err = {0};
     cr_assert_eq(aq_compact(store, &options, &report, &err), AQ_OK, "%s: %s", err.path,
                  err.message);
+}
+
+/* What the head of the catalog does not need goes. */
+static inline void collect_all(struct aq_store *store)
+{
+    struct aq_gc_options options = {.now_us = aq_clock_wall_us(), .trust_clock = true};
+    struct aq_gc_report report;
+    struct aq_error err = {0};
+    cr_assert_eq(aq_gc(store, &options, &report, &err), AQ_OK, "%s: %s", err.path, err.message);
 }
 
 /* Every segment is what the catalog says, masks included. */

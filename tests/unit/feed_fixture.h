@@ -8,6 +8,8 @@
 #include "engine/store/snapshot.h"
 #include "tests/unit/scratch.h"
 
+#include <errno.h>
+
 enum { TOPIC_PARTITIONS = 4, TOPIC_MESSAGES = 1 << 14 };
 
 enum message_kind { MESSAGE_ROW, MESSAGE_REJECT, MESSAGE_PASSED, MESSAGE_NONE };
@@ -51,12 +53,15 @@ struct owner {
 
 /* POSIX: an append is durable when it returns. */
 static enum aq_io_kind feed_io = AQ_IO_POSIX;
+/* Folder of the scratch directory that the store is in. */
+static const char *feed_home = "home";
 
 static inline struct aq_store *feed_store(void)
 {
     struct aq_store *store = NULL;
     struct aq_error err = {0};
-    struct aq_store_options options = {.home = scratch_file("home"), .create = true, .io = feed_io};
+    struct aq_store_options options = {
+        .home = scratch_file(feed_home), .create = true, .io = feed_io};
     enum aq_status status = aq_store_open(&options, &store, &err);
     cr_assert_eq(status, AQ_OK, "%s: %s", err.path, err.message);
     return store;
@@ -392,7 +397,11 @@ static inline void frozen_publish(const struct frozen *frozen, const unsigned ch
 {
     int fd = open(frozen->path, O_WRONLY);
     cr_assert_geq(fd, 0);
-    cr_assert_eq(pwrite(fd, page, frozen->size, 0), (ssize_t)frozen->size);
+    for (size_t done = 0; done < frozen->size;) {
+        ssize_t count = pwrite(fd, page + done, frozen->size - done, (off_t)done);
+        cr_assert(count > 0 || errno == EINTR);
+        done += count > 0 ? (size_t)count : 0;
+    }
     close(fd);
 }
 

@@ -9,7 +9,7 @@
 
 #include <signal.h>
 
-static const enum aq_io_kind kinds[] = {AQ_IO_URING, AQ_IO_POSIX};
+static const enum aq_io_kind kinds[] = {AQ_IO_URING, AQ_IO_POSIX, AQ_IO_SIM};
 
 /* NULL where this machine refuses io_uring; test_io_auto covers that case. */
 static struct aq_io *make(enum aq_io_kind kind, unsigned depth)

@@ -1,0 +1,582 @@
+/* The disk's memory: nodes (files and folders) by inode number, each with its safe state, and a journal of names.
+ *
+ * Happy path of a change: count it, let the test look, do it for real, note what is not safe yet.
+ * Failures are the simulated ones; a failure of the disk itself ends the process. */
+#include "tests/sim/sim_disk.h"
+
+#include <dlfcn.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/openat2.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/uio.h>
+#include <unistd.h>
+
+#define SECTOR ((size_t)512)
+#define NAME_MAX_BYTES 128
+
+struct entry {
+    char name[NAME_MAX_BYTES];
+    size_t node;
+};
+
+struct node {
+    ino_t inode;
+    bool folder;
+    int fd; /* opened for this: it holds no lock, and unlinked files can still be read */
+    /* A file's safe state. */
+    uint8_t *bytes;
+    size_t size;
+    uint8_t *unsafe; /* one a sector of the present file */
+    size_t sector_count;
+    bool size_unsafe;
+    /* A folder's. */
+    struct entry *entries;
+    size_t entry_count;
+};
+
+/* A name given (node) or taken away (no node), in the order in which it happened. */
+struct naming {
+    size_t folder;
+    bool removed;
+    struct entry entry;
+};
+
+static struct {
+    bool on;
+    bool inside; /* sim_step is running */
+    struct node *nodes;
+    size_t node_count;
+    struct naming *namings;
+    size_t naming_count;
+    uint64_t changes;
+    uint64_t random;
+} disk;
+
+void (*sim_step)(void);
+unsigned sim_short_rate;
+unsigned sim_interrupt_rate;
+uint64_t sim_failing;
+int sim_errno;
+
+static void need(bool holds, const char *what)
+{
+    if (holds)
+        return;
+    fprintf(stderr, "simulated disk: %s: %s\n", what, strerror(errno));
+    abort();
+}
+
+#define REAL(name) (__extension__(__typeof__(&name)) real(#name))
+
+static void *real(const char *name)
+{
+    void *found = dlsym(RTLD_NEXT, name);
+    need(found != NULL, name);
+    return found;
+}
+
+static uint64_t next_random(uint64_t *state)
+{
+    *state = *state * UINT64_C(6364136223846793005) + UINT64_C(1442695040888963407);
+    uint64_t mixed = (*state ^ *state >> 33) * UINT64_C(0xff51afd7ed558ccd);
+    return mixed ^ mixed >> 33;
+}
+
+static void *grown(void *list, size_t count, size_t size)
+{
+    if ((count & (count - 1)) != 0) /* room up to the next power of two */
+        return list;
+    void *more = realloc(list, (count == 0 ? 1 : 2 * count) * size);
+    need(more != NULL, "memory");
+    return more;
+}
+
+#define NONE SIZE_MAX
+
+static size_t find_inode(ino_t inode)
+{
+    for (size_t i = 0; i < disk.node_count; i++) {
+        if (disk.nodes[i].inode == inode)
+            return i;
+    }
+    return NONE;
+}
+
+/* The node behind a descriptor; NONE when it is not on the disk, or nothing is simulated. */
+static size_t node_of(int fd)
+{
+    struct stat info;
+    if (!disk.on || disk.inside || fstat(fd, &info) != 0)
+        return NONE;
+    return find_inode(info.st_ino);
+}
+
+/* The folder that `name`, beneath `dir_fd`, lies in; `base` is its last component. */
+static size_t folder_of(int dir_fd, const char *name, const char **base)
+{
+    char parent[NAME_MAX_BYTES];
+    struct stat info;
+    const char *slash = strrchr(name, '/');
+    *base = slash == NULL ? name : slash + 1;
+    if (!disk.on || disk.inside)
+        return NONE;
+    snprintf(parent, sizeof parent, "%.*s", slash == NULL ? 1 : (int)(slash - name),
+             slash == NULL ? "." : name);
+    return fstatat(dir_fd, parent, &info, 0) == 0 ? find_inode(info.st_ino) : NONE;
+}
+
+static size_t add_node(int fd, bool folder)
+{
+    struct stat info;
+    need(fd >= 0 && fstat(fd, &info) == 0, "a new file");
+    disk.nodes = grown(disk.nodes, disk.node_count, sizeof *disk.nodes);
+    disk.nodes[disk.node_count] = (struct node){.inode = info.st_ino, .folder = folder, .fd = fd};
+    return disk.node_count++;
+}
+
+static void add_naming(size_t folder, bool removed, const char *name, size_t node)
+{
+    disk.namings = grown(disk.namings, disk.naming_count, sizeof *disk.namings);
+    struct naming *naming = &disk.namings[disk.naming_count++];
+    *naming = (struct naming){.folder = folder, .removed = removed, .entry = {.node = node}};
+    snprintf(naming->entry.name, sizeof naming->entry.name, "%s", name);
+}
+
+/* Count a change; true when it fails. */
+static bool begin_change(void)
+{
+    disk.changes++;
+    if (sim_step != NULL) {
+        disk.inside = true;
+        sim_step();
+        disk.inside = false;
+    }
+    if (disk.changes != sim_failing)
+        return false;
+    errno = sim_errno;
+    return true;
+}
+
+static size_t present_size(const struct node *node)
+{
+    struct stat info;
+    need(fstat(node->fd, &info) == 0, "fstat");
+    return (size_t)info.st_size;
+}
+
+static void read_present(const struct node *node, uint8_t *bytes, size_t size, size_t offset)
+{
+    need(pread(node->fd, bytes, size, (off_t)offset) == (ssize_t)size, "pread");
+}
+
+static void note_write(struct node *node, size_t offset, size_t size)
+{
+    size_t last = (offset + size - 1) / SECTOR;
+    if (last >= node->sector_count) {
+        node->unsafe = realloc(node->unsafe, last + 1);
+        need(node->unsafe != NULL, "memory");
+        memset(node->unsafe + node->sector_count, 0, last + 1 - node->sector_count);
+        node->sector_count = last + 1;
+    }
+    memset(node->unsafe + offset / SECTOR, 1, last + 1 - offset / SECTOR);
+    node->size_unsafe |= offset + size > node->size;
+}
+
+/* Bytes [offset, offset + size) and the size that they need are safe from now on. */
+static void keep(struct node *node, size_t offset, size_t size)
+{
+    size_t end = offset + size;
+    if (end > node->size) {
+        node->bytes = realloc(node->bytes, end);
+        need(node->bytes != NULL, "memory");
+        memset(node->bytes + node->size, 0, end - node->size);
+        node->size = end;
+    }
+    if (size > 0)
+        read_present(node, node->bytes + offset, size, offset);
+    size_t sectors = (end + SECTOR - 1) / SECTOR;
+    for (size_t s = (offset + SECTOR - 1) / SECTOR; s < sectors && s < node->sector_count; s++)
+        node->unsafe[s] = 0;
+    node->size_unsafe = node->size != present_size(node);
+}
+
+static void keep_file(struct node *node)
+{
+    size_t size = present_size(node);
+    if (size < node->size)
+        node->size = size;
+    keep(node, 0, size);
+    if (node->sector_count > 0)
+        memset(node->unsafe, 0, node->sector_count);
+}
+
+static void apply_naming(struct node *folder, const struct naming *naming)
+{
+    size_t i = 0;
+    while (i < folder->entry_count && strcmp(folder->entries[i].name, naming->entry.name) != 0)
+        i++;
+    if (i == folder->entry_count && !naming->removed)
+        folder->entries = grown(folder->entries, folder->entry_count++, sizeof *folder->entries);
+    if (!naming->removed)
+        folder->entries[i] = naming->entry;
+    else if (i < folder->entry_count)
+        folder->entries[i] = folder->entries[--folder->entry_count];
+}
+
+static void keep_folder(size_t folder)
+{
+    size_t left = 0;
+    for (size_t i = 0; i < disk.naming_count; i++) {
+        if (disk.namings[i].folder == folder)
+            apply_naming(&disk.nodes[folder], &disk.namings[i]);
+        else
+            disk.namings[left++] = disk.namings[i];
+    }
+    disk.naming_count = left;
+}
+
+void sim_begin(const char *root)
+{
+    disk.random = 1;
+    disk.changes = 0;
+    add_node(open(root, O_RDONLY | O_DIRECTORY | O_CLOEXEC), true);
+    disk.on = true;
+}
+
+void sim_end(void)
+{
+    for (size_t i = 0; i < disk.node_count; i++) {
+        close(disk.nodes[i].fd);
+        free(disk.nodes[i].bytes);
+        free(disk.nodes[i].unsafe);
+        free(disk.nodes[i].entries);
+    }
+    free(disk.nodes);
+    free(disk.namings);
+    memset(&disk, 0, sizeof disk);
+}
+
+uint64_t sim_change_count(void)
+{
+    return disk.changes;
+}
+
+unsigned sim_unsafe_count(void)
+{
+    size_t count = disk.naming_count;
+    for (size_t i = 0; i < disk.node_count; i++) {
+        const struct node *node = &disk.nodes[i];
+        count += node->size_unsafe;
+        for (size_t s = 0; s < node->sector_count; s++)
+            count += node->unsafe[s];
+    }
+    return (unsigned)count;
+}
+
+/* How a cut chooses: nothing, everything, a beginning of the journal of names, or each by itself. */
+struct choice {
+    enum { CHOOSE_NOTHING, CHOOSE_ALL, CHOOSE_BEGINNING, CHOOSE_ANY } names;
+    enum { SECTORS_NONE, SECTORS_ALL, SECTORS_ANY } sectors;
+    uint64_t random;
+};
+
+static bool coin(struct choice *choice)
+{
+    return next_random(&choice->random) % 2 == 0;
+}
+
+static void write_file(int fd, struct node *node, struct choice *choice)
+{
+    size_t present = present_size(node);
+    size_t size = node->size;
+    if (choice->sectors != SECTORS_NONE && (choice->sectors == SECTORS_ALL || coin(choice)))
+        size = present;
+    uint8_t *bytes = calloc(1, size + SECTOR);
+    need(bytes != NULL, "memory");
+    if (node->size > 0)
+        memcpy(bytes, node->bytes, node->size < size ? node->size : size);
+    for (size_t s = 0; s < node->sector_count; s++) {
+        size_t offset = s * SECTOR;
+        size_t end = offset + SECTOR < present ? offset + SECTOR : present;
+        if (!node->unsafe[s] || choice->sectors == SECTORS_NONE || offset >= end || offset >= size)
+            continue;
+        if (choice->sectors == SECTORS_ALL || coin(choice))
+            read_present(node, bytes + offset, end - offset, offset);
+    }
+    need(size == 0 || REAL(pwrite)(fd, bytes, size, 0) == (ssize_t)size, "pwrite");
+    free(bytes);
+}
+
+static void make_folder(int parent, const char *name, struct node *const *nodes, size_t number,
+                        struct choice *choice)
+{
+    need(REAL(mkdirat)(parent, name, 0755) == 0, name);
+    int dir = openat(parent, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    need(dir >= 0, name);
+    const struct node *folder = nodes[number];
+    for (size_t i = 0; i < folder->entry_count; i++) {
+        const struct entry *entry = &folder->entries[i];
+        if (nodes[entry->node]->folder) {
+            make_folder(dir, entry->name, nodes, entry->node, choice);
+            continue;
+        }
+        int fd = openat(dir, entry->name, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0644);
+        need(fd >= 0, entry->name);
+        write_file(fd, nodes[entry->node], choice);
+        close(fd);
+    }
+    close(dir);
+}
+
+/* Of the names that are not safe, those that the choice keeps. */
+static void choose_names(struct node *copies, struct choice *choice)
+{
+    size_t beginning = disk.naming_count;
+    if (choice->names == CHOOSE_BEGINNING)
+        beginning = next_random(&choice->random) % (disk.naming_count + 1);
+    for (size_t i = 0; i < beginning; i++) {
+        if (choice->names != CHOOSE_ANY || coin(choice))
+            apply_naming(&copies[disk.namings[i].folder], &disk.namings[i]);
+    }
+}
+
+void sim_cut(const char *target, uint64_t seed)
+{
+    struct choice choice = {.random = seed * UINT64_C(0x9e3779b97f4a7c15)};
+    if (seed > 1) {
+        choice.names = next_random(&choice.random) % 3 == 0 ? CHOOSE_ANY : CHOOSE_BEGINNING;
+        choice.sectors = next_random(&choice.random) % 4 == 0 ? SECTORS_ALL : SECTORS_ANY;
+    } else if (seed == 1) {
+        choice.names = CHOOSE_ALL;
+        choice.sectors = SECTORS_ALL;
+    }
+    struct node *copies = calloc(disk.node_count, sizeof *copies);
+    struct node **nodes = calloc(disk.node_count, sizeof *nodes);
+    need(copies != NULL && nodes != NULL, "memory");
+    for (size_t i = 0; i < disk.node_count; i++) {
+        copies[i] = disk.nodes[i];
+        nodes[i] = &copies[i];
+        size_t room = 1;
+        while (room < copies[i].entry_count + 1)
+            room *= 2;
+        copies[i].entries = malloc(room * sizeof *copies[i].entries);
+        need(copies[i].entries != NULL, "memory");
+        if (copies[i].entry_count > 0)
+            memcpy(copies[i].entries, disk.nodes[i].entries,
+                   copies[i].entry_count * sizeof *copies[i].entries);
+    }
+    if (choice.names != CHOOSE_NOTHING)
+        choose_names(copies, &choice);
+    make_folder(AT_FDCWD, target, nodes, 0, &choice);
+    for (size_t i = 0; i < disk.node_count; i++)
+        free(copies[i].entries);
+    free(copies);
+    free(nodes);
+}
+
+/* The calls. */
+
+/* An interruption, or fewer bytes than asked for: what callers must bear. */
+static bool interrupt(size_t *size)
+{
+    uint64_t random = next_random(&disk.random);
+    if (random % 1000 < sim_interrupt_rate) {
+        errno = EINTR;
+        return true;
+    }
+    if (random / 1000 % 1000 < sim_short_rate && *size > 1)
+        *size = 1 + random / 1000000 % (*size - 1);
+    return false;
+}
+
+static ssize_t change_bytes(size_t node, int fd, const void *bytes, size_t size, off_t offset,
+                            bool durable)
+{
+    if (begin_change() || interrupt(&size))
+        return -1;
+    ssize_t count = REAL(pwrite)(fd, bytes, size, offset);
+    if (count <= 0)
+        return count;
+    note_write(&disk.nodes[node], (size_t)offset, (size_t)count);
+    if (!durable)
+        return count;
+    if (begin_change())
+        return -1;
+    keep(&disk.nodes[node], (size_t)offset, (size_t)count);
+    return count;
+}
+
+ssize_t pwrite(int fd, const void *bytes, size_t size, off_t offset)
+{
+    size_t node = node_of(fd);
+    if (node == NONE)
+        return REAL(pwrite)(fd, bytes, size, offset);
+    return change_bytes(node, fd, bytes, size, offset, false);
+}
+
+ssize_t write(int fd, const void *bytes, size_t size)
+{
+    size_t node = node_of(fd);
+    if (node == NONE)
+        return REAL(write)(fd, bytes, size);
+    off_t offset = lseek(fd, 0, SEEK_CUR);
+    ssize_t count = change_bytes(node, fd, bytes, size, offset, false);
+    if (count > 0)
+        lseek(fd, offset + count, SEEK_SET);
+    return count;
+}
+
+ssize_t pwritev2(int fd, const struct iovec *parts, int part_count, off_t offset, int flags)
+{
+    size_t node = node_of(fd);
+    if (node == NONE)
+        return REAL(pwritev2)(fd, parts, part_count, offset, flags);
+    need(part_count == 1, "pwritev2 of one part");
+    return change_bytes(node, fd, parts[0].iov_base, parts[0].iov_len, offset,
+                        (flags & (RWF_DSYNC | RWF_SYNC)) != 0);
+}
+
+static int sync_node(size_t node)
+{
+    if (begin_change())
+        return -1;
+    if (disk.nodes[node].folder)
+        keep_folder(node);
+    else
+        keep_file(&disk.nodes[node]);
+    return 0;
+}
+
+int fsync(int fd)
+{
+    size_t node = node_of(fd);
+    return node == NONE ? REAL(fsync)(fd) : sync_node(node);
+}
+
+int fdatasync(int fd)
+{
+    size_t node = node_of(fd);
+    return node == NONE ? REAL(fdatasync)(fd) : sync_node(node);
+}
+
+int ftruncate(int fd, off_t size)
+{
+    size_t node = node_of(fd);
+    if (node == NONE)
+        return REAL(ftruncate)(fd, size);
+    if (begin_change() || REAL(ftruncate)(fd, size) != 0)
+        return -1;
+    struct node *file = &disk.nodes[node];
+    size_t sectors = ((size_t)size + SECTOR - 1) / SECTOR;
+    for (size_t s = sectors; s < file->sector_count; s++)
+        file->unsafe[s] = 0;
+    file->size_unsafe = true;
+    return 0;
+}
+
+int mkdirat(int dir_fd, const char *name, mode_t mode)
+{
+    const char *base;
+    size_t folder = folder_of(dir_fd, name, &base);
+    if (folder == NONE)
+        return REAL(mkdirat)(dir_fd, name, mode);
+    if (begin_change() || REAL(mkdirat)(dir_fd, name, mode) != 0)
+        return -1;
+    add_naming(folder, false, base,
+               add_node(openat(dir_fd, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC), true));
+    return 0;
+}
+
+static size_t node_named(int dir_fd, const char *name)
+{
+    struct stat info;
+    need(fstatat(dir_fd, name, &info, AT_SYMLINK_NOFOLLOW) == 0, name);
+    return find_inode(info.st_ino);
+}
+
+int linkat(int old_fd, const char *old_name, int new_fd, const char *new_name, int flags)
+{
+    const char *base;
+    size_t folder = folder_of(new_fd, new_name, &base);
+    if (folder != NONE && begin_change())
+        return -1;
+    int result = REAL(linkat)(old_fd, old_name, new_fd, new_name, flags);
+    if (folder != NONE && result == 0)
+        add_naming(folder, false, base, node_named(new_fd, new_name));
+    return result;
+}
+
+int renameat2(int old_fd, const char *old_name, int new_fd, const char *new_name, unsigned flags)
+{
+    const char *base;
+    const char *old_base;
+    size_t folder = folder_of(new_fd, new_name, &base);
+    size_t old_folder = folder_of(old_fd, old_name, &old_base);
+    if (folder != NONE && begin_change())
+        return -1;
+    int result = REAL(renameat2)(old_fd, old_name, new_fd, new_name, flags);
+    if (folder != NONE && result == 0) {
+        add_naming(folder, false, base, node_named(new_fd, new_name));
+        add_naming(old_folder, true, old_base, 0);
+    }
+    return result;
+}
+
+int renameat(int old_fd, const char *old_name, int new_fd, const char *new_name)
+{
+    return renameat2(old_fd, old_name, new_fd, new_name, 0);
+}
+
+int unlinkat(int dir_fd, const char *name, int flags)
+{
+    const char *base;
+    size_t folder = folder_of(dir_fd, name, &base);
+    if (folder == NONE)
+        return REAL(unlinkat)(dir_fd, name, flags);
+    if (begin_change() || REAL(unlinkat)(dir_fd, name, flags) != 0)
+        return -1;
+    add_naming(folder, true, base, 0);
+    return 0;
+}
+
+/* A file that is made, or emptied, by being opened. */
+static long open_beneath(int dir_fd, const char *name, const struct open_how *how, size_t how_size)
+{
+    const char *base;
+    struct stat info;
+    size_t folder = folder_of(dir_fd, name, &base);
+    bool there = fstatat(dir_fd, name, &info, AT_SYMLINK_NOFOLLOW) == 0;
+    bool changes = (how->flags & O_CREAT) != 0 && (!there || (how->flags & O_TRUNC) != 0);
+    if (folder != NONE && changes && begin_change())
+        return -1;
+    long fd = REAL(syscall)(SYS_openat2, dir_fd, name, how, how_size);
+    if (folder == NONE || !changes || fd < 0)
+        return fd;
+    if (!there)
+        add_naming(folder, false, base,
+                   add_node(openat(dir_fd, name, O_RDONLY | O_CLOEXEC), false));
+    else
+        disk.nodes[node_of((int)fd)].size_unsafe = true;
+    return fd;
+}
+
+long syscall(long number, ...)
+{
+    long arguments[6];
+    va_list list;
+    va_start(list, number);
+    for (int i = 0; i < 6; i++)
+        arguments[i] = va_arg(list, long);
+    va_end(list);
+    if (number == SYS_openat2)
+        return open_beneath((int)arguments[0], (const char *)arguments[1],
+                            (const struct open_how *)arguments[2], (size_t)arguments[3]);
+    return REAL(syscall)(number, arguments[0], arguments[1], arguments[2], arguments[3],
+                         arguments[4], arguments[5]);
+}
