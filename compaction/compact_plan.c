@@ -31,11 +31,16 @@ struct planner {
     struct aq_error *err;
 };
 
+/* Sizes of real files are far below; those of a damaged catalog need not be. */
+static uint64_t clamp(double value)
+{
+    return value < (double)(UINT64_MAX / 4) ? (uint64_t)value : UINT64_MAX / 4;
+}
+
 uint64_t aq_plan_bytes(const struct aq_plan_dataset *dataset, uint64_t row_count)
 {
-    return row_count == 0
-               ? 0
-               : (uint64_t)((double)row_count * dataset->bytes_per_row) + FILE_BYTES_FIXED;
+    return row_count == 0 ? 0
+                          : clamp((double)row_count * dataset->bytes_per_row) + FILE_BYTES_FIXED;
 }
 
 uint64_t aq_plan_new_bytes(const struct aq_plan_dataset *dataset, int64_t from_us, int64_t until_us)
@@ -46,16 +51,17 @@ uint64_t aq_plan_new_bytes(const struct aq_plan_dataset *dataset, int64_t from_u
     return aq_plan_bytes(dataset, rows);
 }
 
-uint64_t aq_plan_share(const struct aq_plan_piece *piece, int64_t from_us, int64_t until_us)
+uint64_t aq_plan_share(uint64_t whole, const struct aq_plan_piece *piece, int64_t from_us,
+                       int64_t until_us)
 {
     if (!aq_plan_overlaps(from_us, until_us, piece))
         return 0;
     if (aq_plan_contains(from_us, until_us, piece))
-        return piece->file->size_bytes;
+        return whole;
     double low = from_us > piece->min_us ? (double)from_us : (double)piece->min_us;
     double high = until_us <= piece->max_us ? (double)until_us : (double)piece->max_us + 1;
     double span = (double)piece->max_us - (double)piece->min_us + 1;
-    return (uint64_t)((double)piece->file->size_bytes * ((high - low) / span)) + 1;
+    return clamp((double)whole * ((high - low) / span)) + 1;
 }
 
 static bool is_closed_segment(const struct aq_catalog_file *file)

@@ -183,17 +183,8 @@ static void take_doubling(struct grouping *grouping, uint64_t rows)
     }
 }
 
-static bool of_one_edit(struct aq_plan_piece *const *pieces, size_t count)
-{
-    for (size_t i = 1; i < count; i++) {
-        if (pieces[i]->file->edit != pieces[0]->file->edit)
-            return false;
-    }
-    return true;
-}
-
 /* Take the first archives that are `wanted` or more of about the same size. */
-static void take_same_size(struct grouping *grouping, size_t wanted, bool new_rows)
+static void take_same_size(struct grouping *grouping, size_t wanted)
 {
     struct aq_plan_piece **all = grouping->candidates;
     size_t end = 0;
@@ -201,7 +192,7 @@ static void take_same_size(struct grouping *grouping, size_t wanted, bool new_ro
         while (end < grouping->candidate_count &&
                size_of(all[end]) / SAME_SIZE_FACTOR <= size_of(all[i]))
             end++;
-        if (end - i < wanted || (!new_rows && of_one_edit(&all[i], end - i)))
+        if (end - i < wanted)
             continue;
         for (size_t taken = i; taken < end; taken++)
             all[taken]->input = true;
@@ -217,9 +208,8 @@ static uint64_t routed_rows(const struct aq_plan_dataset *dataset,
     for (size_t i = 0; i < dataset->piece_count; i++) {
         const struct aq_plan_piece *piece = &dataset->pieces[i];
         if (piece->input)
-            rows += (uint64_t)((double)piece->file->entries[0].row_count *
-                               (double)aq_plan_share(piece, group->from_us, group->until_us) /
-                               (double)(piece->file->size_bytes + 1));
+            rows += aq_plan_share(piece->file->entries[0].row_count, piece, group->from_us,
+                                  group->until_us);
     }
     return rows;
 }
@@ -243,12 +233,12 @@ static void fill_between(struct grouping *grouping, struct aq_compact_group *gro
     bool present = group->from_us >= grouping->present_us;
     list_candidates(grouping, group);
     if (present && rows > 0) {
-        take_same_size(grouping, AQ_SAME_SIZE_FILES - 1, true);
+        take_same_size(grouping, AQ_SAME_SIZE_FILES - 1);
     } else if (!present) {
         if (rows > 0)
             take_doubling(grouping, rows);
         keep_left_over(grouping);
-        take_same_size(grouping, AQ_SAME_SIZE_FILES, false);
+        take_same_size(grouping, AQ_SAME_SIZE_FILES);
     }
     group->reason = !is_timed(dataset) ? "new rows, and small archives beside them"
                     : present          ? "new rows"
@@ -290,7 +280,8 @@ static enum aq_status list_archives(struct aq_plan_dataset *dataset, struct aq_c
             continue;
         group->archives[group->archive_count++] = piece->file;
         group->archive_rows += piece->file->entries[0].row_count;
-        group->bytes += aq_plan_share(piece, group->from_us, group->until_us);
+        group->bytes +=
+            aq_plan_share(piece->file->size_bytes, piece, group->from_us, group->until_us);
         if (piece->verdict->reason == NULL)
             piece->verdict->reason = group->reason;
     }

@@ -58,8 +58,10 @@ uint64_t aq_plan_bytes(const struct aq_plan_dataset *dataset, uint64_t row_count
 /** Size of the archive that the segments' rows in [from_us, until_us) would make. */
 uint64_t aq_plan_new_bytes(const struct aq_plan_dataset *dataset, int64_t from_us,
                            int64_t until_us);
-/** Bytes of an archive in [from_us, until_us), taken to lie evenly between its bounds. */
-uint64_t aq_plan_share(const struct aq_plan_piece *piece, int64_t from_us, int64_t until_us);
+/** Of `whole`, the bytes or rows of an archive, those in [from_us, until_us): taken to lie evenly between its
+ * bounds; at least 1 where it reaches in. */
+uint64_t aq_plan_share(uint64_t whole, const struct aq_plan_piece *piece, int64_t from_us,
+                       int64_t until_us);
 static inline bool aq_plan_contains(int64_t from_us, int64_t until_us,
                                     const struct aq_plan_piece *piece)
 {

@@ -232,8 +232,8 @@ static void take_pieces(struct roll_up *roll_up, const struct node *node, enum v
     }
     for (size_t i = 0; node->last && i < roll_up->stray_count; i++) {
         struct aq_plan_piece *stray = roll_up->strays[i];
-        uint64_t share = aq_plan_share(stray, node->start_us, node->end_us);
         uint64_t size = stray->file->size_bytes;
+        uint64_t share = aq_plan_share(size, stray, node->start_us, node->end_us);
         if (share > 0 && (share >= size / 2 || size <= (node->bytes + node->large_bytes) / 4))
             stray->input = true;
     }

@@ -15,6 +15,7 @@ struct sim_file {
     bool segment;
     uint64_t bytes;
     bool evicted;
+    bool full;      /* its root is */
     uint64_t *rows; /* by tick */
 };
 
@@ -26,10 +27,12 @@ struct sim {
     double bytes_per_row; /* of a large archive */
     uint64_t run_bytes;   /* what each of `keys` costs once more in every archive */
     uint64_t keys;
+    uint64_t rows_max; /* of an archive, whose root is full then; 0: its size alone counts */
     size_t file_count;
     struct sim_file files[4096];
     uint64_t next_id;
     uint64_t edit;
+    uint64_t came_bytes; /* kept by plan_random.h */
     uint64_t written_bytes;
     uint64_t written_files;
     uint64_t read_bytes;
@@ -61,6 +64,12 @@ static inline int64_t sim_time(const struct sim *sim, size_t tick)
     return sim->origin_us + (int64_t)tick * sim->tick_us;
 }
 
+/* When the rows of a tick happened, all of them. */
+static inline int64_t sim_instant(const struct sim *sim, size_t tick)
+{
+    return sim_time(sim, tick) + sim->tick_us / 2;
+}
+
 /* Size of an archive: rows, and what each series begins anew with. */
 static inline uint64_t sim_bytes(const struct sim *sim, uint64_t rows)
 {
@@ -86,9 +95,9 @@ static inline struct aq_file_entry sim_entry(const struct sim *sim, const struct
         if (file->rows[i] == 0)
             continue;
         if (!entry.has_time)
-            entry.min_time_us = sim_time(sim, i);
+            entry.min_time_us = sim_instant(sim, i);
         entry.has_time = true;
-        entry.max_time_us = sim_time(sim, i) + sim->tick_us - 1;
+        entry.max_time_us = sim_instant(sim, i);
         entry.row_count += file->rows[i];
     }
     return entry;
@@ -119,11 +128,13 @@ static inline void sim_plan(const struct sim *sim, struct aq_catalog_file *catal
             .edit = file->edit,
             .size_bytes = file->bytes,
             .evicted = file->evicted,
+            .root = {.size = file->full ? AQ_ARCHIVE_ROOT_BYTES_MAX : 100},
             .entry_count = 1,
             .entries = &entries[i],
         };
         for (size_t tick = 0; file->segment && tick < sim->tick_count; tick++) {
-            enum aq_status status = aq_spread_add(&spread, sim_time(sim, tick), file->rows[tick]);
+            enum aq_status status =
+                aq_spread_add(&spread, sim_instant(sim, tick), file->rows[tick]);
             assert(status == AQ_OK);
         }
     }
@@ -176,13 +187,12 @@ static inline void sim_check(const struct sim *sim, const struct aq_compact_plan
             if (file->rows[tick] == 0)
                 continue;
             const struct aq_compact_group *group =
-                sim_group_at(&plan->datasets[0], sim_time(sim, tick));
+                sim_group_at(&plan->datasets[0], sim_instant(sim, tick));
             assert(file->segment || sim_lists(group, file->file_id));
-            assert(sim_time(sim, tick) + sim->tick_us - 1 < group->until_us ||
-                   group->until_us == INT64_MAX);
         }
     }
     assert(inputs == plan->input_count);
+    uint64_t routed = 0;
     for (size_t i = 0; i < plan->dataset_count; i++) {
         const struct aq_compact_dataset *dataset = &plan->datasets[i];
         assert(dataset->groups[0].from_us == INT64_MIN);
@@ -191,24 +201,41 @@ static inline void sim_check(const struct sim *sim, const struct aq_compact_plan
             const struct aq_compact_group *group = &dataset->groups[g];
             assert(group->from_us < group->until_us && group->reason != NULL);
             assert(g == 0 || group->from_us == dataset->groups[g - 1].until_us);
+            assert(strncmp(group->reason, "rolls up", 8) != 0 ||
+                   (double)group->until_us - (double)group->from_us <= 3653.0 * AQ_US_PER_DAY);
+            routed += group->row_count;
         }
     }
+    for (size_t i = 0; i < sim->file_count; i++)
+        routed -= sim->files[i].segment ? sim_total(sim, sim->files[i].rows) : 0;
+    assert(routed == 0);
 }
 
-/* Files of one group, as the writer would cut them. */
+/* Cut by key: each file has rows of every tick, as far as they go. The last one has what is left. */
 static inline void sim_write(struct sim *sim, const uint64_t *rows, uint64_t file_bytes)
 {
     uint64_t total = sim_total(sim, rows);
     uint64_t bytes = sim_bytes(sim, total);
-    uint64_t files = total == 0 ? 0 : (bytes + file_bytes - 1) / file_bytes;
-    for (uint64_t i = 0; i < files; i++) {
+    uint64_t full = (uint64_t)((double)total * ((double)file_bytes / (double)bytes)) + 1;
+    if (sim->rows_max != 0 && full > sim->rows_max)
+        full = sim->rows_max;
+    uint64_t skipped = 0;
+    while (skipped < total) {
         struct sim_file *file = sim_add(sim, false);
-        file->bytes = i + 1 < files ? file_bytes : bytes - i * file_bytes;
-        /* Cut by key: each file has rows of every tick, as far as they go. */
-        for (size_t tick = 0; tick < sim->tick_count; tick++)
-            file->rows[tick] = rows[tick] / files + (i < rows[tick] % files);
+        uint64_t wanted = total - skipped < full ? total - skipped : full;
+        uint64_t passed = 0;
+        for (size_t tick = 0; tick < sim->tick_count; tick++) {
+            uint64_t before = (uint64_t)((double)skipped / (double)total * (double)rows[tick]);
+            uint64_t after =
+                (uint64_t)((double)(skipped + wanted) / (double)total * (double)rows[tick]);
+            file->rows[tick] = (skipped + wanted == total ? rows[tick] : after) - before;
+            passed += file->rows[tick];
+        }
+        file->bytes = sim_bytes(sim, passed);
+        file->full = sim->rows_max != 0 && wanted == sim->rows_max;
         sim->written_bytes += file->bytes;
         sim->written_files++;
+        skipped += wanted;
     }
 }
 
@@ -225,7 +252,7 @@ static inline bool sim_apply(struct sim *sim, const struct aq_compact_plan *plan
         assert(rows != NULL);
         for (size_t i = 0; i < old_count; i++) {
             for (size_t tick = 0; plan->verdicts[i].input && tick < sim->tick_count; tick++) {
-                int64_t time_us = sim_time(sim, tick);
+                int64_t time_us = sim_instant(sim, tick);
                 if (time_us >= group->from_us &&
                     (time_us < group->until_us || group->until_us == INT64_MAX))
                     rows[tick] += sim->files[i].rows[tick];

@@ -2,7 +2,7 @@
 #include <criterion/criterion.h>
 #include <stdio.h>
 
-#include "tests/unit/plan_sim.h"
+#include "tests/unit/plan_random.h"
 
 #define DAYS_BEFORE 366 /* ticks before the first day, for late rows */
 #define DAYS_BEHIND 40
@@ -207,4 +207,20 @@ Test(roll_up, often)
     cr_assert_leq(year.most_files, 60);
     cr_assert_leq(amplification(), 7);
     sim_end(&year.sim);
+}
+
+/* Random stores: whatever came in whatever order, plans keep to their rules and run out. */
+Test(roll_up, random_stores_come_to_rest)
+{
+    uint64_t state = 7;
+    unsigned plans = 0;
+    for (unsigned round = 0; round < 600; round++) {
+        uint8_t bytes[600];
+        for (size_t i = 0; i < sizeof bytes; i++) {
+            state = state * UINT64_C(6364136223846793005) + 1442695040888963407;
+            bytes[i] = (uint8_t)(state >> 56);
+        }
+        plans += random_store(bytes, sizeof bytes);
+    }
+    cr_assert_gt(plans, 600);
 }
