@@ -3,6 +3,7 @@
 #include <time.h>
 
 #include "engine/store/catalog_log.h"
+#include "engine/store/history/lease.h"
 #include "tests/unit/air_fixture.h"
 
 #define HOUR (3600 * AQ_US_PER_SECOND)
@@ -136,6 +137,35 @@ Test(gc, goes_by_the_oldest_of_many_readers)
     }
     cr_assert(!gc_now(air.store, false).leased);
     aq_store_close(air.store);
+}
+
+/* The kernel tells of any lock, not of the lowest. */
+Test(gc, finds_the_oldest_lease_whoever_came_first)
+{
+    scratch_make();
+    struct aq_store *store = open_store("home", true);
+    static const uint64_t versions[] = {1000, 10, 500, 10, 700};
+    struct aq_lease *leases[5];
+    bool any;
+    uint64_t oldest;
+    for (int i = 0; i < 5; i++)
+        cr_assert_eq(aq_lease_take(store, versions[i], &leases[i], NULL), AQ_OK);
+    cr_assert_eq(aq_lease_oldest(store, &any, &oldest, NULL), AQ_OK);
+    cr_assert(any && oldest == 10);
+    aq_lease_move(leases[1], 600);
+    aq_lease_release(leases[3]);
+    cr_assert_eq(aq_lease_oldest(store, &any, &oldest, NULL), AQ_OK);
+    cr_assert_eq(oldest, 500);
+    aq_lease_move(leases[2], 400); /* not back */
+    aq_lease_release(leases[2]);
+    cr_assert_eq(aq_lease_oldest(store, &any, &oldest, NULL), AQ_OK);
+    cr_assert_eq(oldest, 600);
+    aq_lease_release(leases[0]);
+    aq_lease_release(leases[1]);
+    aq_lease_release(leases[4]);
+    cr_assert_eq(aq_lease_oldest(store, &any, &oldest, NULL), AQ_OK);
+    cr_assert(!any);
+    aq_store_close(store);
 }
 
 /* Where no lease can be taken, gc waits as a whole. */
