@@ -162,6 +162,21 @@ static enum aq_status apply_object(struct aq_object_store *objects, struct aq_ca
     return status;
 }
 
+/* Without the newest edit the store is as it was before: that can be lived with, and how is written down. */
+static void tell_newest(struct aq_object_store *objects, uint64_t number, struct aq_error *err)
+{
+    static const char way[] =
+        "; it is the newest edit: docs/recovery.md, \"A damaged or lost newest "
+        "edit\", says how to go on";
+    char name[AQ_CATALOG_NAME_BYTES];
+    uint64_t size_bytes;
+    aq_catalog_edit_name(number + 1, name, sizeof name);
+    if (err == NULL || aq_object_head(objects, name, &size_bytes, NULL) != AQ_NOT_FOUND)
+        return;
+    size_t length = strlen(err->message);
+    snprintf(err->message + length, sizeof err->message - length, "%s", way);
+}
+
 /* AQ_NOT_FOUND: it is absent. */
 static enum aq_status apply_next(struct aq_object_store *objects, struct aq_catalog_state *state,
                                  struct aq_error *err)
@@ -169,7 +184,10 @@ static enum aq_status apply_next(struct aq_object_store *objects, struct aq_cata
     char name[AQ_CATALOG_NAME_BYTES];
     uint64_t number = state->catalog->number + 1;
     aq_catalog_edit_name(number, name, sizeof name);
-    return apply_object(objects, state, name, false, number, err);
+    enum aq_status status = apply_object(objects, state, name, false, number, err);
+    if (status == AQ_CORRUPT)
+        tell_newest(objects, number, err);
+    return status;
 }
 
 enum aq_status aq_catalog_follow(struct aq_object_store *objects, struct aq_catalog_state *state,
@@ -213,10 +231,13 @@ static enum aq_status read_all(struct aq_object_store *objects, struct aq_catalo
         return AQ_OK;
     char name[AQ_CATALOG_NAME_BYTES];
     aq_catalog_edit_name(state->catalog->number + 1, name, sizeof name);
-    return aq_error_set_at(err, AQ_CORRUPT, aq_object_path(objects, name).text, -1,
-                           "is missing although edit %" PRIu64
-                           " was committed; restore the file from a copy",
-                           hint->number);
+    aq_error_set_at(err, AQ_CORRUPT, aq_object_path(objects, name).text, -1,
+                    "is missing although edit %" PRIu64
+                    " was committed; restore the file from a copy",
+                    hint->number);
+    if (hint->number == state->catalog->number + 1)
+        tell_newest(objects, hint->number, err);
+    return AQ_CORRUPT;
 }
 
 static enum aq_status load(struct aq_object_store *objects, struct hint *hint,

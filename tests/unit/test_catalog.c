@@ -100,6 +100,35 @@ Test(catalog, a_missing_head_is_noticed)
     cr_assert_not_null(strstr(err.path, "catalog/00000000000000000006"), "%s", err.path);
 }
 
+/* Of the newest edit it is said how to go on without it, of others not. */
+Test(catalog, the_newest_edit_can_be_done_without)
+{
+    scratch_make();
+    make_edits(5);
+    struct aq_error err = {0};
+    scratch_write(edit_path(4), "x", 1);
+    cr_assert_eq(try_open(&err), AQ_CORRUPT);
+    cr_assert_null(strstr(err.message, "docs/recovery.md"), "%s", err.message);
+    cr_assert_eq(unlink(edit_path(4)), 0);
+    cr_assert_eq(try_open(&err), AQ_CORRUPT);
+    cr_assert_null(strstr(err.message, "docs/recovery.md"), "%s", err.message);
+    cr_assert_eq(unlink(edit_path(5)), 0);
+    scratch_write(edit_path(6), "x", 1); /* with two missing before it, it is not the next */
+    cr_assert_eq(try_open(&err), AQ_CORRUPT);
+    cr_assert_null(strstr(err.message, "docs/recovery.md"), "%s", err.message);
+    scratch_make();
+    make_edits(5);
+    scratch_write(edit_path(6), "x", 1);
+    cr_assert_eq(try_open(&err), AQ_CORRUPT);
+    cr_assert_not_null(strstr(err.message, "docs/recovery.md"), "%s", err.message);
+    cr_assert_eq(unlink(edit_path(6)), 0);
+    cr_assert_eq(try_open(&err), AQ_CORRUPT);
+    cr_assert_not_null(strstr(err.message, "docs/recovery.md"), "%s", err.message);
+    /* As the page says. */
+    cr_assert_eq(unlink(scratch_file("home/catalog/latest")), 0);
+    assert_views(4);
+}
+
 Test(catalog, a_missing_edit_is_noticed_without_the_hint)
 {
     scratch_make();
