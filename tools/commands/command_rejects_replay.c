@@ -121,9 +121,9 @@ static void print_json(struct aq_bytes *json, const char *dataset,
 }
 
 static enum aq_status replay_dataset(struct aq_program *program, struct aq_replay_options *options,
-                                     struct progress *progress, struct aq_bytes *json,
-                                     struct aq_error *err)
+                                     struct aq_bytes *json, struct aq_error *err)
 {
+    struct progress *progress = options->context;
     struct aq_replay_report report = {0};
     progress->dataset = options->dataset->schema.dataset;
     aq_progress_begin(&progress->line, program->options.quiet);
@@ -143,9 +143,6 @@ static enum aq_status replay_all(struct aq_program *program, struct aq_replay_op
 {
     const char *wanted = program->options.dataset;
     const struct aq_catalog *catalog = NULL;
-    struct progress progress = {.dataset = ""};
-    options->progress = on_progress;
-    options->context = &progress;
     AQ_TRY(aq_store_catalog(program->store, true, &catalog, err));
     enum aq_status status = AQ_OK;
     for (size_t i = 0; status == AQ_OK && i < options->config->dataset_count; i++) {
@@ -153,7 +150,7 @@ static enum aq_status replay_all(struct aq_program *program, struct aq_replay_op
         const char *name = options->dataset->schema.dataset;
         if ((wanted == NULL || strcmp(wanted, name) == 0) &&
             aq_catalog_schema(catalog, name) != NULL)
-            status = replay_dataset(program, options, &progress, json, err);
+            status = replay_dataset(program, options, json, err);
     }
     aq_catalog_release(catalog);
     return status;
@@ -171,11 +168,14 @@ enum aq_status aq_rejects_feed_again(struct aq_program *program, struct aq_error
 {
     const char *wanted = program->options.dataset;
     struct aq_store *store = NULL;
+    struct progress progress = {.dataset = ""};
     struct aq_replay_options options = {.source = program->options.source,
                                         .reason = program->options.reason,
                                         .format = format_of(program),
                                         .header = program->options.header,
                                         .dry_run = program->options.dry_run,
+                                        .progress = on_progress,
+                                        .context = &progress,
                                         .stop = &aq_stop};
     AQ_TRY(aq_rejects_since(program, &options.since_us, err));
     AQ_TRY(aq_program_config(program, &options.config, err));
