@@ -153,6 +153,9 @@ bench-size: all ## measure bytes a row of every shared data set beside other for
 	@build/bench-venv/bin/pip install -q -r bench/requirements.txt
 	@build/bench-venv/bin/python bench/size.py
 
+bench-year: all ## simulate a year of nightly imports and compactions (half an hour, 10 GB of disk)
+	@$(VENV)/python bench/year.py --progress 30
+
 bench-kafka: all $B/bench/discard ## measure Kafka to durable rows beside plain consumers
 	@$(VENV)/python bench/kafka.py
 

@@ -6,11 +6,15 @@
 #include "compaction/retention/retention.h"
 
 struct aq_compact_progress {
-    const char *dataset;
-    const char *phase; /* "read", "merge", "write" */
-    uint64_t rows_done;
-    uint64_t rows_total;
+    const char *dataset;  /* NULL: all */
+    const char *phase;    /* "read", "merge", "write", "verify", "commit": in turns */
+    uint64_t rows_done;   /* of the dataset: read so far, or (all other phases) written */
+    uint64_t rows_total;  /* of the dataset */
+    uint64_t rows_before; /* of datasets that are done */
+    uint64_t rows_all;    /* of all of them */
 };
+
+struct aq_compact_plan;
 
 struct aq_compact_options {
     uint64_t target_size_bytes;
@@ -21,10 +25,12 @@ struct aq_compact_options {
     int64_t now_us;              /* wall clock: what is closed by then is rolled up; 0: now */
     int64_t late_us;             /* a slot is closed this long after its end */
     int64_t before_us;           /* archives with rows at or after it are left alone; 0: none is */
-    const char *const *datasets; /* names; NULL: all. Restricts rewriting of archives only: a
+    const char *const *datasets; /* names; none: all. Restricts rewriting of archives only: a
                                     segment is always consumed whole */
     size_t dataset_count;
     void (*progress)(void *context, const struct aq_compact_progress *progress); /* may be NULL */
+    /** Hears the plan, once, before it is carried out (compact_plan.h); borrowed for the call. May be NULL. */
+    void (*explain)(void *context, const struct aq_compact_plan *plan);
     void *context;
     const volatile bool *stop;
     const struct aq_expire_options
@@ -37,7 +43,8 @@ struct aq_compact_report {
     uint64_t archive_input_count;
     uint64_t archive_output_count;
     uint64_t row_count;     /* of the inputs */
-    uint64_t dropped_count; /* of these, duplicates that another row of the outputs stands for */
+    uint64_t new_row_count; /* of these, in segments: never compacted before */
+    uint64_t dropped_count; /* duplicates: another row of the outputs stands for them */
     uint64_t input_bytes;
     uint64_t output_bytes;
     double seconds;

@@ -81,7 +81,7 @@ static bool is_named(const struct planner *planner, const struct aq_schema *sche
             (owner != NULL && strcmp(owner->dataset, name) == 0))
             return true;
     }
-    return planner->options->datasets == NULL;
+    return planner->options->dataset_count == 0;
 }
 
 static enum aq_status check_names(const struct planner *planner)

@@ -8,6 +8,7 @@
  * Killed before the edit: orphans, for gc. After it: done. Two at once: the lock; if that fails them
  * (another machine), the second edit finds an input gone and gives up. The inputs' files stay for gc. */
 #include <stdlib.h>
+#include <string.h>
 
 #include "compaction/compact_job.h"
 #include "compaction/gc/gc.h"
@@ -24,13 +25,31 @@ enum aq_status aq_compact_check_stop(const struct aq_compact_job *job, struct aq
     return aq_error_set(err, AQ_INTERRUPTED, "compaction stopped; nothing was changed");
 }
 
+/* Datasets are merged one after the other. */
+static uint64_t count_rows_before(const struct aq_compact_job *job, const char *dataset)
+{
+    uint64_t rows = 0;
+    for (size_t i = 0; i < job->plan.dataset_count; i++) {
+        if (dataset != NULL && strcmp(job->plan.datasets[i].schema->dataset, dataset) == 0)
+            break;
+        rows += job->plan.datasets[i].row_count;
+    }
+    return rows;
+}
+
 void aq_compact_report_progress(const struct aq_compact_job *job, const char *dataset,
                                 const char *phase, uint64_t rows_done, uint64_t rows_total)
 {
     if (job->options->progress == NULL)
         return;
     struct aq_compact_progress progress = {
-        .dataset = dataset, .phase = phase, .rows_done = rows_done, .rows_total = rows_total};
+        .dataset = dataset,
+        .phase = phase,
+        .rows_done = rows_done,
+        .rows_total = rows_total,
+        .rows_before = count_rows_before(job, dataset),
+        .rows_all = job->plan.row_count,
+    };
     job->options->progress(job->options->context, &progress);
 }
 
@@ -75,11 +94,23 @@ static enum aq_status build_edit(void *context, const struct aq_catalog *catalog
     return AQ_OK;
 }
 
+static uint64_t count_new_rows(const struct aq_compact_plan *plan)
+{
+    uint64_t rows = 0;
+    for (size_t i = 0; i < plan->input_count; i++) {
+        const struct aq_catalog_file *input = plan->inputs[i];
+        for (size_t e = 0; input->kind == AQ_FILE_SEGMENT && e < input->entry_count; e++)
+            rows += input->entries[e].row_count;
+    }
+    return rows;
+}
+
 static void fill_report(const struct aq_compact_job *job, struct aq_compact_report *report)
 {
     report->segment_count = job->plan.segment_count;
     report->archive_input_count = job->plan.archive_count;
     report->row_count = job->plan.row_count;
+    report->new_row_count = count_new_rows(&job->plan);
     report->input_bytes = job->plan.input_bytes;
     report->archive_output_count = job->output_count;
     report->dropped_count = job->dropped_rows;
@@ -101,9 +132,12 @@ static enum aq_status plan_and_merge(struct aq_compact_job *job, struct aq_compa
                                       &job->arena, &job->plan, err);
     aq_survey_deinit(&survey);
     AQ_TRY(status);
+    if (options.explain != NULL)
+        options.explain(options.context, &job->plan);
     if (!job->options->dry_run) {
         for (size_t i = 0; i < job->plan.dataset_count; i++)
             AQ_TRY(aq_compact_merge(job, &job->plan.datasets[i], err));
+        aq_compact_report_progress(job, NULL, "commit", 0, 0);
         if (job->plan.input_count > 0)
             AQ_TRY(aq_store_commit(job->store, build_edit, job, err));
     }

@@ -64,6 +64,9 @@ enum aq_status aq_archive_writer_append(struct aq_archive_writer *writer,
                                         const struct aq_archive_tile *tile,
                                         struct aq_error *err) AQ_RESULT;
 
+/** Say in the root that no two rows of the file are equal in the unique columns. Before it is finished. */
+void aq_archive_writer_say_without_twins(struct aq_archive_writer *writer);
+
 /** Bytes given to the sink so far. */
 uint64_t aq_archive_writer_size(const struct aq_archive_writer *writer);
 /** Whether another tile might push the root past its limit: finish, and begin another file. */
@@ -97,6 +100,7 @@ struct aq_tile_entry {
 struct aq_archive_root {
     struct aq_store_id store_id;
     struct aq_schema schema;
+    bool without_twins; /* no two rows are equal in the unique columns: the writer saw to it */
     uint64_t file_size_bytes; /* of the whole file, trailer included */
     uint64_t row_count;
     size_t tile_count;

@@ -11,6 +11,9 @@
 #define AQ_ARCHIVE_TRAILER_MAGIC "AQAREND."
 #define AQ_ARCHIVE_ALIGNMENT 64
 
+/* A compatible feature, in the root: no two rows of the file are equal in the unique columns. */
+#define AQ_ARCHIVE_WITHOUT_TWINS UINT32_C(1)
+
 enum {
     AQ_ARCHIVE_HEADER_AT_STORE = AQ_PREAMBLE_BYTES,
     AQ_ARCHIVE_HEADER_AT_ZERO = AQ_ARCHIVE_HEADER_AT_STORE + 16,

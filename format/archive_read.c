@@ -155,6 +155,8 @@ static enum aq_status read_root(struct aq_slice bytes, struct aq_arena *arena,
                              err));
     memcpy(root->store_id.bytes, bytes.data + AQ_ARCHIVE_ROOT_AT_STORE,
            sizeof root->store_id.bytes);
+    root->without_twins =
+        (aq_load_u32(bytes.data + AQ_PREAMBLE_AT_COMPATIBLE) & AQ_ARCHIVE_WITHOUT_TWINS) != 0;
     root->file_size_bytes = aq_load_u64(bytes.data + AQ_ARCHIVE_ROOT_AT_FILE_SIZE);
     root->row_count = aq_load_u64(bytes.data + AQ_ARCHIVE_ROOT_AT_ROW_COUNT);
     uint32_t body_size = aq_load_u32(bytes.data + AQ_ARCHIVE_ROOT_AT_BODY_SIZE);

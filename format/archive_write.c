@@ -30,6 +30,7 @@ struct aq_archive_writer {
     uint64_t size_bytes; /* given to the sink */
     uint64_t row_count;
     uint64_t tile_count;
+    bool without_twins;
     struct aq_content_hash content;
     struct column_total *totals;
     struct aq_bytes schema; /* coded */
@@ -118,6 +119,11 @@ void aq_archive_writer_destroy(struct aq_archive_writer *writer)
     aq_bytes_deinit(&writer->schema);
     aq_bytes_deinit(&writer->tiles);
     free(writer);
+}
+
+void aq_archive_writer_say_without_twins(struct aq_archive_writer *writer)
+{
+    writer->without_twins = true;
 }
 
 uint64_t aq_archive_writer_size(const struct aq_archive_writer *writer)
@@ -255,6 +261,8 @@ static void build_root(const struct aq_archive_writer *writer, struct aq_bytes *
         aq_stats_encode(aq_schema_stored_column(schema, i).type, &writer->totals[i].stats, out);
     if (out->failed)
         return;
+    if (writer->without_twins)
+        aq_bytes_patch_u32(out, AQ_PREAMBLE_AT_COMPATIBLE, AQ_ARCHIVE_WITHOUT_TWINS);
     aq_bytes_patch_u32(out, AQ_ARCHIVE_ROOT_AT_BODY_SIZE,
                        (uint32_t)(out->size - AQ_ARCHIVE_ROOT_AT_BODY));
     /* The checksum ends the root, and with it the last 64 bytes. */

@@ -293,6 +293,9 @@ static void put_record(struct aq_bytes *out, const struct aq_record *record)
         aq_bytes_varint(out, record->since.file_id);
         aq_bytes_varint(out, record->since.edit);
         break;
+    case AQ_RECORD_HOLD:
+        aq_bytes_varint(out, record->hold.file_id);
+        break;
     }
 }
 
@@ -389,6 +392,9 @@ static enum aq_status get_record(struct aq_reader *reader, struct aq_arena *aren
     case AQ_RECORD_SINCE:
         record->since.file_id = aq_reader_varint(reader);
         record->since.edit = aq_reader_varint(reader);
+        break;
+    case AQ_RECORD_HOLD:
+        record->hold.file_id = aq_reader_varint(reader);
         break;
     }
     return AQ_OK;

@@ -28,7 +28,8 @@ enum aq_file_state { AQ_FILE_OPEN = 1, AQ_FILE_CLOSED = 2 }; /* an archive is al
     X(AQ_RECORD_PLACE, 15, "place")         /* a closed file is in the bucket, too */              \
     X(AQ_RECORD_EVICT, 16, "evict")         /* a placed file is no longer at home */               \
     X(AQ_RECORD_COMPLETE, 17, "complete")   /* how far a mirrored catalog goes; mirrors only */    \
-    X(AQ_RECORD_SINCE, 18, "since")         /* which edit a file came with; checkpoints only */
+    X(AQ_RECORD_SINCE, 18, "since")         /* which edit a file came with; checkpoints only */    \
+    X(AQ_RECORD_HOLD, 19, "hold") /* an open segment counts when it is closed, not before */
 
 enum aq_record_kind {
 #define AQ_RECORD_ENUM(name, tag, text) name = (tag),
@@ -147,6 +148,9 @@ struct aq_record {
             uint64_t file_id;
             uint64_t edit; /* that added the archive or closed the segment */
         } since;
+        struct {
+            uint64_t file_id;
+        } hold;
         struct {
             uint64_t next_file_id;
             uint64_t next_feed_id;

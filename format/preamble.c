@@ -6,7 +6,7 @@
 #include <assert.h>
 #include <string.h>
 
-enum { AT_VERSION = 8, AT_COMPATIBLE = 12, AT_INCOMPATIBLE = 16, AT_ZERO = 20 };
+enum { AT_VERSION = 8, AT_INCOMPATIBLE = 16, AT_ZERO = 20 };
 _Static_assert(AT_ZERO + 4 == AQ_PREAMBLE_BYTES, "docs/segment-format.md, \"Preamble\"");
 
 void aq_preamble_append(struct aq_bytes *out, const char *magic, uint32_t version)
@@ -14,7 +14,7 @@ void aq_preamble_append(struct aq_bytes *out, const char *magic, uint32_t versio
     assert(strlen(magic) == AQ_MAGIC_BYTES);
     aq_bytes_append(out, magic, AQ_MAGIC_BYTES);
     aq_bytes_u32(out, version);
-    aq_bytes_append_zeros(out, AQ_PREAMBLE_BYTES - AT_COMPATIBLE);
+    aq_bytes_append_zeros(out, AQ_PREAMBLE_BYTES - AQ_PREAMBLE_AT_COMPATIBLE);
 }
 
 bool aq_preamble_is(struct aq_slice bytes, const char *magic)

@@ -12,6 +12,7 @@
 #include "format/bytes.h"
 
 #define AQ_PREAMBLE_BYTES 24
+#define AQ_PREAMBLE_AT_COMPATIBLE 12
 #define AQ_MAGIC_BYTES 8
 
 /** Append a preamble of `version` without feature bits. `magic`: AQ_MAGIC_BYTES characters. */

@@ -66,9 +66,10 @@ static const struct option option_table[] = {
      PLACE(as), ON(REPLAY), 0, false},
     {"loop", NULL, NULL, "start again at the end, until told to stop", PLACE(loop), ON(REPLAY), 0,
      false},
-    {"replace", NULL, NULL, "swap each span of time that the file touches", PLACE(replace),
-     ON(IMPORT), 0, true},
-    {"span", NULL, "day|month|year", "span for --replace", PLACE(span), ON(IMPORT), 0, true},
+    {"replace", NULL, NULL, "swap each span of time that the files touch, for all keys, in one go",
+     PLACE(replace), ON(IMPORT), 0, false},
+    {"span", NULL, "slot|day|month|year", "span for --replace (default: the dataset's slot)",
+     PLACE(span), ON(IMPORT), 0, false},
     {"file", "FILE", NULL, "read the SQL from FILE (-: stdin)", PLACE(file), ON(QUERY), 'f', false},
     {"format", NULL, "table|csv|json|ndjson|markdown",
      "form of the result (default: -o's extension, else table)", PLACE(format), ON(QUERY), 0,
@@ -101,8 +102,14 @@ static const struct option option_table[] = {
      PLACE(limit), ON(INSPECT), 'n', false},
     {"dry-run", NULL, NULL, "say what would be done", PLACE(dry_run),
      ON(COMPACT) | ON(GC) | ON(TIER) | ON(REJECTS), 0, false},
-    {"before", "TIME", NULL, "only slots that end before TIME", PLACE(before), ON(COMPACT), 0,
-     true},
+    {"before", "TIME", NULL, "leave archives alone that have rows at or after TIME", PLACE(before),
+     ON(COMPACT), 0, false},
+    {"now", "TIME", NULL, "roll up what is closed by TIME, not by the clock", PLACE(now),
+     ON(COMPACT), 0, false},
+    {"rate-limit", "SIZE", NULL,
+     "read and write at most SIZE in a second, e.g. 50MiB (default: compaction.rate_limit)",
+     PLACE(rate_limit), ON(COMPACT), 0, false},
+    {"gc", NULL, NULL, "then run gc", PLACE(gc), ON(COMPACT), 0, false},
     {"tier", NULL, NULL, "then run tier", PLACE(tier), ON(COMPACT), 0, false},
     {"age", "SPAN", NULL, "keep what versions from so long ago need (default: history, 24h)",
      PLACE(age), ON(GC), 0, false},
@@ -157,6 +164,9 @@ static const char *const example_table[AQ_COMMAND_NONE] = {
     [AQ_COMMAND_REPLAY] =
         "  aqstore replay --brokers localhost:9092 --topic raw.air --key city samples/*.ndjson.xz\n"
         "  aqstore replay --topic raw.air --rate 100 --loop day.csv\n",
+    [AQ_COMMAND_COMPACT] = "  aqstore compact --dry-run\n"
+                           "  aqstore --config aqstore.yaml --json compact --gc --tier "
+                           "--rate-limit 50MiB\n",
     [AQ_COMMAND_TIER] = "  aqstore --config aqstore.yaml tier --dry-run\n",
     [AQ_COMMAND_RESTORE] = "  aqstore --store ./store restore --from s3://my-bucket/aqstore\n",
     [AQ_COMMAND_INSPECT] = "  aqstore inspect air_quality\n"

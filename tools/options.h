@@ -56,7 +56,8 @@ struct aq_options {
     const char *where;
     const char *to;
     const char *limit;
-    const char *before;
+    const char *before; /* compact; so is the next one */
+    const char *now;
     const char *span;
     const char *from;   /* restore --from, sources accept --from */
     const char *age;    /* gc --age */
@@ -77,6 +78,8 @@ struct aq_options {
     bool dry_run;
     bool deep;
     bool replace;
+    const char *rate_limit; /* compact */
+    bool gc;                /* compact --gc; so is the next */
     bool tier;
     bool allow_incomplete;
     bool repair_plan;

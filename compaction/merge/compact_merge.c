@@ -14,6 +14,7 @@
 #include <stdlib.h>
 
 #include "compaction/merge/row_dedupe.h"
+#include "engine/store/dedupe.h"
 #include "compaction/merge/row_source.h"
 #include "compaction/merge/tile_write.h"
 
@@ -49,6 +50,8 @@ static enum aq_status open_output(struct merge *merge, struct aq_error *err)
     *output = (struct aq_archive_output){.fd = -1};
     outputs[job->output_count++] = output;
     AQ_TRY(aq_archive_output_open(job->store, merge->schema, output, err));
+    if (merge->has_twins)
+        aq_archive_writer_say_without_twins(output->writer);
     output->rate = job->options->rate;
     merge->output = output;
     return AQ_OK;
@@ -122,6 +125,8 @@ static enum aq_status verify_outputs(struct merge *merge, size_t first, struct a
     const struct aq_compact_job *job = merge->job;
     for (size_t i = first; i < job->output_count; i++) {
         AQ_TRY(aq_compact_check_stop(job, err));
+        aq_compact_report_progress(job, merge->schema->dataset, "verify", merge->rows_written,
+                                   merge->source.row_total);
         AQ_TRY(aq_archive_output_verify(job->outputs[i], &job->workers.executor, err));
         aq_content_hash_add(&merge->written, &job->outputs[i]->content);
     }

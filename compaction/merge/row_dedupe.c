@@ -22,18 +22,6 @@ struct dedupe {
     size_t kept;
 };
 
-bool aq_schema_has_adjacent_twins(const struct aq_schema *schema)
-{
-    for (size_t i = 0; i < schema->series_count; i++) {
-        size_t u = 0;
-        while (u < schema->unique_count && schema->unique[u] != schema->series[i])
-            u++;
-        if (u == schema->unique_count)
-            return false;
-    }
-    return schema->unique_count > 0;
-}
-
 static const struct aq_batch *batch_of(const struct dedupe *dedupe, const struct aq_row_ref *ref)
 {
     return dedupe->stretches[ref->stretch].batch;

@@ -4,10 +4,6 @@
 
 #include "compaction/merge/row_sort.h"
 
-/** Whether rows that agree in what `unique` names stand together in storage order: not where `series` names
- * what `unique` does not. Such rows are left to queries to tell apart. */
-bool aq_schema_has_adjacent_twins(const struct aq_schema *schema);
-
 /**
  * Drop, of each set of rows that agree in what `unique` names, all but the one that wins.
  *

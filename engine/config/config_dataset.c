@@ -207,6 +207,27 @@ static enum aq_status resolve_time(struct aq_config_reader *reader,
     return AQ_OK;
 }
 
+/* Of re-sent rows the version says which one counts: it must have an order, and differ. */
+static enum aq_status check_version(struct aq_config_reader *reader,
+                                    const struct aq_config_node *version,
+                                    const struct aq_schema *schema)
+{
+    if (version == NULL)
+        return AQ_OK;
+    const struct aq_column *column = &schema->columns[schema->version_column];
+    if (column->type == AQ_TYPE_JSON)
+        return aq_config_fail(reader, version->mark,
+                              "version: column \"%s\" is json, which has no order; take a number, "
+                              "a time or a text",
+                              column->name);
+    if (contains(schema->unique, schema->unique_count, schema->version_column))
+        return aq_config_fail(reader, version->mark,
+                              "version: column \"%s\" is in unique:, where re-sent rows are equal; "
+                              "take it out there or here",
+                              column->name);
+    return AQ_OK;
+}
+
 static enum aq_status check_unique(struct aq_config_reader *reader,
                                    const struct aq_config_node *node,
                                    const struct dataset_nodes *nodes,
@@ -231,6 +252,25 @@ static enum aq_status check_unique(struct aq_config_reader *reader,
                                   "compared within a partition",
                                   i == 0 ? "key" : "time", schema->columns[needed[i]].name);
     }
+    return check_version(reader, nodes->version, schema);
+}
+
+static enum aq_status check_series(struct aq_config_reader *reader,
+                                   const struct dataset_nodes *nodes,
+                                   const struct aq_schema *schema)
+{
+    for (size_t i = 0; i < schema->series_count; i++) {
+        uint32_t column = schema->series[i];
+        if (column == schema->key_column || column == schema->time_column)
+            return aq_config_fail(
+                reader, nodes->series.marks[i], "series: \"%s\" is the %s already; leave it out",
+                nodes->series.texts[i], column == schema->key_column ? "key" : "time");
+        if (schema->unique_count > 0 && !contains(schema->unique, schema->unique_count, column))
+            return aq_config_fail(reader, nodes->series.marks[i],
+                                  "series: \"%s\" is not in unique:, so that one reading could be "
+                                  "in two series; add it there, or leave it out",
+                                  nodes->series.texts[i]);
+    }
     return AQ_OK;
 }
 
@@ -241,13 +281,7 @@ static enum aq_status resolve_series(struct aq_config_reader *reader,
     if (nodes->series.texts != NULL) {
         AQ_TRY(resolve_list(reader, "series", &nodes->series, schema, &schema->series_count,
                             &schema->series));
-        for (size_t i = 0; i < schema->series_count; i++)
-            if (schema->series[i] == schema->key_column || schema->series[i] == schema->time_column)
-                return aq_config_fail(reader, nodes->series.marks[i],
-                                      "series: \"%s\" is the %s already; leave it out",
-                                      nodes->series.texts[i],
-                                      schema->series[i] == schema->key_column ? "key" : "time");
-        return AQ_OK;
+        return check_series(reader, nodes, schema);
     }
     schema->series = aq_config_alloc(reader, schema->unique_count, sizeof *schema->series);
     if (schema->series == NULL)

@@ -14,6 +14,9 @@ struct aq_ingest_progress {
     uint64_t reject_count;
 };
 
+/** What `replace` swaps: the spans of time that rows of the files lie in, whole. */
+enum aq_replace_span { AQ_REPLACE_SLOT, AQ_REPLACE_DAY, AQ_REPLACE_MONTH, AQ_REPLACE_YEAR };
+
 struct aq_ingest_options {
     const struct aq_config *config;
     const struct aq_dataset_config *dataset;
@@ -26,6 +29,8 @@ struct aq_ingest_options {
     void *context;
     const volatile bool *stop;  /* set by a signal: stop at a frame, AQ_INTERRUPTED */
     struct aq_monitor *monitor; /* hears of `source_name`; may be NULL */
+    bool replace;               /* all files together replace what is in the spans, in one edit */
+    enum aq_replace_span span;
 };
 
 struct aq_ingest_report {
@@ -36,7 +41,10 @@ struct aq_ingest_report {
     uint64_t reject_count;
     uint64_t passed_count;
     uint64_t unknown_field_count;
-    uint64_t input_bytes; /* decoded */
+    uint64_t input_bytes;        /* decoded */
+    uint64_t replaced_row_count; /* with `replace`: rows that are gone */
+    size_t
+        replaced_range_count; /* stretches of time that were replaced; 0: what was there was the same */
     uint64_t segment_bytes;
     double seconds;
     enum aq_io_kind io;
@@ -45,7 +53,8 @@ struct aq_ingest_report {
 /**
  * Import the files into the dataset, in order, each exactly once (docs/import.md, "When is a file
  * known"). Declares the dataset, recovers the store, seals at the end. On failure what was acked
- * stays and a repeated call goes on from there; `report` says how far it came either way.
+ * stays and a repeated call goes on from there; `report` says how far it came either way. With `replace`
+ * all of it counts at the end or nothing does, whatever is known of the files' content.
  */
 enum aq_status aq_ingest_files(struct aq_store *store, const struct aq_ingest_options *options,
                                struct aq_ingest_report *report, struct aq_error *err) AQ_RESULT;

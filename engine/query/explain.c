@@ -119,6 +119,21 @@ static void put_group(struct writer *writer, const struct aq_plan *plan)
     put(writer, "\n");
 }
 
+/* Which of re-sent rows count. */
+static void put_unique(struct writer *writer, const struct aq_schema *schema)
+{
+    if (schema->unique_count == 0)
+        return;
+    step(writer);
+    put(writer, "Unique by");
+    for (size_t i = 0; i < schema->unique_count; i++)
+        put(writer, "%s%s", i == 0 ? " " : ", ", schema->columns[schema->unique[i]].name);
+    put(writer, "; the %s %s", schema->keep == AQ_KEEP_LAST ? "last" : "first",
+        schema->version_column == AQ_COLUMN_NONE ? "to arrive counts\n" : "by ");
+    if (schema->version_column != AQ_COLUMN_NONE)
+        put(writer, "%s counts\n", schema->columns[schema->version_column].name);
+}
+
 static enum aq_status put_scan(struct writer *writer, const struct aq_plan *plan)
 {
     const struct aq_unit *units;
@@ -141,6 +156,7 @@ static enum aq_status put_scan(struct writer *writer, const struct aq_plan *plan
     }
     put(writer, "; units %zu of %zu, rows <= %llu\n", unit_count - pruned, unit_count,
         (unsigned long long)rows);
+    put_unique(writer, plan->schema);
     return AQ_OK;
 }
 

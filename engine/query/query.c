@@ -283,6 +283,7 @@ struct aq_query_counters aq_query_count(const struct aq_query *query)
         .unit_pruned_count = atomic_load(&runtime->unit_pruned_count),
         .unit_stats_count = atomic_load(&runtime->unit_stats_count),
         .row_read_count = atomic_load(&runtime->row_read_count),
+        .twin_count = runtime->twin_count,
         .bytes_read = aq_snapshot_bytes_read(runtime->snapshot) - query->bytes_before,
         .remote = remote,
         .remote_archive_count = runtime->remote_archive_count,
@@ -341,6 +342,11 @@ static enum aq_status analyze(struct aq_query *query, struct aq_bytes *out, stru
              (unsigned long long)counters.row_read_count, (unsigned long long)row_count,
              (unsigned long long)counters.bytes_read, query->runtime.thread_count, ms);
     aq_bytes_append(out, text, strlen(text));
+    if (query->runtime.has_unique) {
+        snprintf(text, sizeof text, "Re-sent rows hidden: %llu\n",
+                 (unsigned long long)counters.twin_count);
+        aq_bytes_append(out, text, strlen(text));
+    }
     analyze_remote(&counters, out);
     return AQ_OK;
 }

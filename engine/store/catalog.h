@@ -12,6 +12,7 @@ struct aq_catalog_file {
     enum aq_file_state state;
     uint64_t edit;                  /* closed: number of the edit that closed or added it */
     uint64_t epoch;                 /* segments: the writer's */
+    bool held;                      /* open segments: nothing of it counts before it is closed */
     uint64_t frame_count;           /* closed segments */
     uint64_t size_bytes;            /* closed: bytes that count */
     uint64_t file_bytes;            /* whole file as sealed; 0: closed by recovery, not sealed */

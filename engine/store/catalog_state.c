@@ -279,6 +279,7 @@ static enum aq_status apply_close(struct aq_catalog_state *state, const struct a
         return contradiction(err, "it closes what is not open, file", record->close.file_id);
     AQ_TRY(check_entries(catalog, record->close.entries, record->close.entry_count, err));
     file->state = AQ_FILE_CLOSED;
+    file->held = false;
     file->edit = state->header->number;
     file->frame_count = record->close.frame_count;
     file->size_bytes = record->close.size_bytes;
@@ -459,6 +460,16 @@ static enum aq_status apply_since(struct aq_catalog_state *state, const struct a
     return AQ_OK;
 }
 
+static enum aq_status apply_hold(struct aq_catalog_state *state, const struct aq_record *record,
+                                 struct aq_error *err)
+{
+    struct aq_catalog_file *file = find_file(state->catalog, record->hold.file_id);
+    if (file == NULL || file->state != AQ_FILE_OPEN)
+        return contradiction(err, "it holds what is not open, file", record->hold.file_id);
+    file->held = true;
+    return AQ_OK;
+}
+
 static enum aq_status apply_complete(struct aq_catalog_state *state, const struct aq_record *record,
                                      struct aq_error *err)
 {
@@ -583,6 +594,8 @@ static enum aq_status apply_record(struct aq_catalog_state *state, const struct 
         return apply_complete(state, record, err);
     case AQ_RECORD_SINCE:
         return apply_since(state, record, err);
+    case AQ_RECORD_HOLD:
+        return apply_hold(state, record, err);
     }
     return aq_error_set(err, AQ_UNSUPPORTED, "record kind %d is unknown", (int)record->kind);
 }

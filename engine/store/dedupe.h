@@ -9,8 +9,7 @@
 /**
  * Whether two rows are twins: equal in every unique column, to the bit; two nulls are equal.
  *
- * Batches here hold what archives store (aq_schema_stored_batch_init). In storage order
- * (aq_schema_compare_rows) twins are neighbours, since `series` is a part of `unique`.
+ * Batches here hold what archives store (aq_schema_stored_batch_init).
  * @thread Reentrant.
  */
 bool aq_rows_are_twins(const struct aq_schema *schema, const struct aq_batch *a, size_t row_a,
@@ -31,6 +30,10 @@ int aq_twins_compare(const struct aq_schema *schema, const struct aq_batch *a, s
  * and the ordinal behind that. 0: the other columns do. */
 int aq_twins_compare_version(const struct aq_schema *schema, const struct aq_vector *a,
                              size_t row_a, const struct aq_vector *b, size_t row_b);
+
+/** Whether twins are neighbours in storage order (aq_schema_compare_rows), so that merging rows finds them
+ * all: not where `series` names what `unique` does not. */
+bool aq_schema_has_adjacent_twins(const struct aq_schema *schema);
 
 /**
  * Leave out of these units every row that does not count because of a twin, in whatever unit that is.

@@ -113,8 +113,9 @@ static enum aq_status describe_segment(const struct aq_catalog_file *file, struc
     AQ_TRY(aq_edit_add(
         edit, &(struct aq_record){.kind = AQ_RECORD_OPEN,
                                   .open = {.file_id = file->file_id, .epoch = file->epoch}}));
+    struct aq_record hold = {.kind = AQ_RECORD_HOLD, .hold = {.file_id = file->file_id}};
     if (file->state == AQ_FILE_OPEN)
-        return AQ_OK;
+        return file->held ? aq_edit_add(edit, &hold) : AQ_OK;
     struct aq_record close = {.kind = AQ_RECORD_CLOSE,
                               .close = {.file_id = file->file_id,
                                         .frame_count = file->frame_count,

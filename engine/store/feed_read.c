@@ -42,7 +42,8 @@ struct aq_feed_origin aq_feed_origin_of(const struct aq_catalog *catalog,
     return (struct aq_feed_origin){.claim_file_id = feed->claim_file_id,
                                    .claim_from_ordinal = feed->claim_from_ordinal,
                                    .catalog_ordinal = feed->position.next_ordinal,
-                                   .open = file != NULL && file->state == AQ_FILE_OPEN};
+                                   .open =
+                                       file != NULL && file->state == AQ_FILE_OPEN && !file->held};
 }
 
 bool aq_feed_origin_equal(const struct aq_feed_origin *a, const struct aq_feed_origin *b)

@@ -2,6 +2,7 @@
  *
  * Happy path: for each open segment of the catalog whose flock is free: find the valid prefix, make it
  * durable, commit `close` with the rows and positions of its frames, remove the published page.
+ * A held segment, of which nothing counts yet, is dropped, unread.
  * Failures: a lock that is held for longer than a dying process holds it belongs to a living writer, and
  * its segment is left alone. A file that was never made is made now, empty, so that its writer, should
  * it still be about to, finds it taken. Damage to what was durable is AQ_CORRUPT, and nothing is
@@ -19,6 +20,7 @@
 struct patient {
     uint64_t file_id;
     uint64_t epoch;
+    bool held;
     const struct aq_segment_file *file;
     struct aq_segment_totals totals;
     uint64_t row_count; /* that count */
@@ -31,6 +33,8 @@ static enum aq_status build_close(void *context, const struct aq_catalog *catalo
     const struct aq_catalog_file *file = aq_catalog_file(catalog, patient->file_id);
     if (file == NULL || file->state != AQ_FILE_OPEN)
         return AQ_END; /* closed by somebody else meanwhile */
+    if (file->held)
+        return aq_segment_drop(patient->file_id, catalog, edit, err);
     return aq_segment_close(patient->file, &patient->totals, 0, catalog, edit, &patient->row_count,
                             err);
 }
@@ -45,10 +49,11 @@ static enum aq_status close_segment(struct aq_store *store, const struct aq_segm
     struct aq_published published;
     uint64_t torn_bytes = 0;
     bool known = aq_published_read(store, patient->file_id, patient->epoch, &published);
-    AQ_TRY(aq_segment_find_prefix(file, known ? &published : NULL, &patient->totals, &torn_bytes,
-                                  err));
+    if (!patient->held)
+        AQ_TRY(aq_segment_find_prefix(file, known ? &published : NULL, &patient->totals,
+                                      &torn_bytes, err));
     enum aq_status status = aq_store_commit(store, build_close, patient, err);
-    if (status == AQ_END)
+    if (status == AQ_END || (status == AQ_OK && patient->held))
         return AQ_OK;
     aq_error_locate(err, status, file->path, 0);
     AQ_TRY(status);
@@ -83,7 +88,8 @@ static enum aq_status recover_segment(struct aq_store *store, const struct aq_ca
     file.fd = open_segment(store, name);
     if (file.fd < 0)
         return aq_error_set_errno(err, errno, path.text, "cannot open");
-    struct patient patient = {.file_id = entry->file_id, .epoch = entry->epoch, .file = &file};
+    struct patient patient = {
+        .file_id = entry->file_id, .epoch = entry->epoch, .held = entry->held, .file = &file};
     int64_t left_ms = deadline_ms - aq_monotonic_ms();
     enum aq_status status =
         aq_io_lock(file.fd, false, path.text, left_ms > 0 ? (unsigned)left_ms : 0, err);

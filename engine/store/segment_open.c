@@ -230,7 +230,11 @@ static enum aq_status build_claims(void *context, const struct aq_catalog *catal
         struct aq_record open = {
             .kind = AQ_RECORD_OPEN,
             .open = {.file_id = build->header.segment_id, .epoch = build->header.epoch}};
+        struct aq_record hold = {.kind = AQ_RECORD_HOLD,
+                                 .hold = {.file_id = build->header.segment_id}};
         AQ_TRY(aq_edit_add(edit, &open));
+        if (build->claims->hold)
+            AQ_TRY(aq_edit_add(edit, &hold));
         AQ_TRY(renew(build, catalog, edit, err));
     }
     return request == NULL ? AQ_OK

@@ -19,6 +19,7 @@ struct aq_claimed_feed {
 /** Zero-initialise; owns its array. */
 struct aq_feed_claims {
     uint64_t file_id; /* segment that they were committed for last; 0: none yet */
+    bool hold;        /* segments are opened held: they count when they are closed, not before */
     size_t feed_count;
     size_t feed_capacity;
     struct aq_claimed_feed *feeds;

@@ -170,3 +170,13 @@ enum aq_status aq_segment_totals_close(const struct aq_segment_totals *totals, u
     return aq_edit_add(
         edit, &(struct aq_record){.kind = AQ_RECORD_REMOVE, .remove = {.file_id = file_id}});
 }
+
+enum aq_status aq_segment_drop(uint64_t file_id, const struct aq_catalog *catalog,
+                               struct aq_edit *edit, struct aq_error *err)
+{
+    const struct aq_segment_totals nothing = {0};
+    const struct aq_catalog_file *file = aq_catalog_file(catalog, file_id);
+    if (file == NULL || file->state != AQ_FILE_OPEN)
+        return AQ_END;
+    return aq_segment_totals_close(&nothing, file_id, 0, catalog, edit, err);
+}

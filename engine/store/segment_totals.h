@@ -50,4 +50,8 @@ enum aq_status aq_segment_totals_close(const struct aq_segment_totals *totals, u
                                        uint64_t file_bytes, const struct aq_catalog *catalog,
                                        struct aq_edit *edit, struct aq_error *err) AQ_RESULT;
 
+/** Add the records that drop a held segment, whatever is in it. AQ_END when it is open no more. */
+enum aq_status aq_segment_drop(uint64_t file_id, const struct aq_catalog *catalog,
+                               struct aq_edit *edit, struct aq_error *err) AQ_RESULT;
+
 #endif

@@ -66,7 +66,8 @@ enum aq_status aq_shard_writer_create(struct aq_store *store,
         free(slots);
         return aq_error_set(err, AQ_NO_MEMORY, "out of memory");
     }
-    *created = (struct aq_shard_writer){.store = store, .options = *options, .slots = slots};
+    *created = (struct aq_shard_writer){
+        .store = store, .options = *options, .claims = {.hold = options->hold}, .slots = slots};
     enum aq_status status =
         aq_io_create(aq_store_io_kind(store), options->depth, &created->io, NULL, 0, err);
     if (status < 0) {
@@ -206,6 +207,8 @@ static enum aq_status write_footer(struct aq_shard_writer *writer, uint64_t *fil
 struct close_context {
     const struct aq_shard_writer *writer;
     uint64_t file_bytes;
+    aq_edit_build_fn also; /* NULL: nothing more */
+    void *context;
 };
 
 static enum aq_status build_close(void *context, const struct aq_catalog *catalog,
@@ -221,21 +224,28 @@ static enum aq_status build_close(void *context, const struct aq_catalog *catalo
                                    .path = segment->path.text,
                                    .expected = segment->header};
     uint64_t row_count;
-    return aq_segment_close(&file, &close->writer->totals, close->file_bytes, catalog, edit,
-                            &row_count, err);
+    AQ_TRY(aq_segment_close(&file, &close->writer->totals, close->file_bytes, catalog, edit,
+                            &row_count, err));
+    return close->also == NULL ? AQ_OK : close->also(close->context, catalog, edit, err);
 }
 
-static enum aq_status seal(struct aq_shard_writer *writer, struct aq_error *err)
+/* In this order: whoever finds no page finds the lock free, and the whole file to read. */
+static void leave_segment(struct aq_shard_writer *writer)
+{
+    uint64_t file_id = writer->segment.header.segment_id;
+    forget_segment(writer);
+    aq_published_remove(writer->store, file_id);
+}
+
+static enum aq_status seal(struct aq_shard_writer *writer, aq_edit_build_fn also,
+                           void *also_context, struct aq_error *err)
 {
     AQ_TRY(flush(writer, err));
-    struct close_context context = {.writer = writer};
+    struct close_context context = {.writer = writer, .also = also, .context = also_context};
     if (writer->totals.index.frame_count > 0)
         AQ_TRY(write_footer(writer, &context.file_bytes, err));
     AQ_TRY(aq_store_commit(writer->store, build_close, &context, err));
-    uint64_t file_id = writer->segment.header.segment_id;
-    /* In this order: whoever finds no page finds the lock free, and the whole file to read. */
-    forget_segment(writer);
-    aq_published_remove(writer->store, file_id);
+    leave_segment(writer);
     return AQ_OK;
 }
 
@@ -286,8 +296,9 @@ static enum aq_status append(struct aq_shard_writer *writer, const struct aq_sou
                              size_t range_count, const struct aq_section_input *sections,
                              size_t section_count, struct aq_error *err)
 {
-    if (writer->segment.file != NULL && writer->next_offset >= writer->options.segment_size_bytes)
-        AQ_TRY(seal(writer, err));
+    if (writer->segment.file != NULL && !writer->options.hold &&
+        writer->next_offset >= writer->options.segment_size_bytes)
+        AQ_TRY(seal(writer, NULL, NULL, err));
     if (writer->segment.file == NULL)
         AQ_TRY(open_segment(writer, NULL, err));
     while (writer->next_sequence - writer->acked_sequence >= writer->options.depth)
@@ -321,11 +332,39 @@ enum aq_status aq_shard_writer_flush(struct aq_shard_writer *writer, struct aq_e
 
 enum aq_status aq_shard_writer_seal(struct aq_shard_writer *writer, struct aq_error *err)
 {
+    return aq_shard_writer_seal_with(writer, NULL, NULL, err);
+}
+
+enum aq_status aq_shard_writer_seal_with(struct aq_shard_writer *writer, aq_edit_build_fn also,
+                                         void *context, struct aq_error *err)
+{
     AQ_TRY(aq_shard_writer_check(writer, err));
     if (writer->segment.file == NULL)
         return AQ_OK;
     struct aq_error error = {0};
-    return aq_shard_writer_finish(writer, seal(writer, &error), &error, err);
+    return aq_shard_writer_finish(writer, seal(writer, also, context, &error), &error, err);
+}
+
+static enum aq_status build_drop(void *context, const struct aq_catalog *catalog,
+                                 struct aq_edit *edit, struct aq_error *err)
+{
+    const struct aq_shard_writer *writer = context;
+    return aq_segment_drop(writer->segment.header.segment_id, catalog, edit, err);
+}
+
+enum aq_status aq_shard_writer_drop(struct aq_shard_writer *writer, struct aq_error *err)
+{
+    AQ_TRY(aq_shard_writer_check(writer, err));
+    assert(writer->options.hold);
+    if (writer->segment.file == NULL)
+        return AQ_OK;
+    struct aq_error error = {0};
+    enum aq_status status = flush(writer, &error);
+    if (status == AQ_OK)
+        status = aq_store_commit(writer->store, build_drop, writer, &error);
+    if (status >= 0)
+        leave_segment(writer);
+    return aq_shard_writer_finish(writer, status < 0 ? status : AQ_OK, &error, err);
 }
 
 struct aq_shard_writer_counters aq_shard_writer_count(const struct aq_shard_writer *writer)

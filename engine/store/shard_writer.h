@@ -12,6 +12,9 @@ typedef void (*aq_ack_fn)(void *context, const struct aq_source_range *ranges, s
 struct aq_shard_writer_options {
     uint64_t segment_size_bytes; /* roll beyond it */
     unsigned depth;              /* frames in flight at most */
+    /* One segment, however long, of which nothing counts before it is sealed; if its writer dies before, it is
+     * dropped as if it had never been. */
+    bool hold;
     aq_ack_fn ack;
     void *ack_context;
 };
@@ -47,6 +50,12 @@ enum aq_status aq_shard_writer_flush(struct aq_shard_writer *writer,
                                      struct aq_error *err) AQ_RESULT;
 /** Flush, write the index footer, commit the `close` edit. The next append opens a new segment. */
 enum aq_status aq_shard_writer_seal(struct aq_shard_writer *writer, struct aq_error *err) AQ_RESULT;
+/** The same; `also` (may be NULL) adds records to the edit that closes the segment. Without a segment there is no
+ * edit. */
+enum aq_status aq_shard_writer_seal_with(struct aq_shard_writer *writer, aq_edit_build_fn also,
+                                         void *context, struct aq_error *err) AQ_RESULT;
+/** Of a writer with `hold`: drop the segment. One that is dead leaves that to recovery. */
+enum aq_status aq_shard_writer_drop(struct aq_shard_writer *writer, struct aq_error *err) AQ_RESULT;
 
 struct aq_shard_writer_counters {
     uint64_t frame_count;

@@ -24,7 +24,8 @@ static enum aq_status freeze_all(struct aq_snapshot *snapshot, struct aq_error *
         struct aq_snapshot_file *file = &snapshot->files[i];
         file->entry = &catalog->files[i];
         file->index = i;
-        file->opened = aq_file_cache_is_absent(snapshot->cache, i); /* nothing of it counts */
+        /* Nothing of such a file counts. */
+        file->opened = aq_file_cache_is_absent(snapshot->cache, i) || file->entry->held;
         if (file->entry->state == AQ_FILE_OPEN && !file->opened)
             AQ_TRY(aq_snapshot_freeze(snapshot, file, err));
     }
@@ -57,7 +58,7 @@ static enum aq_status check_frozen(const struct aq_snapshot *snapshot, struct aq
         return AQ_OK;
     AQ_TRY(aq_store_catalog(snapshot->store, true, &newer, err));
     for (size_t i = 0; same && newer->number != older->number && i < older->file_count; i++)
-        same = older->files[i].state != AQ_FILE_OPEN ||
+        same = older->files[i].state != AQ_FILE_OPEN || older->files[i].held ||
                aq_catalog_hides_alike(older, newer, older->files[i].file_id);
     aq_catalog_release(newer);
     return same ? AQ_OK

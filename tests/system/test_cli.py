@@ -158,8 +158,6 @@ def test_the_man_page_names_every_command_and_option():
 @pytest.mark.parametrize(
     "arguments",
     [
-        ["import", "--dataset", "air", "--replace", "x.csv"],
-        ["compact", "--before", "2025-01-01"],
         ["serve"],
         ["verify", "--repair-plan"],
     ],
@@ -168,14 +166,6 @@ def test_the_man_page_names_every_command_and_option():
 def test_what_is_not_yet_there_is_refused_by_name(store, arguments):
     result = store.run(*arguments, code=aq.USAGE)
     assert "not yet" in result.message, str(result)
-
-
-def test_unique_is_refused_until_it_is_honoured(folder):
-    config = folder / "unique.yaml"
-    config.write_text(CONFIG.replace("    columns:", "    unique: [city, ts]\n    columns:"))
-    result = aq.run("--config", config, "--store", folder / "u", "import", "--dataset", "air", folder / "data/a.ndjson",
-                    code=aq.USAGE)
-    assert "unique" in result.message and "yet" in result.message
 
 
 # ---- config ----

@@ -27,6 +27,7 @@ struct numbers {
     enum aq_io_kind io;
     uint64_t segment_size;
     unsigned depth;
+    bool hold; /* nothing counts before the segment is sealed */
 };
 
 static inline struct aq_store *numbers_store(bool create, enum aq_io_kind io)
@@ -69,6 +70,7 @@ static inline void numbers_begin(struct numbers *numbers)
         .depth = numbers->depth == 0 ? 4 : numbers->depth,
         .ack = numbers_ack,
         .ack_context = numbers,
+        .hold = numbers->hold,
     };
     cr_assert_eq(aq_shard_writer_create(numbers->store, &options, &numbers->writer, NULL), AQ_OK);
 }

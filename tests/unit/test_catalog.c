@@ -269,6 +269,7 @@ static const struct aq_record all_records[] = {
                  .content = {.low = 1, .high = 2, .row_count = 7},
                  .root = TEXT("root")}},
     {.kind = AQ_RECORD_OPEN, .open = {.file_id = 3, .epoch = 2}},
+    {.kind = AQ_RECORD_HOLD, .hold = {.file_id = 3}},
     {.kind = AQ_RECORD_MASK, .mask = {.file_id = 2, .feed_id = 1, .from_ordinal = 4}},
     {.kind = AQ_RECORD_REMOVE, .remove = {.file_id = 1}},
 };
@@ -300,6 +301,7 @@ Test(catalog, a_checkpoint_says_everything)
     cr_assert_eq(again->mask_count, 1);
     cr_assert_eq(again->tombstone_count, 1);
     cr_assert_eq(aq_catalog_file(again, 2)->edit, 1, "kept through the checkpoint");
+    cr_assert(aq_catalog_file(again, 3)->held && !aq_catalog_file(again, 2)->held);
     cr_assert_eq(again->next_file_id, 4);
     cr_assert_eq(again->next_epoch, 3);
     struct aq_edit second = {0};
@@ -345,6 +347,8 @@ Test(catalog, contradictions_are_refused)
         {.kind = AQ_RECORD_POSITION, .position = {.feed_id = 1}},
         {.kind = AQ_RECORD_CLAIM, .claim = {.feed_id = 1}},
         {.kind = AQ_RECORD_MASK, .mask = {.file_id = 1}},
+        {.kind = AQ_RECORD_HOLD, .hold = {.file_id = 1}},
+        {.kind = AQ_RECORD_SINCE, .since = {.file_id = 1, .edit = 1}},
         {.kind = AQ_RECORD_TOMBSTONE, .tombstone = {.dataset_id = 1}},
         {.kind = AQ_RECORD_ARCHIVE, .archive = {.file_id = 1, .entry = entry}},
         {.kind = AQ_RECORD_OPEN, .open = {.file_id = 0, .epoch = 1}},

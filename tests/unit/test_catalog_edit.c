@@ -62,6 +62,7 @@ static size_t all_records(struct aq_record *records)
         {.kind = AQ_RECORD_EVICT, .evict = {4}},
         {.kind = AQ_RECORD_COMPLETE, .complete = {1, -12345}},
         {.kind = AQ_RECORD_SINCE, .since = {4, 1000}},
+        {.kind = AQ_RECORD_HOLD, .hold = {4}},
     };
     memcpy(records, all, sizeof all);
     return sizeof all / sizeof all[0];

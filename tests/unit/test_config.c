@@ -257,6 +257,13 @@ Test(config, datasets_are_checked)
     refuse("datasets: {d: {unique: []," COLUMNS "}", "a.yaml:1:24", "empty list");
     refuse("datasets: {d: {keep: last," COLUMNS "}", "a.yaml:1:16", "needs unique");
     refuse("datasets: {d: {version: c," COLUMNS "}", "a.yaml:1:16", "needs unique");
+    refuse("datasets: {d: {time: b, unique: [b], version: b," COLUMNS "}", "a.yaml:1:47",
+           "in unique");
+    refuse("datasets: {d: {unique: [a], version: d," COLUMNS "}", "a.yaml:1:38",
+           "expected one of: a, b, c");
+    refuse("datasets: {d: {unique: [a], series: [c]," COLUMNS "}", "a.yaml:1:38", "not in unique");
+    refuse("datasets: {d: {unique: [a], version: x, columns: {a: {type: text}, x: {type: json}}}}",
+           "a.yaml:1:38", "no order");
     refuse("datasets: {d: {key: a, series: [a]," COLUMNS "}", "a.yaml:1:33", "is the key");
     refuse("datasets: {d: {key: a}}", "a.yaml:1:12", "has no columns");
     refuse("datasets: {d: {columns: {}}}", "a.yaml:1:25", "1 to 1024 columns");

@@ -16,14 +16,7 @@ static const char config_text[] = "store: ./s\n"
                                   "      city: {type: text, required: true}\n"
                                   "      ts: {type: timestamptz, format: epoch_s, required: true}\n"
                                   "      v: {type: double}\n"
-                                  "      n: {type: bigint}\n"
-                                  "  keyed:\n"
-                                  "    key: city\n"
-                                  "    time: ts\n"
-                                  "    unique: [city, ts]\n"
-                                  "    columns:\n"
-                                  "      city: {type: text, required: true}\n"
-                                  "      ts: {type: timestamptz, required: true}\n";
+                                  "      n: {type: bigint}\n";
 
 static struct aq_config *config;
 static struct aq_ingest_report report;
@@ -487,8 +480,6 @@ Test(ingest, refusals)
     const char *file = "a.csv";
     cr_assert_eq(import_as("air", AQ_FORMAT_CSV, &file, 1), AQ_NOT_FOUND);
     cr_assert_not_null(strstr(err.path, "a.csv"));
-    cr_assert_eq(import_as("keyed", AQ_FORMAT_CSV, &file, 1), AQ_UNSUPPORTED);
-    cr_assert_not_null(strstr(err.message, "unique"));
     cr_assert_eq(import_as("air", AQ_FORMAT_RAW, &file, 1), AQ_UNSUPPORTED);
     file = ".";
     cr_assert_eq(import_as("air", AQ_FORMAT_CSV, &file, 1), AQ_INVALID);

@@ -20,12 +20,24 @@ static enum aq_status unknown_dataset(const struct aq_config *config, const char
                            "declares no dataset '%s'; add it under datasets:", name);
 }
 
+/* Of --span, whose choices the table of options has. */
+static enum aq_replace_span find_span(const char *name)
+{
+    if (name == NULL || strcmp(name, "slot") == 0)
+        return AQ_REPLACE_SLOT;
+    return strcmp(name, "day") == 0     ? AQ_REPLACE_DAY
+           : strcmp(name, "month") == 0 ? AQ_REPLACE_MONTH
+                                        : AQ_REPLACE_YEAR;
+}
+
 enum aq_status aq_command_import(struct aq_program *program, struct aq_error *err)
 {
     const struct aq_options *options = &program->options;
     const struct aq_config *config = NULL;
     if (options->dataset == NULL)
         return aq_error_set(err, AQ_INVALID, "--dataset NAME is missing");
+    if (options->span != NULL && !options->replace)
+        return aq_error_set(err, AQ_INVALID, "--span goes with --replace");
     if (options->argument_count == 0)
         return aq_error_set(err, AQ_INVALID, "no file given; name files, or - for standard input");
     AQ_TRY(aq_program_config(program, &config, err));
@@ -42,7 +54,9 @@ enum aq_status aq_command_import(struct aq_program *program, struct aq_error *er
                            .source = "import",
                            .format = aq_load_format(options->format),
                            .paths = &paths,
-                           .draws = true};
+                           .draws = true,
+                           .replace = options->replace,
+                           .span = find_span(options->span)};
     if (status >= 0)
         status = aq_load(program, &load, err);
     aq_paths_deinit(&paths);

@@ -107,6 +107,7 @@ static void report_json(struct aq_program *program, const char *dataset, const c
     aq_json_member_count(&out, "rejects", report->reject_count);
     aq_json_member_count(&out, "passed", report->passed_count);
     aq_json_member_count(&out, "unknown_fields", report->unknown_field_count);
+    aq_json_member_count(&out, "replaced_rows", report->replaced_row_count);
     aq_json_member_count(&out, "input_bytes", report->input_bytes);
     aq_json_member_count(&out, "segment_bytes", report->segment_bytes);
     aq_json_member_real(&out, "seconds", report->seconds);
@@ -143,9 +144,15 @@ static void report_text(struct aq_program *program, const char *dataset,
                         const struct aq_ingest_report *report)
 {
     struct aq_out *out = program->out;
+    char replaced[AQ_HUMAN_BYTES_MAX];
     if (report->row_count + report->reject_count > 0)
         report_counts(out, dataset, report);
-    else
+    if (report->replaced_range_count > 0)
+        aq_out_printf(out, "  in place of %s row%s in %zu stretch%s of time\n",
+                      aq_human_count(report->replaced_row_count, replaced),
+                      report->replaced_row_count == 1 ? "" : "s", report->replaced_range_count,
+                      report->replaced_range_count == 1 ? "" : "es");
+    if (report->row_count + report->reject_count == 0)
         aq_out_printf(out, "%s: nothing to add\n", dataset);
     if (report->known_file_count > 0)
         aq_out_printf(out, "  files in the store already, known by their content: %" PRIu64 "\n",
@@ -180,6 +187,8 @@ enum aq_status aq_load(struct aq_program *program, const struct aq_load *load, s
         .context = &run,
         .stop = &aq_stop,
         .monitor = load->monitor,
+        .replace = load->replace,
+        .span = load->span,
     };
     aq_progress_begin(&run.progress, program->options.quiet || !load->draws);
     enum aq_status status = aq_ingest_files(store, &options, &report, err);

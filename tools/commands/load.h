@@ -28,6 +28,8 @@ struct aq_load {
     const struct aq_paths *paths;
     struct aq_monitor *monitor; /* may be NULL */
     bool draws;                 /* a progress bar, on a terminal */
+    bool replace;
+    enum aq_replace_span span;
 };
 /** Load, and print what came in, also after a failure. @thread One at a time. */
 enum aq_status aq_load(struct aq_program *program, const struct aq_load *load,

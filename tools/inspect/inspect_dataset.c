@@ -1,6 +1,7 @@
 /* A dataset: its declaration, its bytes by column (from its archives), the files that hold it, its partitions. */
 #include <stdlib.h>
 
+#include "engine/store/dedupe.h"
 #include "tools/inspect/inspect.h"
 
 #define TILES_MAX 256
@@ -123,12 +124,28 @@ static void add_files(struct aq_rows *rows, const struct aq_unit *units, size_t 
     }
 }
 
+/* From here on rows are those that a query sees; columns are counted as they are stored. */
+static enum aq_status resolve(struct aq_snapshot *snapshot, const struct aq_schema *schema,
+                              const struct aq_unit *units, size_t unit_count, uint64_t *twin_count,
+                              struct aq_error *err)
+{
+    const struct aq_unit **all = malloc((unit_count + 1) * sizeof(struct aq_unit *));
+    if (all == NULL)
+        return aq_error_set(err, AQ_NO_MEMORY, "no memory to inspect the dataset");
+    for (size_t i = 0; i < unit_count; i++)
+        all[i] = &units[i];
+    enum aq_status status =
+        aq_snapshot_resolve(snapshot, schema->dataset_id, all, unit_count, NULL, twin_count, err);
+    free(all);
+    return status;
+}
+
 enum aq_status aq_inspect_dataset(struct aq_inspect *inspect, struct aq_snapshot *snapshot,
                                   const struct aq_schema *schema, struct aq_error *err)
 {
     const struct aq_unit *units = NULL;
     size_t unit_count = 0;
-    uint64_t archived_rows = 0, row_count = 0;
+    uint64_t archived_rows = 0, row_count = 0, twin_count = 0;
     struct aq_rows columns, files;
     AQ_TRY(aq_snapshot_partitions(snapshot, schema->dataset_id, err));
     AQ_TRY(aq_snapshot_units(snapshot, schema->dataset_id, &units, &unit_count, err));
@@ -139,6 +156,8 @@ enum aq_status aq_inspect_dataset(struct aq_inspect *inspect, struct aq_snapshot
     aq_rows_init(&files, file_columns, sizeof(file_columns) / sizeof(file_columns[0]));
     enum aq_status status =
         sum_archives(snapshot, units, unit_count, schema, sums, &archived_rows, err);
+    if (status >= 0)
+        status = resolve(snapshot, schema, units, unit_count, &twin_count, err);
     add_columns(&columns, schema, sums, archived_rows);
     add_files(&files, units, unit_count);
     for (size_t i = 0; i < unit_count; i++)
@@ -147,6 +166,8 @@ enum aq_status aq_inspect_dataset(struct aq_inspect *inspect, struct aq_snapshot
     aq_inspect_text(inspect, "slot", aq_slot_name(schema->slot));
     aq_inspect_count(inspect, "version", schema->version);
     aq_inspect_count(inspect, "rows", row_count);
+    if (schema->unique_count > 0)
+        aq_inspect_count(inspect, "duplicates_hidden", twin_count);
     aq_inspect_count(inspect, "archived_rows", archived_rows);
     if (status >= 0)
         status = aq_inspect_rows(inspect, "columns", &columns, err);

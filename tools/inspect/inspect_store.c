@@ -116,7 +116,7 @@ static void add_file(struct aq_rows *rows, const struct aq_catalog *catalog,
     *total_bytes += extent.bytes;
     aq_catalog_file_name(file->kind, file->file_id, name, sizeof(name));
     aq_rows_text(rows, name);
-    aq_rows_text(rows, file->state == AQ_FILE_OPEN ? "open" : "sealed");
+    aq_rows_text(rows, file->held ? "held" : file->state == AQ_FILE_OPEN ? "open" : "sealed");
     aq_rows_text(rows, file->object.size == 0 ? "home" : file->evicted ? "bucket" : "both");
     add_names(rows, catalog, file);
     if (file->state == AQ_FILE_OPEN) { /* the catalog learns of these when it is sealed */

@@ -84,6 +84,13 @@ static void check_order(const struct tile *tile)
                                "rows %zu and %zu are out of order", row - 1, row);
             return;
         }
+        if (tile->root->without_twins &&
+            aq_schema_compare_unique(&tile->root->schema, &tile->batch, row - 1, &tile->batch,
+                                     row) == 0) {
+            aq_verify_fault_at(tile->verify, tile->file->path, tile->entry->directory_offset,
+                               "rows %zu and %zu are equal in the unique columns", row - 1, row);
+            return;
+        }
     }
 }
 

@@ -211,6 +211,12 @@ static enum aq_status identify(struct aq_import *import, struct aq_file_identity
     struct aq_importer *importer = import->importer;
     AQ_TRY(aq_file_identify(importer->feeds, importer->feed_count,
                             aq_source_file_name(import->path), &import->stream, identity, err));
+    if (importer->options->replace) {
+        /* Whatever was read of it before is replaced; but for a feed of which nothing was, it is a new one. */
+        if (identity->feed.position.next_ordinal > 0 || identity->standing == AQ_FILE_KNOWN)
+            identity->standing = AQ_FILE_NEW;
+        return AQ_OK;
+    }
     if (identity->standing == AQ_FILE_KNOWN) {
         importer->report->known_file_count++;
         aq_importer_notice(importer, "%s: in the store already, nothing to add",

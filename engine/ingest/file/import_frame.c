@@ -86,6 +86,9 @@ enum aq_status aq_import_close_frame(struct aq_import *import, bool finished, st
     size_t section_count = 0;
     if (import->ordinal == import->feed.position.next_ordinal && !finished)
         return AQ_OK;
+    if (importer->options->replace &&
+        aq_replacement_add(&importer->replacement, importer->schema, &decoder->rows) < 0)
+        return aq_error_set(err, AQ_NO_MEMORY, "out of memory");
     AQ_TRY(aq_route_section(importer->row_router, &decoder->rows, sections, &section_count, err));
     AQ_TRY(aq_route_section(importer->reject_router, &decoder->rejects, sections, &section_count,
                             err));

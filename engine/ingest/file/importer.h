@@ -5,6 +5,7 @@
 
 #include "engine/ingest/decode/decode.h"
 #include "engine/ingest/file/file_identity.h"
+#include "engine/ingest/file/import_replace.h"
 #include "engine/ingest/ingest.h"
 #include "engine/ingest/route.h"
 #include "engine/ingest/file/split.h"
@@ -51,6 +52,7 @@ struct aq_importer {
     size_t feed_capacity;
     struct aq_arena arena; /* their names */
     struct aq_import_watch watch;
+    struct aq_replacement replacement; /* with options->replace */
 };
 
 /** The file that is being imported. */

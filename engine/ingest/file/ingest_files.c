@@ -1,7 +1,8 @@
 /* A run over files: each once, in order, into one dataset (engine/ingest/ingest.h).
  *
  * Happy path: the dataset is locked against other imports, the store recovered, the declaration recorded;
- * then file after file goes through import_file.c into one segment writer, which seals at the end.
+ * then file after file goes through import_file.c into one segment writer, which seals at the end. With `replace`
+ * nothing counts before that (import_replace.c).
  * Failures: the run ends at the first one; what was acked stays, the segment is sealed where the writer
  * still can, and the same call goes on from there. */
 #include "engine/ingest/ingest.h"
@@ -101,12 +102,6 @@ static void count_acked(void *context, const struct aq_source_range *ranges, siz
 
 static enum aq_status check_options(const struct aq_ingest_options *options, struct aq_error *err)
 {
-    const char *dataset = options->dataset->schema.dataset;
-    if (options->dataset->schema.unique_count > 0)
-        return aq_error_set(err, AQ_UNSUPPORTED,
-                            "dataset '%s' declares `unique`, which this version cannot honour yet: "
-                            "remove it to import into the dataset",
-                            dataset);
     if (options->format == AQ_FORMAT_RAW)
         return aq_error_set(err, AQ_UNSUPPORTED,
                             "format raw is for Kafka sources: files are csv, ndjson or json");
@@ -135,6 +130,7 @@ static enum aq_status prepare(struct aq_importer *importer, struct aq_error *err
         .depth = AQ_IMPORT_FRAMES_IN_FLIGHT,
         .ack = count_acked,
         .ack_context = importer,
+        .hold = options->replace,
     };
     return aq_shard_writer_create(importer->store, &writer, &importer->writer, err);
 }
@@ -148,7 +144,54 @@ static void release(struct aq_importer *importer)
     aq_json_decoder_destroy(importer->json);
     aq_decoder_destroy(importer->decoder);
     free(importer->feeds);
+    aq_replacement_deinit(&importer->replacement);
     aq_arena_deinit(&importer->arena);
+}
+
+/* Nothing of the files counts. */
+static void forget_rows(struct aq_importer *importer)
+{
+    struct aq_ingest_report *report = importer->report;
+    report->row_count = report->reject_count = report->passed_count = 0;
+}
+
+/* The files have been read: let what is new count, and what it replaces go. Without rows there is nothing to replace,
+ * and rejects alone are kept. */
+static enum aq_status replace(struct aq_importer *importer, struct aq_error *err)
+{
+    struct aq_ingest_report *report = importer->report;
+    const struct aq_replacement *replacement = &importer->replacement;
+    bool same = false;
+    AQ_TRY(aq_shard_writer_flush(importer->writer, err));
+    if (replacement->range_count > 0)
+        AQ_TRY(aq_replacement_compare(replacement, importer->store, importer->schema, &same,
+                                      &report->replaced_row_count, err));
+    if (same) {
+        forget_rows(importer);
+        report->replaced_row_count = 0;
+        aq_importer_notice(importer, "the store has just these rows already; nothing was replaced");
+        return aq_shard_writer_drop(importer->writer, err);
+    }
+    AQ_TRY(aq_replacement_commit(replacement, importer->writer, importer->schema, err));
+    report->replaced_range_count = replacement->range_count;
+    return AQ_OK;
+}
+
+/* End the writer's segment, after `status`. */
+static enum aq_status end_segment(struct aq_importer *importer, enum aq_status status,
+                                  struct aq_error *err)
+{
+    struct aq_error ignored;
+    bool failed = status < 0;
+    if (!importer->options->replace)
+        return aq_shard_writer_seal(importer->writer, failed ? &ignored : err);
+    if (!failed && (status = replace(importer, err)) == AQ_OK)
+        return AQ_OK;
+    forget_rows(importer);
+    importer->report->replaced_row_count = 0;
+    if (aq_shard_writer_drop(importer->writer, &ignored) < 0)
+        return status; /* recovery drops it */
+    return status;
 }
 
 static enum aq_status import_all(struct aq_importer *importer, struct aq_error *err)
@@ -159,8 +202,7 @@ static enum aq_status import_all(struct aq_importer *importer, struct aq_error *
         return status;
     for (size_t i = 0; i < options->file_count && status == AQ_OK; i++)
         status = aq_import_file(importer, options->files[i], err);
-    struct aq_error ignored;
-    enum aq_status sealed = aq_shard_writer_seal(importer->writer, status < 0 ? &ignored : err);
+    enum aq_status sealed = end_segment(importer, status, err);
     aq_import_watch_end(importer);
     return status < 0 ? status : sealed;
 }
@@ -168,7 +210,10 @@ static enum aq_status import_all(struct aq_importer *importer, struct aq_error *
 enum aq_status aq_ingest_files(struct aq_store *store, const struct aq_ingest_options *options,
                                struct aq_ingest_report *report, struct aq_error *err)
 {
-    struct aq_importer importer = {.store = store, .options = options, .report = report};
+    struct aq_importer importer = {.store = store,
+                                   .options = options,
+                                   .report = report,
+                                   .replacement = {.span = options->span}};
     struct aq_store_lock *lock;
     int64_t begin_us = aq_clock_us();
     char name[AQ_NAME_BYTES_MAX + 16];

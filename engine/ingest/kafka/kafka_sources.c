@@ -50,11 +50,6 @@ static enum aq_status create_source(struct aq_kafka_consumer *consumer,
         aq_config_dataset(consumer->options->config, config->dataset);
     source->config = config;
     source->monitor = aq_monitor_find(consumer->options->monitor, config->name);
-    if (dataset->schema.unique_count > 0)
-        return aq_error_set(err, AQ_UNSUPPORTED,
-                            "dataset '%s' declares `unique`, which this version cannot honour yet: "
-                            "remove it to ingest into the dataset",
-                            config->dataset);
     AQ_TRY(name_topics(source, err));
     AQ_TRY(aq_store_declare(consumer->store, &dataset->schema, &source->schema, &source->rejects,
                             err));

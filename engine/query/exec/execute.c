@@ -98,6 +98,7 @@ static enum aq_status open_source(struct aq_exec *exec, struct aq_error *err)
         AQ_TRY(aq_prune_open(exec->plan, exec->runtime->snapshot, &exec->units, &exec->unit_count,
                              err));
         AQ_TRY(aq_window_open(exec, err));
+        AQ_TRY(aq_exec_resolve(exec, err));
         wanted = exec->runtime->thread_count;
         if (wanted > exec->unit_count)
             wanted = exec->unit_count == 0 ? 1 : exec->unit_count;

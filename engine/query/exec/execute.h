@@ -25,6 +25,8 @@ struct aq_runtime {
     uint64_t remote_archive_fetched_count;
     uint64_t remote_tile_count;
     uint64_t remote_tile_fetched_count;
+    bool has_unique;     /* a dataset with `unique` was read */
+    uint64_t twin_count; /* rows of such that do not count because of a twin. The main thread's. */
 };
 
 struct aq_exec;
@@ -58,6 +60,7 @@ struct aq_exec {
     _Atomic size_t unit_next;
     size_t window_end; /* units before it may be read: what of them is in the bucket was fetched */
     uint64_t window_bytes; /* size of the next window */
+    uint64_t twin_count;   /* see the runtime's */
     bool all_ties;
     bool source_done; /* streaming: nothing is left to read */
     _Atomic bool failed;
@@ -107,6 +110,10 @@ enum aq_status aq_scan_has_answer(const struct aq_plan *plan, const struct aq_un
                                   bool *answered, struct aq_error *err) AQ_RESULT;
 /** Read, filter and sink one unit. */
 enum aq_status aq_scan_unit(struct aq_worker *worker, const struct aq_unit *unit);
+
+/* resolve.c */
+/** See to it that of the units that may be read only those rows are there that count. */
+enum aq_status aq_exec_resolve(struct aq_exec *exec, struct aq_error *err) AQ_RESULT;
 
 /* window.c */
 /** Refuse a plan whose answer may depend on rows that a mirror does not have yet; and begin. */

@@ -70,7 +70,7 @@ static void put_share(struct aq_system_rows *rows, const struct aq_catalog *cata
     aq_system_put_text(rows, name);
     aq_system_put_dataset(rows, catalog, share->dataset_id);
     aq_system_put_text(rows, file->kind == AQ_FILE_SEGMENT ? "segment" : "archive");
-    aq_system_put_text(rows, file->state == AQ_FILE_OPEN ? "open" : "closed");
+    aq_system_put_text(rows, file->held ? "held" : file->state == AQ_FILE_OPEN ? "open" : "closed");
     aq_system_put_count(rows, share->row_count);
     aq_system_put_count(rows, share->size_bytes);
     aq_system_put_known(rows, share->has_time, share->oldest_us);

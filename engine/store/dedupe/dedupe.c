@@ -24,6 +24,7 @@ struct candidate {
     int64_t to_us;
     bool wanted;
     bool matters;
+    bool without_twins; /* in its own file */
 };
 
 static struct aq_unit_detail *detail_of(const struct aq_unit *unit)
@@ -45,6 +46,34 @@ static bool share_keys(const struct aq_unit *a, const struct aq_unit *b)
             aq_slice_compare(b->key_min, a->key_max) <= 0);
 }
 
+static bool names_unique(const struct aq_schema *schema, uint32_t column_id)
+{
+    for (size_t i = 0; i < schema->unique_count; i++)
+        if (schema->columns[schema->unique[i]].id == column_id)
+            return true;
+    return false;
+}
+
+/* Whether the unit's file was made without twins, by what is unique now. */
+static bool is_without_twins(const struct aq_unit *unit, const struct aq_schema *schema)
+{
+    const struct aq_archive_root *root = &detail_of(unit)->file->root;
+    if (unit->kind != AQ_FILE_ARCHIVE || !root->without_twins ||
+        root->schema.unique_count != schema->unique_count)
+        return false;
+    for (size_t i = 0; i < schema->unique_count; i++)
+        if (!names_unique(&root->schema, schema->columns[schema->unique[i]].id))
+            return false;
+    return true;
+}
+
+static bool may_share_twins(const struct candidate *a, const struct candidate *b)
+{
+    if (a->unit->file_id == b->unit->file_id && a->without_twins)
+        return false;
+    return (a->wanted || b->wanted) && !(a->matters && b->matters) && share_keys(a->unit, b->unit);
+}
+
 /* Mark what may hold twins of a wanted unit's rows, which may be in the unit itself. `order` is by the
  * beginning; `open` collects those that the sweep over time has not left yet. */
 static void sweep(struct candidate **order, size_t count, struct candidate **open)
@@ -53,14 +82,13 @@ static void sweep(struct candidate **order, size_t count, struct candidate **ope
     for (size_t i = 0; i < count; i++) {
         struct candidate *one = order[i];
         size_t kept = 0;
-        one->matters |= one->wanted;
+        one->matters |= one->wanted && !one->without_twins;
         for (size_t k = 0; k < open_count; k++) {
             struct candidate *other = open[k];
             if (other->to_us < one->from_us)
                 continue;
             open[kept++] = other;
-            if ((one->wanted || other->wanted) && !(one->matters && other->matters) &&
-                share_keys(one->unit, other->unit))
+            if (may_share_twins(one, other))
                 one->matters = other->matters = true;
         }
         open[kept++] = one;
@@ -91,9 +119,10 @@ static struct candidate make_candidate(struct aq_unit *unit)
 }
 
 /* `wanted` and the dataset's units are both in order. */
-static enum aq_status list_candidates(struct aq_unit *units, size_t unit_count,
-                                      const struct aq_unit *const *wanted, size_t wanted_count,
-                                      struct candidate **candidates, size_t *count)
+static enum aq_status list_candidates(const struct aq_schema *schema, struct aq_unit *units,
+                                      size_t unit_count, const struct aq_unit *const *wanted,
+                                      size_t wanted_count, struct candidate **candidates,
+                                      size_t *count)
 {
     size_t next = 0;
     *count = 0;
@@ -107,6 +136,7 @@ static enum aq_status list_candidates(struct aq_unit *units, size_t unit_count,
             continue;
         struct candidate *one = &(*candidates)[(*count)++];
         *one = make_candidate(&units[i]);
+        one->without_twins = is_without_twins(&units[i], schema);
         one->wanted = is_wanted && !detail_of(&units[i])->resolved;
     }
     return find_units_that_matter(*candidates, *count);
@@ -258,8 +288,8 @@ static enum aq_status resolve(struct aq_twin_job *job, const struct aq_unit *con
     const struct aq_unit *units = NULL;
     size_t unit_count = 0;
     AQ_TRY(aq_snapshot_units(job->snapshot, job->schema->dataset_id, &units, &unit_count, err));
-    enum aq_status status = list_candidates((struct aq_unit *)units, unit_count, wanted,
-                                            wanted_count, &candidates, &count);
+    enum aq_status status = list_candidates(job->schema, (struct aq_unit *)units, unit_count,
+                                            wanted, wanted_count, &candidates, &count);
     if (status == AQ_OK)
         status = take_units(job, candidates, count);
     if (status == AQ_OK)

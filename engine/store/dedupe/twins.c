@@ -45,3 +45,15 @@ int aq_twins_compare(const struct aq_schema *schema, const struct aq_batch *a, s
         order = aq_vector_compare_bits(&a->columns[i], row_a, &b->columns[i], row_b);
     return schema->keep == AQ_KEEP_LAST ? order : -order;
 }
+
+bool aq_schema_has_adjacent_twins(const struct aq_schema *schema)
+{
+    for (size_t i = 0; i < schema->series_count; i++) {
+        size_t u = 0;
+        while (u < schema->unique_count && schema->unique[u] != schema->series[i])
+            u++;
+        if (u == schema->unique_count)
+            return false;
+    }
+    return schema->unique_count > 0;
+}
