@@ -60,7 +60,7 @@ REPLAY_BINARIES := $(FUZZ:fuzz/fuzz_%.c=$B/replay/%)
 FUZZ_BINARIES := $(FUZZ:fuzz/%.c=build/fuzz/bin/%)
 VENV := build/venv/bin
 
-.PHONY: all help demo test test-long unit unit-binaries check check-all bench bench-size bench-kafka fuzz fuzz-binaries model \
+.PHONY: all help demo test test-long unit unit-binaries check check-all bench bench-size bench-year bench-kafka fuzz fuzz-binaries model \
 	kafka s3 install clean ALWAYS
 .SUFFIXES:
 .DELETE_ON_ERROR:
