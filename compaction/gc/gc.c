@@ -108,7 +108,9 @@ static enum aq_status list_entry(const struct folder *folder, DIR *directory, co
         return AQ_OK;
     snprintf(found.name, sizeof found.name, "%s/%.40s", folder->name, entry);
     if (fstatat(dirfd(directory), entry, &info, AT_SYMLINK_NOFOLLOW) != 0)
-        return aq_error_set_errno(err, errno, found.name, "cannot look at the file");
+        return errno == ENOENT /* a page that its writer does not need any more */
+                   ? AQ_OK
+                   : aq_error_set_errno(err, errno, found.name, "cannot look at the file");
     if (!S_ISREG(info.st_mode))
         return AQ_OK;
     found.size_bytes = (uint64_t)info.st_size;
