@@ -16,13 +16,15 @@ CXX := clang++
 endif
 FUZZ_SECONDS ?= 10
 
-PACKAGES := libzstd libxxhash liburing libarchive simdjson yaml-0.1 gmp libprotobuf-c zlib
+PACKAGES := libzstd libxxhash liburing simdjson yaml-0.1 gmp libprotobuf-c
 NETWORK_PACKAGES := rdkafka libcurl libcrypto expat
+FILES_PACKAGES := libarchive zlib
 LIBS3 := $(if $(wildcard /usr/include/libs3.h),-ls3)
-PKG_CFLAGS := $(shell pkg-config --cflags $(PACKAGES) $(NETWORK_PACKAGES))
+PKG_CFLAGS := $(shell pkg-config --cflags $(PACKAGES) $(NETWORK_PACKAGES) $(FILES_PACKAGES))
 PROGRAM_LIBS := $(shell pkg-config --libs $(PACKAGES)) -lpg_query -lcctz -lm -lpthread
-NETWORK_LIBS := $(shell pkg-config --libs $(NETWORK_PACKAGES)) $(LIBS3) -lmicrohttpd
-PKG_LIBS := $(PROGRAM_LIBS) $(NETWORK_LIBS)
+network_LIBS := $(shell pkg-config --libs $(NETWORK_PACKAGES)) $(LIBS3) -lmicrohttpd
+files_LIBS := $(shell pkg-config --libs $(FILES_PACKAGES))
+PKG_LIBS := $(PROGRAM_LIBS) $(network_LIBS) $(files_LIBS)
 
 WARNINGS := -Wall -Wextra -Wpedantic -Werror
 C_WARNINGS := $(WARNINGS) -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wvla
@@ -45,16 +47,20 @@ LAYERS := format engine compaction
 LIBRARY := $(shell find $(LAYERS) -name '*.c')
 LIBRARY_CXX := $(shell find $(LAYERS) -name '*.cc')
 TOOLS := $(shell find tools -name '*.c' 2>/dev/null)
-# What goes into aqstore-network.so (tools/parts/part.h).
-NETWORK := $(shell find engine/ingest/kafka engine/object/s3 -name '*.c') tools/service/http_server.c
+# What goes into the shared objects beside the program (tools/parts/part.h).
+PARTS := network files
+network_SOURCES := $(shell find engine/ingest/kafka engine/object/s3 -name '*.c') tools/service/http_server.c
+files_SOURCES := engine/ingest/file/source_file.c engine/ingest/file/gunzip.c
 UNIT := $(wildcard tests/unit/test_*.c)
 FUZZ := $(wildcard fuzz/fuzz_*.c)
 HEADERS := $(shell find $(LAYERS) tools -name '*.h' 2>/dev/null)
 
 LIBRARY_OBJECTS := $(LIBRARY:%.c=$B/%.o) $(LIBRARY_CXX:%.cc=$B/%.o)
 TOOL_OBJECTS := $(TOOLS:%.c=$B/%.o)
-NETWORK_OBJECTS := $(NETWORK:%.c=$B/%.o) $B/tools/parts/network_table.o
-PROGRAM_OBJECTS := $(filter-out $(NETWORK_OBJECTS),$(TOOL_OBJECTS) $(LIBRARY_OBJECTS))
+PART_BINARIES := $(PARTS:%=$B/aqstore-%.so)
+PART_TABLES := $(PARTS:%=$B/tools/parts/%_table.o)
+PART_OBJECTS := $(network_SOURCES:%.c=$B/%.o) $(files_SOURCES:%.c=$B/%.o) $(PART_TABLES)
+PROGRAM_OBJECTS := $(filter-out $(PART_OBJECTS),$(TOOL_OBJECTS) $(LIBRARY_OBJECTS))
 UNIT_BINARIES := $(UNIT:tests/unit/%.c=$B/unit/%)
 REPLAY_BINARIES := $(FUZZ:fuzz/fuzz_%.c=$B/replay/%)
 FUZZ_BINARIES := $(FUZZ:fuzz/%.c=build/fuzz/bin/%)
@@ -72,17 +78,18 @@ help: ## list targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 # Whole, not from the library: parts use what the program itself may not.
-$B/aqstore: $(PROGRAM_OBJECTS) | $B/aqstore-network.so
+$B/aqstore: $(PROGRAM_OBJECTS) | $(PART_BINARIES)
 	$(CXX) $(LDFLAGS) -Wl,--export-dynamic -o $@ $^ $(PROGRAM_LIBS)
 
-$B/aqstore-network.so: $(NETWORK_OBJECTS) tools/parts/exports
-	$(CC) $(filter-out -pie,$(LDFLAGS)) -shared -Wl,--version-script=tools/parts/exports -o $@ \
-		$(NETWORK_OBJECTS) $(NETWORK_LIBS)
+$B/aqstore-network.so: $(network_SOURCES:%.c=$B/%.o)
+$B/aqstore-files.so: $(files_SOURCES:%.c=$B/%.o)
+$(PART_BINARIES): $B/aqstore-%.so: $B/tools/parts/%_table.o tools/parts/exports
+	$(CC) $(filter-out -pie,$(LDFLAGS)) -shared -Wl,--version-script=tools/parts/exports -o $@ $(filter %.o,$^) $($*_LIBS)
 
-$(NETWORK_OBJECTS): CFLAGS += -fPIC
-$(NETWORK_OBJECTS): Makefile
+$(PART_OBJECTS): CFLAGS += -fPIC
+$(PART_OBJECTS): Makefile
 # The program and its parts know by which headers they were made.
-$B/tools/parts/part.o $B/tools/parts/network_table.o: $(HEADERS)
+$B/tools/parts/part.o $(PART_TABLES): $(HEADERS)
 $B/tools/parts/%.o: CFLAGS += -DAQ_INTERFACE=0x$(shell cat $(HEADERS) | md5sum | cut -c -16)
 
 $B/libaqstore.a: $(LIBRARY_OBJECTS)
@@ -176,11 +183,10 @@ s3: ## an S3 server to play with, on 127.0.0.1:9000; Ctrl-C stops it
 
 install: all ## install below DESTDIR and PREFIX
 	install -D -m 755 $B/aqstore $(DESTDIR)$(PREFIX)/bin/aqstore
-	install -D -m 755 $B/aqstore-network.so $(DESTDIR)$(PREFIX)/lib/aqstore/aqstore-network.so
-	install -d $(DESTDIR)$(PREFIX)/share/doc/aqstore/docs $(DESTDIR)$(PREFIX)/lib/systemd/system
+	install -d $(addprefix $(DESTDIR)$(PREFIX)/,lib/aqstore lib/systemd/system share/doc/aqstore/docs share/doc/aqstore/examples)
+	install -m 755 $(PART_BINARIES) $(DESTDIR)$(PREFIX)/lib/aqstore
 	for unit in $(notdir $(wildcard deploy/*.service deploy/*.timer)); do \
 		sed 's|/usr/local|$(PREFIX)|' deploy/$$unit >$(DESTDIR)$(PREFIX)/lib/systemd/system/$$unit || exit 1; done
-	install -d $(DESTDIR)$(PREFIX)/share/doc/aqstore/examples
 	sed 's|/usr/local|$(PREFIX)|' deploy/aqstore.cron >$(DESTDIR)$(PREFIX)/share/doc/aqstore/examples/aqstore.cron
 	install -m 644 $(wildcard deploy/kubernetes/*.yaml) $(DESTDIR)$(PREFIX)/share/doc/aqstore/examples
 	install -d $(addprefix $(DESTDIR)$(PREFIX)/share/,man/man1 bash-completion/completions zsh/site-functions fish/vendor_completions.d)

@@ -8,7 +8,10 @@ import pytest
 import aq
 
 BUILT = aq.BINARY
-PARTS = {"network": ["librdkafka", "libcurl", "libs3", "libmicrohttpd", "libgnutls", "libcrypto", "libexpat"]}
+PARTS = {
+    "network": ["librdkafka", "libcurl", "libs3", "libmicrohttpd", "libgnutls", "libcrypto", "libexpat"],
+    "files": ["libarchive", "libxml2", "libicuuc", "liblzma"],
+}
 CONFIG = """
 store: ./home
 datasets:
@@ -58,7 +61,10 @@ def test_the_program_starts_without_the_libraries_of_its_parts(name):
 def test_a_part_that_is_missing_is_named(program, tmp_path):
     said = check(tmp_path, aq.USAGE).message
     assert f"aqstore-network.so, which talks to brokers, buckets and browsers, is neither in {program.parent}" in said
-    assert aq.run("--version").text.startswith("aqstore ")
+    config = ("--config", tmp_path / "aqstore.yaml")
+    said = aq.run(*config, "import", "--dataset", "air", BUILT, code=aq.USAGE).message
+    assert "aqstore-files.so, which reads input files, is neither in" in said
+    assert aq.run(*config, "query", "--format", "csv", "SELECT count(*) AS n FROM air").text.split() == ["n", "0"]
 
 
 @pytest.mark.parametrize("folder", ["bin", "lib/aqstore"])

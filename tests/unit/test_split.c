@@ -4,6 +4,7 @@
 #include <sys/time.h>
 
 #include "engine/ingest/decode/decode.h"
+#include "engine/ingest/file/file_identity.h"
 #include "engine/ingest/file/split.h"
 
 #include "tests/unit/scratch.h"
@@ -403,11 +404,11 @@ Test(split, the_wait_for_a_pipe_ends_with_a_signal, .timeout = 10)
 
 Test(split, names)
 {
-    cr_assert(aq_slice_equal(aq_source_file_name("x/y/a.csv.gz"), aq_slice_of("a.csv")));
-    cr_assert(aq_slice_equal(aq_source_file_name("a.csv.XZ"), aq_slice_of("a.csv")));
-    cr_assert(aq_slice_equal(aq_source_file_name("a.zst"), aq_slice_of("a")));
-    cr_assert(aq_slice_equal(aq_source_file_name(".gz"), aq_slice_of(".gz")));
-    cr_assert(aq_slice_equal(aq_source_file_name("-"), aq_slice_of("-")));
+    cr_assert(aq_slice_equal(aq_file_name_of("x/y/a.csv.gz"), aq_slice_of("a.csv")));
+    cr_assert(aq_slice_equal(aq_file_name_of("a.csv.XZ"), aq_slice_of("a.csv")));
+    cr_assert(aq_slice_equal(aq_file_name_of("a.zst"), aq_slice_of("a")));
+    cr_assert(aq_slice_equal(aq_file_name_of(".gz"), aq_slice_of(".gz")));
+    cr_assert(aq_slice_equal(aq_file_name_of("-"), aq_slice_of("-")));
 }
 
 static enum aq_source_format detected(const char *name, const char *text)

@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "engine/ingest/decode/decode.h"
+#include "engine/ingest/file/file_identity.h"
 #include "format/arena.h"
 
 struct aq_replay_pick {
@@ -138,7 +139,7 @@ static enum aq_status start(struct aq_replay_file *file, const char *path,
     AQ_TRY(aq_stream_rewind(&file->stream, true, err)); /* once is enough: keep nothing of a pipe */
     file->format = file->options->format;
     if (file->format == AQ_FORMAT_AUTO)
-        AQ_TRY(aq_format_detect(aq_source_file_name(path), &file->stream, &file->format, err));
+        AQ_TRY(aq_format_detect(aq_file_name_of(path), &file->stream, &file->format, err));
     aq_splitter_init(&file->splitter, &file->stream, file->format);
     bool csv = file->format == AQ_FORMAT_CSV;
     if (csv)

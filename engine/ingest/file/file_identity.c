@@ -105,3 +105,19 @@ enum aq_status aq_file_identify(const struct aq_catalog_feed *feeds, size_t feed
     free(sorted);
     return status;
 }
+
+struct aq_slice aq_file_name_of(const char *path)
+{
+    static const char *const suffixes[] = {".gz", ".xz", ".zst", ".bz2", ".lzma"};
+    const char *slash = strrchr(path, '/');
+    struct aq_slice name = aq_slice_of(slash == NULL ? path : slash + 1);
+    for (size_t i = 0; i < sizeof suffixes / sizeof *suffixes; i++) {
+        size_t size = strlen(suffixes[i]);
+        if (name.size > size &&
+            strncasecmp((const char *)name.data + name.size - size, suffixes[i], size) == 0) {
+            name.size -= size;
+            break;
+        }
+    }
+    return name;
+}

@@ -18,11 +18,15 @@ struct aq_file_identity {
     struct aq_catalog_feed feed; /* KNOWN, CONTINUES: borrowed from the candidates */
 };
 
+/** Base name less a compression suffix: "a/b.csv.gz" is "b.csv"; standard input is "-". Points into
+ * `path`. @thread Any. */
+struct aq_slice aq_file_name_of(const char *path);
+
 /**
  * Compare the stream's content with the feeds, at each of their positions. Reads as far as the farthest of
  * them; the caller rewinds the stream.
  * @param feeds  The dataset's file feeds.
- * @param name   Base name less a compression suffix.
+ * @param name   As aq_file_name_of says.
  */
 enum aq_status aq_file_identify(const struct aq_catalog_feed *feeds, size_t feed_count,
                                 struct aq_slice name, struct aq_stream *stream,

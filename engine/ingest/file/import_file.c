@@ -37,7 +37,7 @@ static enum aq_status claim(struct aq_import *import, struct aq_file_identity *i
         import->feed = (struct aq_catalog_feed){.identity = {
             .dataset_id = importer->schema->dataset_id,
             .source = aq_slice_of(importer->options->source_name),
-            .name = aq_source_file_name(import->path),
+            .name = aq_file_name_of(import->path),
             .partition = -1,
             .stamp_us = next_stamp(importer)
         }};
@@ -209,8 +209,8 @@ static enum aq_status identify(struct aq_import *import, struct aq_file_identity
                                struct aq_error *err)
 {
     struct aq_importer *importer = import->importer;
-    AQ_TRY(aq_file_identify(importer->feeds, importer->feed_count,
-                            aq_source_file_name(import->path), &import->stream, identity, err));
+    AQ_TRY(aq_file_identify(importer->feeds, importer->feed_count, aq_file_name_of(import->path),
+                            &import->stream, identity, err));
     if (importer->options->replace) {
         /* Whatever was read of it before is replaced; but for a feed of which nothing was, it is a new one. */
         if (identity->feed.position.next_ordinal > 0 || identity->standing == AQ_FILE_KNOWN)
@@ -239,8 +239,8 @@ static enum aq_status choose_format(struct aq_import *import, struct aq_error *e
 {
     import->format = import->importer->options->format;
     if (import->format == AQ_FORMAT_AUTO)
-        AQ_TRY(aq_format_detect(aq_source_file_name(import->path), &import->stream, &import->format,
-                                err));
+        AQ_TRY(
+            aq_format_detect(aq_file_name_of(import->path), &import->stream, &import->format, err));
     aq_splitter_init(&import->splitter, &import->stream, import->format);
     if (import->format != AQ_FORMAT_JSON)
         return AQ_OK;

@@ -14,7 +14,6 @@
 #include <poll.h>
 #include <stdlib.h>
 #include <string.h>
-#include <strings.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -65,22 +64,6 @@ uint64_t aq_source_file_bytes_done(const struct aq_source_file *file)
 uint64_t aq_source_file_bytes_total(const struct aq_source_file *file)
 {
     return file->total_bytes;
-}
-
-struct aq_slice aq_source_file_name(const char *path)
-{
-    static const char *const suffixes[] = {".gz", ".xz", ".zst", ".bz2", ".lzma"};
-    const char *slash = strrchr(path, '/');
-    struct aq_slice name = aq_slice_of(slash == NULL ? path : slash + 1);
-    for (size_t i = 0; i < sizeof suffixes / sizeof *suffixes; i++) {
-        size_t size = strlen(suffixes[i]);
-        if (name.size > size &&
-            strncasecmp((const char *)name.data + name.size - size, suffixes[i], size) == 0) {
-            name.size -= size;
-            break;
-        }
-    }
-    return name;
 }
 
 /* Whatever libarchive makes of it: when it is still guessing it takes a failure for the end. */

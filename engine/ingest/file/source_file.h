@@ -35,8 +35,4 @@ const char *aq_source_file_path(const struct aq_source_file *file);
 uint64_t aq_source_file_bytes_done(const struct aq_source_file *file);
 uint64_t aq_source_file_bytes_total(const struct aq_source_file *file);
 
-/** Base name less a compression suffix: "a/b.csv.gz" is "b.csv"; standard input is "-". Points into
- * `path`. @thread Any. */
-struct aq_slice aq_source_file_name(const char *path);
-
 #endif
