@@ -15,13 +15,15 @@ struct aq_slice aq_slice_of(const char *text)
 
 bool aq_slice_equal(struct aq_slice a, struct aq_slice b)
 {
-    return a.size == b.size && (a.size == 0 || memcmp(a.data, b.data, a.size) == 0);
+    return a.size == b.size &&
+           (a.data == b.data || a.size == 0 || memcmp(a.data, b.data, a.size) == 0);
 }
 
 int aq_slice_compare(struct aq_slice a, struct aq_slice b)
 {
     size_t common = a.size < b.size ? a.size : b.size;
-    int order = common == 0 ? 0 : memcmp(a.data, b.data, common);
+    /* Values of one dictionary entry share their bytes. */
+    int order = common == 0 || a.data == b.data ? 0 : memcmp(a.data, b.data, common);
     if (order != 0)
         return order;
     return (a.size > b.size) - (a.size < b.size);

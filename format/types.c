@@ -19,18 +19,6 @@ const char *aq_type_name(enum aq_type type)
     return "unknown type";
 }
 
-enum aq_physical aq_type_physical(enum aq_type type)
-{
-    switch (type) {
-#define AQ_TYPE_PHYSICAL(name, number, text, physical) \
-    case name:                                         \
-        return physical;
-        AQ_TYPE_TABLE(AQ_TYPE_PHYSICAL)
-#undef AQ_TYPE_PHYSICAL
-    }
-    return AQ_PHYSICAL_INT;
-}
-
 static const struct {
     const char *name;
     enum aq_type type;

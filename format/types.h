@@ -60,7 +60,17 @@ const char *aq_type_name(enum aq_type type);
  * zone" ...), case-insensitive. @return AQ_OK or AQ_NOT_FOUND. */
 enum aq_status aq_type_parse(const char *name, enum aq_type *type) AQ_RESULT;
 
-enum aq_physical aq_type_physical(enum aq_type type);
+static inline enum aq_physical aq_type_physical(enum aq_type type)
+{
+    switch (type) {
+#define AQ_TYPE_PHYSICAL(name, number, text, physical) \
+    case name:                                         \
+        return physical;
+        AQ_TYPE_TABLE(AQ_TYPE_PHYSICAL)
+#undef AQ_TYPE_PHYSICAL
+    }
+    return AQ_PHYSICAL_INT;
+}
 
 /** "hour", "day", "month" or "none". */
 const char *aq_slot_name(enum aq_slot slot);

@@ -281,19 +281,68 @@ void aq_batch_clear(struct aq_batch *batch)
     batch->row_count = 0;
 }
 
-static void append_hashed(const struct aq_vector *vector, size_t row, struct aq_bytes *out)
+/* Rows are hashed so many at a time: their bytes are put together column by column. */
+#define HASH_ROWS 64
+
+static size_t hashed_size(const struct aq_vector *vector, size_t row)
 {
-    uint8_t valid = !aq_vector_is_null(vector, row);
-    aq_bytes_u8(out, valid);
+    if (aq_vector_is_null(vector, row))
+        return 1;
+    if (aq_type_physical(vector->type) == AQ_PHYSICAL_SLICE)
+        return 1 + sizeof(uint64_t) + vector->slices[row].size;
+    return 1 + value_size(vector->type);
+}
+
+/* What a value adds to its row's bytes: whether it is one, then, of slices, its size, and the value. */
+static uint8_t *put_hashed(const struct aq_vector *vector, size_t row, uint8_t *at)
+{
+    bool valid = !aq_vector_is_null(vector, row);
+    *at++ = valid;
     if (!valid)
-        return;
+        return at;
     if (aq_type_physical(vector->type) == AQ_PHYSICAL_SLICE) {
-        aq_bytes_u64(out, vector->slices[row].size);
-        aq_bytes_append(out, vector->slices[row].data, vector->slices[row].size);
-        return;
+        struct aq_slice slice = vector->slices[row];
+        aq_store_u64(at, slice.size);
+        if (slice.size > 0)
+            memcpy(at + sizeof(uint64_t), slice.data, slice.size);
+        return at + sizeof(uint64_t) + slice.size;
     }
-    size_t size = value_size(vector->type);
-    aq_bytes_append(out, (const uint8_t *)vector->values + row * size, size);
+    if (value_size(vector->type) == sizeof(int64_t)) {
+        memcpy(at, &vector->ints[row], sizeof(int64_t));
+        return at + sizeof(int64_t);
+    }
+    memcpy(at, &vector->intervals[row], sizeof(struct aq_interval));
+    return at + sizeof(struct aq_interval);
+}
+
+/* Hash rows [first, first + count), count <= HASH_ROWS. */
+static enum aq_status hash_rows(const struct aq_batch *batch, size_t column_count, size_t first,
+                                size_t count, struct aq_bytes *bytes, struct aq_content_hash *hash)
+{
+    size_t ends[HASH_ROWS + 1] = {0};
+    uint8_t *at[HASH_ROWS];
+    for (size_t column = 0; column < column_count; column++) {
+        for (size_t i = 0; i < count; i++)
+            ends[i + 1] += hashed_size(&batch->columns[column], first + i);
+    }
+    for (size_t i = 0; i < count; i++)
+        ends[i + 1] += ends[i];
+    aq_bytes_clear(bytes);
+    uint8_t *begin = aq_bytes_reserve(bytes, ends[count] + 1);
+    if (begin == NULL)
+        return AQ_NO_MEMORY;
+    for (size_t i = 0; i < count; i++)
+        at[i] = begin + ends[i];
+    for (size_t column = 0; column < column_count; column++) {
+        for (size_t i = 0; i < count; i++)
+            at[i] = put_hashed(&batch->columns[column], first + i, at[i]);
+    }
+    for (size_t i = 0; i < count; i++) {
+        XXH128_hash_t row_hash = XXH3_128bits(begin + ends[i], ends[i + 1] - ends[i]);
+        struct aq_content_hash one = {.low = row_hash.low64, .high = row_hash.high64};
+        aq_content_hash_add(hash, &one);
+    }
+    return AQ_OK;
 }
 
 enum aq_status aq_batch_content_hash(const struct aq_batch *batch, size_t column_count,
@@ -301,17 +350,12 @@ enum aq_status aq_batch_content_hash(const struct aq_batch *batch, size_t column
 {
     *hash = (struct aq_content_hash){.row_count = batch->row_count};
     struct aq_bytes bytes = {0};
-    for (size_t row = 0; row < batch->row_count; row++) {
-        aq_bytes_clear(&bytes);
-        for (size_t column = 0; column < column_count; column++)
-            append_hashed(&batch->columns[column], row, &bytes);
-        if (bytes.failed)
-            break;
-        XXH128_hash_t row_hash = XXH3_128bits(bytes.data, bytes.size);
-        struct aq_content_hash one = {.low = row_hash.low64, .high = row_hash.high64};
-        aq_content_hash_add(hash, &one);
+    enum aq_status status = AQ_OK;
+    for (size_t row = 0; status == AQ_OK && row < batch->row_count; row += HASH_ROWS) {
+        size_t left = batch->row_count - row;
+        status =
+            hash_rows(batch, column_count, row, left < HASH_ROWS ? left : HASH_ROWS, &bytes, hash);
     }
-    enum aq_status status = aq_bytes_status(&bytes);
     aq_bytes_deinit(&bytes);
     return status;
 }

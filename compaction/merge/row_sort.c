@@ -304,37 +304,33 @@ void aq_sorted_rows_deinit(struct aq_sorted_rows *sorted)
     *sorted = (struct aq_sorted_rows){0};
 }
 
-/* Gathering. */
+/* Gathering. Neighbours often come from one stretch, so its column is looked up once for them. */
 
-static void gather_values(const struct aq_row_stretch *stretches, const struct aq_row_ref *refs,
-                          size_t count, size_t column, struct aq_vector *to)
+static enum aq_status gather_null(struct aq_vector *to, size_t at)
 {
-    size_t at = to->row_count - count;
-    if (aq_type_physical(to->type) == AQ_PHYSICAL_SLICE) {
-        for (size_t i = 0; i < count; i++)
-            to->slices[at + i] =
-                stretches[refs[i].stretch].batch->columns[column].slices[refs[i].row];
-        return;
-    }
-    for (size_t i = 0; i < count; i++)
-        to->ints[at + i] = stretches[refs[i].stretch].batch->columns[column].ints[refs[i].row];
+    AQ_TRY(aq_vector_need_validity(to));
+    to->valid[at] = 0;
+    if (aq_type_physical(to->type) == AQ_PHYSICAL_SLICE)
+        to->slices[at] = (struct aq_slice){0};
+    else
+        to->ints[at] = 0;
+    return AQ_OK;
 }
 
-static enum aq_status gather_validity(const struct aq_row_stretch *stretches,
-                                      const struct aq_row_ref *refs, size_t count, size_t column,
-                                      struct aq_vector *to)
+/* Rows refs[0, count), which are of one stretch. */
+static enum aq_status gather_piece(const struct aq_vector *from, const struct aq_row_ref *refs,
+                                   size_t count, struct aq_vector *to, size_t at)
 {
-    size_t at = to->row_count - count;
-    for (size_t i = 0; i < count; i++) {
-        const struct aq_vector *from = &stretches[refs[i].stretch].batch->columns[column];
-        if (!aq_vector_is_null(from, refs[i].row))
-            continue;
-        AQ_TRY(aq_vector_need_validity(to));
-        to->valid[at + i] = 0;
-        if (aq_type_physical(to->type) == AQ_PHYSICAL_SLICE)
-            to->slices[at + i] = (struct aq_slice){0};
-        else
-            to->ints[at + i] = 0;
+    if (aq_type_physical(to->type) == AQ_PHYSICAL_SLICE) {
+        for (size_t i = 0; i < count; i++)
+            to->slices[at + i] = from->slices[refs[i].row];
+    } else {
+        for (size_t i = 0; i < count; i++)
+            to->ints[at + i] = from->ints[refs[i].row];
+    }
+    for (size_t i = 0; from->valid != NULL && i < count; i++) {
+        if (from->valid[refs[i].row] == 0)
+            AQ_TRY(gather_null(to, at + i));
     }
     return AQ_OK;
 }
@@ -342,7 +338,14 @@ static enum aq_status gather_validity(const struct aq_row_stretch *stretches,
 enum aq_status aq_rows_gather(const struct aq_row_stretch *stretches, const struct aq_row_ref *refs,
                               size_t count, size_t column, struct aq_vector *to)
 {
-    AQ_TRY(aq_vector_resize(to, to->row_count + count));
-    gather_values(stretches, refs, count, column, to);
-    return gather_validity(stretches, refs, count, column, to);
+    size_t at = to->row_count;
+    AQ_TRY(aq_vector_resize(to, at + count));
+    for (size_t first = 0, end = 0; first < count; first = end) {
+        uint32_t stretch = refs[first].stretch;
+        for (end = first + 1; end < count && refs[end].stretch == stretch;)
+            end++;
+        AQ_TRY(gather_piece(&stretches[stretch].batch->columns[column], refs + first, end - first,
+                            to, at + first));
+    }
+    return AQ_OK;
 }

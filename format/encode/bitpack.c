@@ -38,15 +38,22 @@ static void pack(const int64_t *values, size_t count, uint64_t reference, unsign
     }
 }
 
-static void encode_vector(const int64_t *values, size_t count, struct aq_bytes *out)
+/* Bits that each value's distance from the smallest needs. */
+static unsigned bound(const int64_t *values, size_t count, int64_t *min)
 {
-    int64_t min = values[0];
     int64_t max = values[0];
+    *min = values[0];
     for (size_t i = 1; i < count; i++) {
-        min = values[i] < min ? values[i] : min;
+        *min = values[i] < *min ? values[i] : *min;
         max = values[i] > max ? values[i] : max;
     }
-    unsigned width = width_of((uint64_t)max - (uint64_t)min);
+    return width_of((uint64_t)max - (uint64_t)*min);
+}
+
+static void encode_vector(const int64_t *values, size_t count, struct aq_bytes *out)
+{
+    int64_t min;
+    unsigned width = bound(values, count, &min);
     aq_bytes_varint_signed(out, min);
     aq_bytes_u8(out, (uint8_t)width);
     size_t size = packed_size(count, width);
@@ -64,6 +71,20 @@ void aq_bitpack_encode(const int64_t *values, size_t count, struct aq_bytes *out
         size_t left = count - first;
         encode_vector(values + first, left < AQ_VECTOR_ROWS_MAX ? left : AQ_VECTOR_ROWS_MAX, out);
     }
+}
+
+size_t aq_bitpack_size(const int64_t *values, size_t count)
+{
+    size_t size = 1;
+    for (size_t first = 0; first < count; first += AQ_VECTOR_ROWS_MAX) {
+        size_t left = count - first;
+        size_t rows = left < AQ_VECTOR_ROWS_MAX ? left : AQ_VECTOR_ROWS_MAX;
+        int64_t min;
+        unsigned width = bound(values + first, rows, &min);
+        unsigned bits = width_of(aq_zigzag(min));
+        size += (bits == 0 ? 1 : (bits + 6) / 7) + 1 + packed_size(rows, width);
+    }
+    return size;
 }
 
 static void unpack_narrow(const uint8_t *packed, size_t count, uint64_t reference, unsigned width,

@@ -4,6 +4,7 @@
  * they span less than the values, else bit packing. Archives estimate what cannot win, try the rest and
  * keep the smallest; equals go to the first tried, so the order below is from cheap to costly to read.
  * Either way the outcome is a function of the values alone. */
+#include <assert.h>
 #include <math.h>
 #include <stdlib.h>
 
@@ -180,31 +181,58 @@ static enum aq_status try_dict(struct aq_encoder *encoder, const int64_t *values
                            aq_dict_encode(encoder, values, count, entry_max, depth, trials->out));
 }
 
+/* A first trial of which only the size is known yet; room for its bytes is made. */
+static void trials_claim(struct trials *trials, size_t size)
+{
+    struct aq_bytes *out = trials->out;
+    if (aq_bytes_reserve(out, size) == NULL)
+        return;
+    trials->best_size = size;
+    out->size = trials->begin + size;
+}
+
+static enum aq_status try_all(struct aq_encoder *encoder, const int64_t *values, size_t count,
+                              unsigned depth, const struct profile *seen, bool plain, bool delta,
+                              struct trials *trials)
+{
+    struct aq_bytes *out = trials->out;
+    if (plain) {
+        AQ_TRY(trials_judge_if(trials, aq_byteplane_encode(encoder, values, count, out)));
+        size_t size_max = trials->best_size - trials->best_size / ANS_SAVES_MIN;
+        if (count >= ANS_ROWS_MIN && (uint64_t)seen->max - (uint64_t)seen->min > 3)
+            AQ_TRY(trials_judge_if(trials, aq_ans_encode(encoder, values, count, size_max, out)));
+    }
+    if (depth + 1 == AQ_NODE_DEPTH_MAX || count < 2)
+        return AQ_OK;
+    if (delta)
+        AQ_TRY(trials_judge_if(trials, aq_delta_encode(encoder, values, count, depth, out)));
+    if (seen->run_count <= count / RUN_ROWS_MIN)
+        AQ_TRY(trials_judge_if(trials, aq_run_encode(encoder, values, count, depth, out)));
+    return try_dict(encoder, values, count, depth, seen, trials);
+}
+
+/* Bit packing comes first, but its bytes are made last, if nothing was smaller: mostly something is. */
 static enum aq_status encode_ints_best(struct aq_encoder *encoder, const int64_t *values,
                                        size_t count, unsigned depth, const struct profile *seen,
                                        struct aq_bytes *out)
 {
     struct trials trials = trials_begin(out);
-    bool leaf = depth + 1 == AQ_NODE_DEPTH_MAX || count < 2;
     bool plain = true;
     bool delta = true;
-    if (!leaf)
+    size_t packed_size = SIZE_MAX;
+    if (depth + 1 < AQ_NODE_DEPTH_MAX && count >= 2)
         weigh(values, count, seen, &plain, &delta);
-    if (plain || leaf) {
-        aq_bitpack_encode(values, count, out);
-        trials_judge(&trials);
-        AQ_TRY(trials_judge_if(&trials, aq_byteplane_encode(encoder, values, count, out)));
-        size_t size_max = trials.best_size - trials.best_size / ANS_SAVES_MIN;
-        if (count >= ANS_ROWS_MIN && (uint64_t)seen->max - (uint64_t)seen->min > 3)
-            AQ_TRY(trials_judge_if(&trials, aq_ans_encode(encoder, values, count, size_max, out)));
+    if (plain) {
+        packed_size = aq_bitpack_size(values, count);
+        trials_claim(&trials, packed_size);
     }
-    if (leaf)
-        return AQ_OK;
-    if (delta)
-        AQ_TRY(trials_judge_if(&trials, aq_delta_encode(encoder, values, count, depth, out)));
-    if (seen->run_count <= count / RUN_ROWS_MIN)
-        AQ_TRY(trials_judge_if(&trials, aq_run_encode(encoder, values, count, depth, out)));
-    return try_dict(encoder, values, count, depth, seen, &trials);
+    AQ_TRY(try_all(encoder, values, count, depth, seen, plain, delta, &trials));
+    if (plain && trials.best_size == packed_size) {
+        out->size = trials.begin;
+        aq_bitpack_encode(values, count, out);
+        assert(out->failed || out->size - trials.begin == packed_size);
+    }
+    return AQ_OK;
 }
 
 enum aq_status aq_encode_ints(struct aq_encoder *encoder, const int64_t *values, size_t count,

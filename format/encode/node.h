@@ -54,6 +54,8 @@ enum aq_status aq_encode_slices(struct aq_encoder *encoder, const struct aq_slic
 /* One encoding each: append the node. */
 void aq_constant_encode(int64_t value, struct aq_bytes *out);
 void aq_bitpack_encode(const int64_t *values, size_t count, struct aq_bytes *out);
+/** Bytes that aq_bitpack_encode would append. */
+size_t aq_bitpack_size(const int64_t *values, size_t count);
 enum aq_status aq_run_encode(struct aq_encoder *encoder, const int64_t *values, size_t count,
                              unsigned depth, struct aq_bytes *out) AQ_RESULT;
 enum aq_status aq_delta_encode(struct aq_encoder *encoder, const int64_t *values, size_t count,
