@@ -313,6 +313,10 @@ def test_a_broker_that_is_down_holds_up_no_other(folder, kafka):
         assert code == aq.DONE and seconds < DRAIN_S, str(running)
         said = [json.loads(text) for text in running.messages.splitlines()]
     assert any(message.get("source") == "down" and "127.0.0.1:1" in message["message"] for message in said)
+    told = aq.run("query", "--format", "ndjson", "SELECT source, position, lag FROM aqstore_sources", cwd=folder)
+    feeds = aq.parse_rows(told.out)
+    assert [feed[0] for feed in feeds] == ["up"] * 3 and [feed[2] for feed in feeds] == [0] * 3
+    assert sum(feed[1] for feed in feeds) == 2000
 
 
 def test_once_with_a_broker_that_is_down_says_try_again(folder):

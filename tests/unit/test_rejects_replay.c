@@ -33,8 +33,8 @@ static void append_reject(struct aq_batch *rows, uint64_t feed_id, int64_t arriv
     next_ordinal++;
 }
 
-/* Rejects that the present declaration takes, in a sealed segment. */
-static void write_rejects(unsigned count)
+/* Rejects that the present declaration takes, in a segment that is open. */
+static struct aq_shard_writer *append_rejects(unsigned count)
 {
     struct aq_shard_writer *writer = NULL;
     struct aq_shard_writer_options writing = {.segment_size_bytes = 1 << 20, .depth = 2};
@@ -56,9 +56,20 @@ static void write_rejects(unsigned count)
     struct aq_source_range range = {
         .feed_id = feed_id, .next_ordinal = count, .next_offset = count, .reject_count = count};
     cr_assert_eq(aq_shard_writer_append(writer, &range, 1, &section, 1, NULL), AQ_OK);
+    cr_assert_eq(aq_shard_writer_flush(writer, NULL), AQ_OK);
+    aq_batch_deinit(&rows);
+    return writer;
+}
+
+static void seal(struct aq_shard_writer *writer)
+{
     cr_assert_eq(aq_shard_writer_seal(writer, NULL), AQ_OK);
     aq_shard_writer_destroy(writer);
-    aq_batch_deinit(&rows);
+}
+
+static void write_rejects(unsigned count)
+{
+    seal(append_rejects(count));
 }
 
 static void setup(void)
@@ -129,6 +140,19 @@ Test(rejects_replay, rows_in_rejects_out)
     cr_assert_eq(replay(), AQ_OK);
     cr_expect_eq(report.reject_count, 0u);
     cr_expect_eq(archive_files(), 1u);
+}
+
+Test(rejects_replay, open_segments_are_left_alone)
+{
+    struct aq_shard_writer *writer = append_rejects(3);
+    cr_assert_eq(replay(), AQ_OK);
+    cr_expect_eq(report.open_count, 3u);
+    cr_expect_eq(report.reject_count, 10u);
+    cr_expect_str_eq(counts(), "13|3");
+    seal(writer);
+    cr_expect_str_eq(counts(), "13|3");
+    cr_assert_eq(replay(), AQ_OK);
+    cr_expect_str_eq(counts(), "13|0");
 }
 
 static void write_three(void *context, uint64_t done, uint64_t total)
