@@ -1,6 +1,7 @@
 """Columns added, hidden, named again, renamed and reordered while rows go on coming: every answer is that of DuckDB over what a
 model says each column holds, whatever the files are."""
 
+import itertools
 import json
 import math
 
@@ -16,6 +17,7 @@ TYPES = {
     "text": ("VARCHAR", lambda rng: rng.choice(("", "hà nội", "x" * rng.randrange(1, 40), f"v{rng.randrange(5)}"))),
     "boolean": ("BOOLEAN", lambda rng: rng.random() < 0.5),
 }
+NUMBERS = itertools.count()
 CITIES = ("hanoi", "oslo", "lima")
 
 
@@ -30,9 +32,9 @@ class Column:
 class Model:
     """What the store was told: columns, and rows as {column number: value}."""
 
-    def __init__(self, rng):
+    def __init__(self, rng, unique):
         self.rng, self.columns, self.rows, self.series, self.keyed = rng, [], [], False, "city"
-        self.former_key = None
+        self.unique, self.former_key = unique, None
         for _ in range(3):
             self.add()
 
@@ -105,21 +107,27 @@ class Model:
             default = f", default: {json.dumps(literal(column.default))}" if column.default is not None else ""
             names = f", was: [{', '.join(column.was)}]" if column.was else ""
             lines.append(f"      {column.name}: {{type: {column.kind}{names}{default}}}")
-        series = "    series: [n]\n" if self.series else ""
-        return f"datasets:\n  d:\n    key: {self.keyed}\n    time: ts\n{series}    columns:\n" + "\n".join(lines) + "\n"
+        roles = "    series: [n]\n" if self.series else ""
+        roles += f"    unique: [{self.keyed}, ts, n]\n" if self.unique else ""
+        return f"datasets:\n  d:\n    key: {self.keyed}\n    time: ts\n{roles}    columns:\n" + "\n".join(lines) + "\n"
 
     def make_rows(self, count):
+        """Messages of new rows; where rows are unique also of some that were sent before, which this one replaces."""
         made = []
         for _ in range(count):
             n = len(self.rows)
             row = {"n": n, "city": self.rng.choice(CITIES), "ts": f"2025-01-{1 + self.rng.randrange(28):02}T00:{n % 60:02}:00Z"}
+            if self.unique and self.rows and self.rng.random() < 0.3:
+                sent = self.rng.choice(self.rows)
+                row = {key: sent[key] for key in ("n", "city", "ts")}
+                n = row["n"]
             message = {self.keyed: row["city"], "ts": row["ts"], "n": n}
             for column in self.visible():
                 value = TYPES[column.kind][1](self.rng) if self.rng.random() < 0.8 else None
                 if value is not None or self.rng.random() < 0.5:
                     message[column.name] = value
                 row[column.number] = column.default if value is None else value
-            self.rows.append(row)
+            self.rows[n : n + 1] = [row]
             made.append(json.dumps(message))
         return "\n".join(made) + "\n"
 
@@ -196,17 +204,18 @@ def plain(rows):
 
 def take(store, model, folder, count):
     store.config.write_text(model.config())
-    part = folder / f"part-{len(model.rows)}.ndjson"
+    part = folder / f"part-{next(NUMBERS)}.ndjson"
     part.write_text(model.make_rows(count))
     assert store.load("d", part)["rows"] == count
     model.forget_names()
 
 
-def test_any_order_of_changes(tmp_path, rng, long):
+@pytest.mark.parametrize("unique", (False, True), ids=("all rows count", "re-sent rows replace"))
+def test_any_order_of_changes(unique, tmp_path, rng, long):
     store = aq.Store(tmp_path / "store", tmp_path / "aqstore.yaml")
-    model, history = Model(rng), []
+    model, history = Model(rng, unique), []
     take(store, model, tmp_path, 50)
-    for step in range(200 if long else 24):
+    for step in range(60 if long else 14):
         what = rng.choice(("change", "change", "rows", "compact", "archive")) if step else "compact"
         history.append(what)
         if what == "change":

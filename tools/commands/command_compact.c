@@ -152,7 +152,7 @@ static void report_text(struct aq_program *program, const struct aq_compact_repo
                   report->archive_output_count == 1 ? "" : "s",
                   aq_human_size(report->output_bytes, b),
                   per_row(report->output_bytes, report->row_count - report->dropped_count));
-    if (report->new_row_count > 0)
+    if (report->new_row_count > 0 && report->archive_input_count > 0)
         aq_out_printf(out, "  write amplification: %.2f\n", amplification(report));
 }
 
