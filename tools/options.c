@@ -107,7 +107,7 @@ static const struct option option_table[] = {
     {"now", "TIME", NULL, "roll up what is closed by TIME, not by the clock", PLACE(now),
      ON(COMPACT), 0, false},
     {"rate-limit", "SIZE", NULL,
-     "read and write at most SIZE in a second, e.g. 50MiB (default: compaction.rate_limit)",
+     "read and write at most SIZE in a second, e.g. 50MiB (default: the config's)",
      PLACE(rate_limit), ON(COMPACT), 0, false},
     {"gc", NULL, NULL, "then run gc", PLACE(gc), ON(COMPACT), 0, false},
     {"tier", NULL, NULL, "then run tier", PLACE(tier), ON(COMPACT), 0, false},

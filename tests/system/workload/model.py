@@ -18,7 +18,7 @@ VIEWS = {
     "latest": "SELECT * FROM all_latest QUALIFY row_number() OVER"
     " (PARTITION BY city, station, ts ORDER BY step DESC, record DESC) = 1",
     "revised": "SELECT * FROM all_revised QUALIFY row_number() OVER"
-    " (PARTITION BY city, station, ts ORDER BY rev ASC NULLS FIRST, step, record) = 1",
+    " (PARTITION BY city, station, ts ORDER BY n, step, record) = 1",
 }
 
 

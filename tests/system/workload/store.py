@@ -7,7 +7,7 @@ import time
 
 import aq
 import judge
-from workload.model import Model
+from workload.model import VIEWS, Model
 from workload.queries import CITIES, Queries, fingerprint
 
 DAY = datetime.timedelta(days=1)
@@ -51,7 +51,7 @@ class Clock:
 
 
 class Workload:
-    def __init__(self, folder, rng, datasets=("plain",), bucket=None):
+    def __init__(self, folder, rng, datasets=tuple(VIEWS), bucket=None):
         folder.mkdir(parents=True, exist_ok=True)
         self.folder, self.rng, self.bucket = folder, rng, bucket
         self.model = Model(datasets)
@@ -215,6 +215,7 @@ MAINTENANCE = {"again", "compact", "killed_compact", "gc", "tier", "settings", "
 WEIGHTS = {
     "import": 40,
     "killed_import": 4,
+    "replace": 4,
     "again": 3,
     "compact": 12,
     "killed_compact": 4,
