@@ -80,18 +80,29 @@ static bool may_exist(struct aq_store *store, uint64_t number, enum aq_status st
            aq_object_head(store->objects, name, &size_bytes, NULL) != AQ_NOT_FOUND;
 }
 
+/* Whether the edit of this version has not been collected: it ends with its checksum. Another one may stand there since. */
+static bool is_there(struct aq_store *store, const struct aq_catalog *catalog)
+{
+    char name[AQ_CATALOG_NAME_BYTES];
+    struct aq_bytes bytes = {0};
+    aq_catalog_edit_name(catalog->number, name, sizeof name);
+    bool there =
+        aq_object_get(store->objects, name, AQ_EDIT_BYTES_MAX, &bytes, NULL) == AQ_OK &&
+        bytes.size >= sizeof catalog->checksum &&
+        aq_load_u64(bytes.data + bytes.size - sizeof catalog->checksum) == catalog->checksum;
+    aq_bytes_deinit(&bytes);
+    return there;
+}
+
 /* Not while edits are being collected, and not of a version whose followers were: a superseded checkpoint that
  * comes back would be taken for the end of the chain. */
 static void leave_checkpoint(struct aq_store *store, const struct aq_catalog *catalog)
 {
     struct aq_store_lock *lock = NULL;
-    char name[AQ_CATALOG_NAME_BYTES];
-    uint64_t size_bytes;
     if (catalog->number - store->checkpoint < AQ_CHECKPOINT_EDITS ||
         aq_store_lock(store, "gc", false, &lock, NULL) < 0)
         return;
-    aq_catalog_edit_name(catalog->number, name, sizeof name);
-    if (aq_object_head(store->objects, name, &size_bytes, NULL) == AQ_OK &&
+    if (is_there(store, catalog) &&
         aq_catalog_put_checkpoint(store->objects, catalog, false, NULL) == AQ_OK)
         store->checkpoint = catalog->number;
     aq_store_unlock(lock);

@@ -3,8 +3,7 @@
  * Two processes follow a chain of numbered edits; a committer creates the next one, if it is absent; one that does not is a reader. A
  * collector writes checkpoints and removes what they cover, so that a number that once had its edit is absent again: whoever slept
  * takes it for the end of the chain. Time is in minutes: at most MINUTE is "just now", an edit is kept for HOUR after a
- * checkpoint covers it. The store does not collect edits yet: this is the proof of the rules by which it may. docs/model.md has
- * them, and says which code each step stands for.
+ * checkpoint covers it. docs/model.md has the rules, and says which code each step stands for.
  *
  * -DBROKEN_...: one rule is left out, and one of the named assertions must fail. */
 
@@ -60,6 +59,11 @@ inline read_on(p)
 
 #define IS_JUST_NOW(p) (sure[p] && clock - since[p] <= MINUTE)
 #define NEXT(p) (known[p] + 1)
+#ifdef BROKEN_LATE_CHECKPOINT
+#define IS_THERE(p) (history[known[p]] == nonce[p])
+#else
+#define IS_THERE(p) (history[known[p]] == nonce[p] && edit[known[p]] == nonce[p])
+#endif
 
 proctype process(byte p)
 {
@@ -107,6 +111,13 @@ end:	do
 			durable[known[p]] = 1 /* settle: what is built on is durable */
 		:: else
 		fi }
+	/* A committer also puts checkpoints, of what it knows, however late: but not once its edit is collected. */
+	:: d_step { phase[p] == current && known[p] > 0 && !checkpoint[known[p]] && IS_THERE(p) ->
+		checkpoint[known[p]] = 1;
+		if :: newest_checkpoint < known[p] -> newest_checkpoint = known[p] :: else fi;
+		if :: known[p] >= 1 && covered[1] == 0 -> covered[1] = clock + 1 :: else fi;
+		if :: known[p] >= 2 && covered[2] == 0 -> covered[2] = clock + 1 :: else fi;
+		if :: known[p] >= 3 && covered[3] == 0 -> covered[3] = clock + 1 :: else fi }
 	/* Look again, now or later. */
 	:: d_step { phase[p] == current -> read_on(p) }
 #ifdef BROKEN_MEASURE_EARLY /* the time is taken before creating: that may be hours later */
@@ -191,8 +202,13 @@ end:	do
 #define IS_OLD(n) (clock + 1 - covered[n] >= HOUR)
 #endif
 #define REMOVE_CHECKPOINT(n) d_step { checkpoint[n] && newest_checkpoint > n -> checkpoint[n] = 0 }
+#ifdef BROKEN_EDIT_ORDER
+#define IS_LOWEST(n) true
+#else
+#define IS_LOWEST(n) (edit[n - 1] == 0) /* the lowest first */
+#endif
 #define REMOVE_EDIT(n) \
-	d_step { edit[n] != 0 && newest_checkpoint >= n && IS_ONLY_CHECKPOINT && IS_OLD(n) -> \
+	d_step { edit[n] != 0 && newest_checkpoint >= n && IS_ONLY_CHECKPOINT && IS_OLD(n) && IS_LOWEST(n) -> \
 		edit[n] = 0; names[n] = 0; durable[n] = 0 }
 
 proctype collector()

@@ -1,7 +1,8 @@
-/* Which files may go: naming, compaction, readers and gc.
+/* Which files may go: naming, compaction, leases of readers, and gc.
  *
  * File 0 is a closed segment. A writer opens segment 1; two compactions replace file 0 by archives 2 and 3 (as if their lock had
- * failed them); a reader takes a snapshot and reads; gc removes what the head of the catalog does not name. Every process may be
+ * failed them); a reader leases a version, takes a snapshot and reads; gc, which may run beside all of them, removes what neither the head of the
+ * catalog names nor a version since the oldest lease. Every process may be
  * killed at any step and begin anew, and the power may fail. Sets of files are bits. docs/model.md says which code each step stands
  * for.
  *
@@ -22,8 +23,10 @@ byte named = INPUT;         /* by the head of the catalog */
 byte durably_named = INPUT; /* by the head after a power cut */
 byte files = INPUT;         /* in the home */
 byte written = INPUT;       /* something in them has been acked, or an edit was built on it */
-byte readers;               /* that hold the lock "gc" shared */
-bit collecting;             /* that hold it alone */
+byte makers;                /* that hold the lock "outputs" shared */
+bit collecting;             /* gc holds it alone */
+bit leased;                 /* the reader holds a lease */
+byte r_since;               /* what any version has named since the one that the reader knows, or leases */
 byte kills, power_cuts;
 
 #define DATA (named & (INPUT | ARCHIVES))
@@ -36,6 +39,7 @@ inline check_store()
 }
 
 #define SYNC_CATALOG durably_named = named
+#define COMMIT(files_named) named = files_named; r_since = r_since | named
 
 /* The steps of each process; where it is killed, its locks are free. */
 mtype = {off, edited, synced, filed, working, published, listed, judged};
@@ -46,9 +50,9 @@ proctype writer()
 end:	do
 #ifdef BROKEN_FILE_FIRST
 	:: d_step { w_phase == off && !(files & SEGMENT) -> files = files | SEGMENT; w_phase = synced }
-	:: d_step { w_phase == synced && !(named & SEGMENT) -> named = named | SEGMENT; SYNC_CATALOG; w_phase = filed }
+	:: d_step { w_phase == synced && !(named & SEGMENT) -> COMMIT(named | SEGMENT); SYNC_CATALOG; w_phase = filed }
 #else
-	:: d_step { w_phase == off && !(named & SEGMENT) -> named = named | SEGMENT; w_phase = edited }
+	:: d_step { w_phase == off && !(named & SEGMENT) -> COMMIT(named | SEGMENT); w_phase = edited }
 	:: d_step { w_phase == edited -> SYNC_CATALOG; w_phase = synced; check_store() }
 	:: d_step { w_phase == synced -> files = files | SEGMENT; w_phase = filed }
 #endif
@@ -62,7 +66,7 @@ end:	do
 inline let_go(i)
 {
 	c_phase[i] = off;
-	readers = readers - (c_locked[i] -> 1 : 0);
+	makers = makers - (c_locked[i] -> 1 : 0);
 	c_locked[i] = 0
 }
 
@@ -71,14 +75,14 @@ bit c_locked[2];
 proctype compaction(byte i)
 {
 end:	do
-	/* A snapshot, its lock held until the edit is durable. */
+	/* The lock "outputs", held until the edit is durable. */
 	:: d_step { c_phase[i] == off && !collecting && (named & INPUT) && !(files & ARCHIVE) ->
-		readers++; c_locked[i] = 1; c_phase[i] = working }
+		makers++; c_locked[i] = 1; c_phase[i] = working }
 	/* The archive is durable, and gets its name in the folder. */
 	:: d_step { c_phase[i] == working ->
 		files = files | ARCHIVE; c_phase[i] = published;
 #ifdef BROKEN_COMPACTION_LOCK
-		readers--; c_locked[i] = 0
+		makers--; c_locked[i] = 0
 #endif
 		}
 	/* One edit: the archive is the store, the input is not; if the input is still there. */
@@ -89,7 +93,7 @@ end:	do
 #else
 		:: named & INPUT ->
 #endif
-			named = (named & ~INPUT) | ARCHIVE; written = written | ARCHIVE; c_phase[i] = edited
+			COMMIT((named & ~INPUT) | ARCHIVE); written = written | ARCHIVE; c_phase[i] = edited
 		:: else -> let_go(i)
 		fi;
 		check_store() }
@@ -103,43 +107,64 @@ byte r_version;
 proctype reader()
 {
 end:	do
-#ifdef BROKEN_READER_LOCK /* taken behind the catalog */
-	:: d_step { r_phase == off -> r_version = named & written; r_phase = edited }
-	:: d_step { r_phase == edited && !collecting -> readers++; r_phase = working }
+	/* It knows some version, from a while ago. */
+	:: d_step { r_phase == off -> r_since = named; r_phase = listed }
+#ifdef BROKEN_READER_LEASE /* taken behind the catalog */
+	:: d_step { r_phase == listed -> r_version = named & written; r_since = named; r_phase = edited }
+	:: d_step { r_phase == edited -> leased = 1; r_phase = working }
 #else
-	:: d_step { r_phase == off && !collecting -> readers++; r_phase = edited }
-	:: d_step { r_phase == edited -> r_version = named & written; r_phase = working }
+	:: d_step { r_phase == listed -> leased = 1; r_phase = edited }
+	/* It settles on the head, and leases that instead. */
+	:: d_step { r_phase == edited -> r_version = named & written; r_since = named; r_phase = working }
 #endif
 	:: d_step { r_phase == working ->
 		snapshot_finds_its_files: assert((r_version & ~files) == 0);
-		if :: readers > 0 -> readers-- :: else fi;
-		r_version = 0; r_phase = off }
+		leased = 0; r_version = 0; r_since = 0; r_phase = off }
 	od
 }
 
-byte g_files, g_named;
+byte g_files, g_kept;
+
+inline forget_gc()
+{
+	g_files = 0; g_kept = 0; collecting = 0; g_phase = off
+}
 
 proctype gc()
 {
 end:	do
-	:: d_step { g_phase == off && readers == 0 -> collecting = 1; g_phase = working }
-	/* First the folders, then the head; and the head must last. */
+	/* Where no compaction is at it, none begins; else archives are left alone. */
+	:: d_step { g_phase == off -> collecting = (makers == 0); g_phase = working }
+	/* First the folders, then the head, then the leases; and the head must last. */
 #ifdef BROKEN_HEAD_FIRST
-	:: d_step { g_phase == working -> g_named = named; g_phase = listed }
-	:: d_step { g_phase == listed -> g_files = files; SYNC_CATALOG; g_phase = judged }
+	:: d_step { g_phase == working -> g_kept = named; g_phase = listed }
+	:: d_step { g_phase == listed -> g_files = files; SYNC_CATALOG; g_phase = filed }
 #else
 	:: d_step { g_phase == working -> g_files = files; g_phase = listed }
-	:: d_step { g_phase == listed -> g_named = named;
+#ifdef BROKEN_LEASES_FIRST
+	:: d_step { g_phase == listed -> g_kept = (leased -> r_since : 0); g_phase = filed }
+#else
+	:: d_step { g_phase == listed -> g_kept = named;
 #ifndef BROKEN_GC_SYNC
 		SYNC_CATALOG;
 #endif
-		g_phase = judged }
+		g_phase = filed }
+#endif
+#endif
+#ifdef BROKEN_LEASES_FIRST
+	:: d_step { g_phase == filed -> g_kept = g_kept | named; SYNC_CATALOG; g_phase = judged }
+#else
+	:: d_step { g_phase == filed -> g_kept = g_kept | (leased -> r_since : 0); g_phase = judged }
 #endif
 	:: d_step { g_phase == judged ->
-		files = files & ~(g_files & ~g_named);
-		g_files = 0; g_named = 0; collecting = 0; g_phase = off;
+#ifdef BROKEN_OUTPUTS
+		files = files & ~(g_files & ~g_kept);
+#else
+		files = files & ~(g_files & ~g_kept & (collecting -> 255 : ~ARCHIVES));
+#endif
+		forget_gc();
 		check_store() }
-	:: d_step { g_phase != off && kills < KILLS -> kills++; g_files = 0; g_named = 0; collecting = 0; g_phase = off }
+	:: d_step { g_phase != off && kills < KILLS -> kills++; forget_gc() }
 	od
 }
 
@@ -151,9 +176,10 @@ end:	do
 		power_cuts++;
 		if :: named = durably_named :: durably_named = named fi;
 		d_step {
-			readers = 0; collecting = 0; c_locked[0] = 0; c_locked[1] = 0;
-			w_phase = off; c_phase[0] = off; c_phase[1] = off; r_phase = off; g_phase = off;
-			r_version = 0; g_files = 0; g_named = 0;
+			makers = 0; leased = 0; c_locked[0] = 0; c_locked[1] = 0;
+			w_phase = off; c_phase[0] = off; c_phase[1] = off; r_phase = off;
+			r_version = 0; r_since = 0;
+			forget_gc();
 			check_store() } }
 	od
 }

@@ -199,7 +199,7 @@ Test(store, committers_race)
 {
     scratch_make();
     aq_store_close(open_home("home", true, AQ_OK));
-    enum { RACERS = 4, COMMITS = 20 };
+    enum { RACERS = 8, COMMITS = 80 };
     pid_t racers[RACERS];
     for (int r = 0; r < RACERS; r++) {
         racers[r] = scratch_fork();
