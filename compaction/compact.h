@@ -5,6 +5,10 @@
 #include "compaction/nightly/rate_limit.h"
 #include "compaction/retention/retention.h"
 
+/* Where no config says it. */
+#define AQ_COMPACT_TARGET_SIZE_DEFAULT ((uint64_t)128 << 20)
+#define AQ_COMPACT_LATE_US_DEFAULT (6 * AQ_US_PER_HOUR)
+
 struct aq_compact_progress {
     const char *dataset;  /* NULL: all */
     const char *phase;    /* "read", "merge", "write", "verify", "commit": in turns */

@@ -194,16 +194,16 @@ static enum aq_status explain_rest(const struct aq_plan_dataset *dataset,
     return verdict->reason == NULL ? AQ_NO_MEMORY : AQ_OK;
 }
 
-/* Rows of a year that is over are written again once more at most, with those of their decade. */
+/* Of a dataset that is rolled up by decades, what is of years that are over may go before: its rows would be
+ * written once more, in years. */
 static bool is_final(const struct aq_plan_dataset *dataset, const struct aq_plan_piece *piece)
 {
-    enum aq_span span = aq_plan_last_span(dataset, piece->max_us);
-    if (span > AQ_SPAN_YEAR)
-        span = AQ_SPAN_YEAR;
+    enum aq_span last = aq_plan_last_span(dataset, piece->max_us);
+    enum aq_span span = last > AQ_SPAN_YEAR ? AQ_SPAN_YEAR : last;
     int64_t start_us = aq_span_start(span, piece->max_us);
     if (piece->input || piece->file->evicted)
         return piece->file->evicted;
-    return !piece->small || (piece->min_us >= start_us &&
+    return !piece->small || ((last > AQ_SPAN_YEAR || piece->min_us >= start_us) &&
                              aq_plan_is_closed(dataset->options, aq_span_end(span, start_us)));
 }
 

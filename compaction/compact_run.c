@@ -15,7 +15,6 @@
 #include "compaction/nightly/last_run.h"
 #include "engine/clock.h"
 
-#define TARGET_SIZE_DEFAULT ((uint64_t)128 << 20)
 #define MEMORY_DEFAULT ((uint64_t)1 << 30)
 
 enum aq_status aq_compact_check_stop(const struct aq_compact_job *job, struct aq_error *err)
@@ -192,8 +191,8 @@ enum aq_status aq_compact(struct aq_store *store, const struct aq_compact_option
     struct aq_compact_job job = {
         .store = store,
         .options = options,
-        .target_size_bytes =
-            options->target_size_bytes != 0 ? options->target_size_bytes : TARGET_SIZE_DEFAULT,
+        .target_size_bytes = options->target_size_bytes != 0 ? options->target_size_bytes
+                                                             : AQ_COMPACT_TARGET_SIZE_DEFAULT,
         .memory_bytes = options->memory_bytes != 0 ? options->memory_bytes : MEMORY_DEFAULT,
     };
     aq_workers_init(&job.workers, options->thread_count);

@@ -24,6 +24,9 @@ struct aq_tier_options {
     int64_t now_us;    /* wall clock */
     int64_t after_us;  /* archives whose newest row is older are uploaded */
     int64_t keep_home_us; /* and, older than this, evicted; never less than after_us */
+    /* As of the config's compaction: an archive goes, by its age, when its roll-up is final. 0: any does. */
+    uint64_t target_size_bytes;
+    int64_t late_us;
     bool dry_run;
     /** Says what is done with a file and why, `--dry-run` and `--verbose`. May be NULL. */
     void (*explain)(void *context, const char *file, const char *what, uint64_t size_bytes);

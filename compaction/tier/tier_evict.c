@@ -51,12 +51,12 @@ static enum aq_status look_at_object(const struct aq_tier_job *job,
     return size_bytes == aq_catalog_file_bytes(file) ? AQ_OK : AQ_END;
 }
 
-static enum aq_status choose(struct evictions *evictions, struct aq_error *err)
+static enum aq_status choose(struct evictions *evictions, const bool *final, struct aq_error *err)
 {
     struct aq_tier_job *job = evictions->job;
     for (size_t i = 0; i < evictions->catalog->file_count; i++) {
         const struct aq_catalog_file *file = &evictions->catalog->files[i];
-        if (file->object.size == 0 || !aq_tier_may_leave(file, job->options))
+        if (file->object.size == 0 || !aq_tier_may_leave(file, final[i], job->options))
             continue;
         AQ_TRY(aq_tier_check_stop(job, err));
         enum aq_status status = look_at_object(job, file, err);
@@ -91,6 +91,8 @@ static enum aq_status commit(struct evictions *evictions, struct aq_error *err)
 enum aq_status aq_tier_evict(struct aq_tier_job *job, struct aq_error *err)
 {
     struct evictions evictions = {.job = job};
+    struct aq_arena arena = {0};
+    const bool *final = NULL;
     job->progress = (struct aq_tier_progress){0};
     aq_tier_report_progress(job, "evict", 0);
     AQ_TRY(aq_store_catalog(job->store, true, &evictions.catalog, err));
@@ -99,10 +101,13 @@ enum aq_status aq_tier_evict(struct aq_tier_job *job, struct aq_error *err)
     if (evictions.files == NULL)
         status = aq_error_set(err, AQ_NO_MEMORY, "no memory to list files");
     if (status == AQ_OK)
-        status = choose(&evictions, err);
+        status = aq_tier_find_final(evictions.catalog, job->options, &arena, &final, err);
+    if (status == AQ_OK)
+        status = choose(&evictions, final, err);
     if (status == AQ_OK)
         status = commit(&evictions, err);
     free(evictions.files);
+    aq_arena_deinit(&arena);
     aq_catalog_release(evictions.catalog);
     return status;
 }

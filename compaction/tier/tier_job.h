@@ -35,11 +35,16 @@ struct aq_tier_job {
 
 /** Event time of the newest row; false when some rows have none: such a file is never too old. */
 bool aq_tier_newest_row(const struct aq_catalog_file *file, int64_t *newest_us);
+/** Which files a compaction will not read again, one flag a file of the catalog, in `arena`. */
+enum aq_status aq_tier_find_final(const struct aq_catalog *catalog,
+                                  const struct aq_tier_options *options, struct aq_arena *arena,
+                                  const bool **final, struct aq_error *err) AQ_RESULT;
 /** Whether the file is to be copied into the bucket, and why or why not. */
-bool aq_tier_is_due(const struct aq_catalog_file *file, const struct aq_tier_options *options,
-                    const char **why);
-/** Whether a file may leave the home, as far as its age goes. */
-bool aq_tier_may_leave(const struct aq_catalog_file *file, const struct aq_tier_options *options);
+bool aq_tier_is_due(const struct aq_catalog_file *file, bool final,
+                    const struct aq_tier_options *options, const char **why);
+/** Whether a file may leave the home, as far as its age and its roll-up go. */
+bool aq_tier_may_leave(const struct aq_catalog_file *file, bool final,
+                       const struct aq_tier_options *options);
 
 /* Ownership (tier_owner.c). */
 

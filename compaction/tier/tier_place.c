@@ -66,12 +66,12 @@ static enum aq_status finish(struct aq_tier_job *job, enum aq_status status, str
     return status;
 }
 
-static void count_due(struct aq_tier_job *job, const struct aq_catalog *catalog)
+static void count_due(struct aq_tier_job *job, const struct aq_catalog *catalog, const bool *final)
 {
     const char *why;
     job->progress = (struct aq_tier_progress){.phase = "upload"};
     for (size_t i = 0; i < catalog->file_count; i++) {
-        if (!aq_tier_is_due(&catalog->files[i], job->options, &why))
+        if (!aq_tier_is_due(&catalog->files[i], final[i], job->options, &why))
             continue;
         job->progress.files_total++;
         /* Up, and back again. */
@@ -79,17 +79,29 @@ static void count_due(struct aq_tier_job *job, const struct aq_catalog *catalog)
     }
 }
 
+static enum aq_status place_due(struct aq_tier_job *job, const struct aq_catalog *catalog,
+                                const bool *final, struct aq_error *err)
+{
+    const char *why;
+    enum aq_status status = AQ_OK;
+    count_due(job, catalog, final);
+    for (size_t i = 0; status == AQ_OK && i < catalog->file_count; i++) {
+        if (aq_tier_is_due(&catalog->files[i], final[i], job->options, &why))
+            status = copy_file(job, &catalog->files[i], err);
+    }
+    return status;
+}
+
 enum aq_status aq_tier_place(struct aq_tier_job *job, struct aq_error *err)
 {
     const struct aq_catalog *catalog = NULL;
-    const char *why;
+    const bool *final = NULL;
+    struct aq_arena arena = {0};
     AQ_TRY(aq_store_catalog(job->store, true, &catalog, err));
-    count_due(job, catalog);
-    enum aq_status status = AQ_OK;
-    for (size_t i = 0; status == AQ_OK && i < catalog->file_count; i++) {
-        if (aq_tier_is_due(&catalog->files[i], job->options, &why))
-            status = copy_file(job, &catalog->files[i], err);
-    }
+    enum aq_status status = aq_tier_find_final(catalog, job->options, &arena, &final, err);
+    if (status == AQ_OK)
+        status = place_due(job, catalog, final, err);
+    aq_arena_deinit(&arena);
     aq_catalog_release(catalog);
     return finish(job, status, err);
 }

@@ -44,15 +44,16 @@ static void add_upload(struct aq_tier_report *report, const struct aq_catalog_fi
 }
 
 /* What a run would do, by the same rules. */
-static enum aq_status explain_all(struct aq_tier_job *job, const struct aq_catalog *catalog)
+static void explain_files(struct aq_tier_job *job, const struct aq_catalog *catalog,
+                          const bool *final)
 {
     const struct aq_tier_options *options = job->options;
     for (size_t i = 0; i < catalog->file_count; i++) {
         const struct aq_catalog_file *file = &catalog->files[i];
         const char *why;
-        bool due = aq_tier_is_due(file, options, &why);
+        bool due = aq_tier_is_due(file, final[i], options, &why);
         bool leaves = (due || file->object.size > 0) && !options->protect_only &&
-                      aq_tier_may_leave(file, options);
+                      aq_tier_may_leave(file, final[i], options);
         if (due)
             add_upload(job->report, file);
         aq_tier_explain(job, file,
@@ -65,7 +66,18 @@ static enum aq_status explain_all(struct aq_tier_job *job, const struct aq_catal
             job->report->evicted_bytes += aq_catalog_file_bytes(file);
         }
     }
-    return AQ_OK;
+}
+
+static enum aq_status explain_all(struct aq_tier_job *job, const struct aq_catalog *catalog,
+                                  struct aq_error *err)
+{
+    struct aq_arena arena = {0};
+    const bool *final = NULL;
+    enum aq_status status = aq_tier_find_final(catalog, job->options, &arena, &final, err);
+    if (status == AQ_OK)
+        explain_files(job, catalog, final);
+    aq_arena_deinit(&arena);
+    return status;
 }
 
 static enum aq_status own(struct aq_tier_job *job, const struct aq_catalog *catalog,
@@ -103,7 +115,7 @@ static enum aq_status run_locked(struct aq_tier_job *job, struct aq_error *err)
     AQ_TRY(aq_store_catalog(job->store, true, &catalog, err));
     enum aq_status status = own(job, catalog, err);
     if (status == AQ_OK)
-        status = job->options->dry_run ? explain_all(job, catalog) : move_files(job, err);
+        status = job->options->dry_run ? explain_all(job, catalog, err) : move_files(job, err);
     aq_catalog_release(catalog);
     return status;
 }

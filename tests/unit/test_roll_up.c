@@ -130,6 +130,47 @@ Test(roll_up, a_year_late_row_rewrites_nothing_large)
     sim_end(&year.sim);
 }
 
+/* Archives that no compaction will read again, of files with so many bytes or more. */
+static size_t count_final(uint64_t bytes, size_t *others)
+{
+    struct sim *sim = &year.sim;
+    struct aq_catalog_file *files = calloc(sim->file_count, sizeof *files);
+    struct aq_file_entry *entries = calloc(sim->file_count, sizeof *entries);
+    struct aq_arena arena = {0};
+    struct aq_compact_plan plan;
+    size_t final = 0;
+    *others = 0;
+    sim_plan(sim, files, entries, &arena, &plan);
+    for (size_t i = 0; i < plan.verdict_count; i++) {
+        if (files[i].size_bytes < bytes)
+            continue;
+        final += plan.verdicts[i].final;
+        *others += !plan.verdicts[i].final;
+    }
+    aq_arena_deinit(&arena);
+    free(files);
+    free(entries);
+    return final;
+}
+
+/* What may leave the home: not what is rolled up later. */
+Test(roll_up, final_is_what_will_not_be_read_again)
+{
+    size_t others;
+    run(1000, 40, 1);
+    cr_assert_eq(count_final(32 << 20, &others), 0);
+    cr_assert_eq(others, 1, "January waits for its quarter");
+    sim_end(&year.sim);
+    run(1000, 365, 1);
+    cr_assert_eq(count_final(32 << 20, &others), 4);
+    cr_assert_eq(others, 0);
+    sim_end(&year.sim);
+    run(20, 365, 1);
+    cr_assert_eq(count_final(4 << 20, &others), 1, "small stores do not wait for decades");
+    cr_assert_eq(others, 0);
+    sim_end(&year.sim);
+}
+
 /* A row for each day of a year, in one night, makes no file a day. */
 Test(roll_up, late_rows_of_many_slots_share_a_file)
 {

@@ -15,9 +15,6 @@
 #include "tools/output/json_print.h"
 #include "tools/output/progress.h"
 
-#define TARGET_SIZE_DEFAULT ((uint64_t)128 << 20)
-#define LATE_DEFAULT (6 * AQ_US_PER_HOUR)
-
 /* What the callbacks of a run share. */
 struct run {
     struct aq_program *program;
@@ -188,8 +185,8 @@ static enum aq_status compact(struct run *run, struct aq_compact_report *report,
     uint64_t bytes_per_second;
     struct aq_compact_options options = {
         .rate = &rate,
-        .target_size_bytes = TARGET_SIZE_DEFAULT,
-        .late_us = LATE_DEFAULT,
+        .target_size_bytes = AQ_COMPACT_TARGET_SIZE_DEFAULT,
+        .late_us = AQ_COMPACT_LATE_US_DEFAULT,
         .dry_run = program->options.dry_run,
         .datasets = program->options.arguments,
         .dataset_count = program->options.argument_count,

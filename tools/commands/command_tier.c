@@ -5,6 +5,7 @@
  * Failures: whatever the bucket refuses is found by the first step, before anything is changed. A query that
  * reads keeps the home's files for now: that is told, and no failure. */
 
+#include "compaction/compact.h"
 #include "compaction/tier/tier.h"
 #include "engine/object/s3.h"
 #include "tools/bucket.h"
@@ -53,6 +54,7 @@ static void on_file(void *context, const char *file, const char *what, uint64_t 
 static enum aq_status move(struct run *run, struct aq_error *err)
 {
     struct aq_tier_config config = aq_program_tier_config(run->program);
+    const struct aq_config *store_config = run->program->config;
     struct aq_s3_capabilities can = {.conditional_put = true};
     if (!run->program->options.dry_run)
         AQ_TRY(aq_s3_probe(run->bucket, &can, err));
@@ -62,11 +64,17 @@ static enum aq_status move(struct run *run, struct aq_error *err)
                                       .now_us = aq_clock_wall_us(),
                                       .after_us = config.after_us,
                                       .keep_home_us = config.keep_home_us,
+                                      .target_size_bytes = AQ_COMPACT_TARGET_SIZE_DEFAULT,
+                                      .late_us = AQ_COMPACT_LATE_US_DEFAULT,
                                       .dry_run = run->program->options.dry_run,
                                       .explain = on_file,
                                       .progress = on_progress,
                                       .context = run,
                                       .stop = &aq_stop};
+    if (store_config != NULL) {
+        options.target_size_bytes = store_config->target_size_bytes;
+        options.late_us = store_config->late_us;
+    }
     if (!can.conditional_put && !options.protect)
         aq_program_say(
             run->program, AQ_LEVEL_NOTICE,

@@ -66,6 +66,8 @@ static enum aq_status protect(struct run *run, struct aq_error *err)
         .now_us = aq_clock_wall_us(),
         .after_us = config->after_us,
         .keep_home_us = config->keep_home_us,
+        .target_size_bytes = service->config->target_size_bytes,
+        .late_us = service->config->late_us,
         .explain = on_file,
         .context = run,
         .stop = &service->quit,
