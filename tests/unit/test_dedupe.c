@@ -412,3 +412,36 @@ Test(dedupe, the_lowest_version_counts)
     for (uint64_t seed = 31; seed <= 32; seed++)
         run_random(AQ_KEEP_FIRST, true, seed);
 }
+
+Test(dedupe, nothing_is_left_out_when_it_is_stopped)
+{
+    struct world world;
+    struct aq_snapshot *snapshot = NULL;
+    const struct aq_unit *units = NULL;
+    size_t unit_count = 0;
+    volatile bool stop = true;
+    struct aq_resolve_options options = {.stop = &stop};
+    scratch_make();
+    open_world(&world, AQ_KEEP_LAST, false, 7);
+    struct reading readings[2] = {make_reading(&world, 0)};
+    readings[1] = readings[0];
+    readings[1].ordinal = 1;
+    append(&world, 0, readings, 2);
+    cr_assert_eq(aq_shard_writer_flush(world.writers[0], NULL), AQ_OK);
+    cr_assert_eq(aq_snapshot_open(world.store, &snapshot, NULL), AQ_OK);
+    uint32_t dataset_id = world.schema->dataset_id;
+    cr_assert_eq(aq_snapshot_units(snapshot, dataset_id, &units, &unit_count, NULL), AQ_OK);
+    cr_assert_eq(unit_count, 1);
+    uint64_t twins = 9;
+    cr_assert_eq(aq_snapshot_resolve(snapshot, dataset_id, &units, 1, &options, &twins, NULL),
+                 AQ_INTERRUPTED);
+    cr_assert_eq(twins, 0);
+    cr_assert_eq(units[0].row_count, 2);
+    stop = false;
+    cr_assert_eq(aq_snapshot_resolve(snapshot, dataset_id, &units, 1, &options, &twins, NULL),
+                 AQ_OK);
+    cr_assert_eq(twins, 1);
+    cr_assert_eq(units[0].row_count, 1);
+    aq_snapshot_close(snapshot);
+    close_world(&world);
+}

@@ -372,7 +372,7 @@ static enum aq_status settle_ties(struct search *search, struct aq_error *err)
 static enum aq_status search_span(struct search *search, bool *too_many, struct aq_error *err)
 {
     AQ_TRY(hold_units(search, too_many, err));
-    if (too_many != NULL && *too_many)
+    if (search->row_count == 0 || (too_many != NULL && *too_many))
         return AQ_OK;
     if (make_table(search) != AQ_OK)
         return aq_error_set(err, AQ_NO_MEMORY, "out of memory");
