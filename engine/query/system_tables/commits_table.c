@@ -62,6 +62,7 @@ static const struct word words[] = {
     {AQ_RECORD_DATASET, COLUMN_DECLARATIONS, "declared", "dataset", ""},
     {AQ_RECORD_VIEW, COLUMN_DECLARATIONS, "declared", "view", ""},
     {AQ_RECORD_OPEN, COLUMN_OPENED, "opened", "segment", ""},
+    {AQ_RECORD_HOLD, -1, "held", "segment", " back"},
     {AQ_RECORD_CLOSE, COLUMN_CLOSED, "closed", "segment", ""},
     {AQ_RECORD_ARCHIVE, COLUMN_ARCHIVES, "added", "archive", ""},
     {AQ_RECORD_REMOVE, COLUMN_REMOVED, "removed", "file", ""},
