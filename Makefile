@@ -58,7 +58,7 @@ HEADERS := $(shell find $(LAYERS) tools -name '*.h' 2>/dev/null)
 LIBRARY_OBJECTS := $(LIBRARY:%.c=$B/%.o) $(LIBRARY_CXX:%.cc=$B/%.o)
 TOOL_OBJECTS := $(TOOLS:%.c=$B/%.o)
 PART_BINARIES := $(PARTS:%=$B/aqstore-%.so)
-PART_TABLES := $(PARTS:%=$B/tools/parts/%_table.o)
+PART_TABLES := $(PARTS:%=$B/tools/parts/%_part.o)
 PART_OBJECTS := $(network_SOURCES:%.c=$B/%.o) $(files_SOURCES:%.c=$B/%.o) $(PART_TABLES)
 PROGRAM_OBJECTS := $(filter-out $(PART_OBJECTS),$(TOOL_OBJECTS) $(LIBRARY_OBJECTS))
 UNIT_BINARIES := $(UNIT:tests/unit/%.c=$B/unit/%)
@@ -83,7 +83,7 @@ $B/aqstore: $(PROGRAM_OBJECTS) | $(PART_BINARIES)
 
 $B/aqstore-network.so: $(network_SOURCES:%.c=$B/%.o)
 $B/aqstore-files.so: $(files_SOURCES:%.c=$B/%.o)
-$(PART_BINARIES): $B/aqstore-%.so: $B/tools/parts/%_table.o tools/parts/exports
+$(PART_BINARIES): $B/aqstore-%.so: $B/tools/parts/%_part.o tools/parts/exports
 	$(CC) $(filter-out -pie,$(LDFLAGS)) -shared -Wl,--version-script=tools/parts/exports -o $@ $(filter %.o,$^) $($*_LIBS)
 
 $(PART_OBJECTS): CFLAGS += -fPIC

@@ -225,6 +225,13 @@ static void put_varints(struct aq_bytes *out, uint64_t first, uint64_t second, u
     aq_bytes_varint(out, third);
 }
 
+static void put_counters(struct aq_bytes *out, const struct aq_record *record)
+{
+    put_varints(out, record->counters.next_file_id, record->counters.next_feed_id,
+                record->counters.next_epoch);
+    aq_bytes_varint(out, record->counters.next_dataset_id);
+}
+
 static void put_record(struct aq_bytes *out, const struct aq_record *record)
 {
     switch (record->kind) {
@@ -269,9 +276,7 @@ static void put_record(struct aq_bytes *out, const struct aq_record *record)
         put_tombstone(out, record);
         break;
     case AQ_RECORD_COUNTERS:
-        put_varints(out, record->counters.next_file_id, record->counters.next_feed_id,
-                    record->counters.next_epoch);
-        aq_bytes_varint(out, record->counters.next_dataset_id);
+        put_counters(out, record);
         break;
     case AQ_RECORD_LOST:
         put_varints(out, record->lost.feed_id, record->lost.from_ordinal,

@@ -2,7 +2,7 @@
 #ifndef AQ_COMPACTION_RETENTION_RETENTION_H
 #define AQ_COMPACTION_RETENTION_RETENTION_H
 
-#include "engine/retention.h"
+#include "engine/retention_rules.h"
 #include "engine/store/snapshot.h"
 
 struct aq_expire_options {

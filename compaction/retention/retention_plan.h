@@ -2,7 +2,7 @@
 #ifndef AQ_COMPACTION_RETENTION_RETENTION_PLAN_H
 #define AQ_COMPACTION_RETENTION_RETENTION_PLAN_H
 
-#include "engine/retention.h"
+#include "engine/retention_rules.h"
 #include "engine/store/catalog.h"
 
 /** Rows of one key in one file. */

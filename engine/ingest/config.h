@@ -2,7 +2,7 @@
 #ifndef AQ_ENGINE_INGEST_CONFIG_H
 #define AQ_ENGINE_INGEST_CONFIG_H
 
-#include "engine/retention.h"
+#include "engine/retention_rules.h"
 #include "engine/schedule.h"
 #include "format/schema.h"
 

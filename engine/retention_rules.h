@@ -1,6 +1,6 @@
 /* How long a dataset's rows are kept: what the config says and compaction applies. */
-#ifndef AQ_ENGINE_RETENTION_H
-#define AQ_ENGINE_RETENTION_H
+#ifndef AQ_ENGINE_RETENTION_RULES_H
+#define AQ_ENGINE_RETENTION_RULES_H
 
 #include <stddef.h>
 #include <stdint.h>
