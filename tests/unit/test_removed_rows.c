@@ -320,3 +320,111 @@ Test(removed_rows, of_a_whole_archive_in_the_bucket)
     aq_store_close(air.store);
     aq_object_close(&bucket->base);
 }
+
+/* By retention. */
+
+#define NOW (FIRST_DAY + 6 * AQ_US_PER_DAY + AQ_US_PER_DAY / 2)
+
+static struct aq_expire_report expire(struct air *air, struct aq_retention *retention, bool dry_run)
+{
+    struct aq_expire_options options = {.retentions = retention,
+                                        .retention_count = 1,
+                                        .now_us = NOW,
+                                        .trust_clock = true,
+                                        .dry_run = dry_run};
+    struct aq_expire_report report;
+    struct aq_error err = {0};
+    cr_assert_eq(aq_expire(air->store, &options, &report, &err), AQ_OK, "%s", err.message);
+    return report;
+}
+
+/* Rows of oslo before a day, and nothing else, in whatever the rows lie. */
+static void expire_oslo(struct air *air, int until, uint64_t more_files)
+{
+    struct aq_retention_rule rules[] = {{"o[r-t]l?", (6 - until) * AQ_US_PER_DAY},
+                                        {"*", AQ_RETENTION_FOREVER}};
+    struct aq_retention retention = {
+        .dataset = "air", .default_us = AQ_US_PER_DAY, .rule_count = 2, .rules = rules};
+    struct burial burial = days(air, 0, until);
+    burial.key_count = 1;
+    burial.keys[0] = aq_slice_of("oslo");
+    struct aq_content_hash expected = hash_left(air, &burial);
+    uint64_t number = head(air->store);
+    struct aq_expire_report report = expire(air, &retention, true);
+    cr_assert_eq(report.removal_count, 1);
+    cr_assert_eq(report.file_count, more_files);
+    cr_assert_eq(head(air->store), number, "a dry run");
+    expire(air, &retention, false);
+    cr_assert_eq(head(air->store), number + 1, "one edit");
+    struct aq_content_hash left = hash_left(air, NULL);
+    cr_assert_lt(left.row_count, air->rows.row_count);
+    cr_assert(aq_content_hash_equal(&left, &expected));
+    report = expire(air, &retention, false);
+    cr_assert_eq(report.removal_count + report.file_count, 0);
+    cr_assert_eq(head(air->store), number + 1, "and then nothing");
+    air->rows = left;
+}
+
+Test(expired, by_key_in_segments_archives_and_the_bucket)
+{
+    scratch_make();
+    struct air air = {0};
+    struct counting_bucket *bucket = bucket_open("bucket");
+    air_bucket = &bucket->base;
+    air_open(&air, "home");
+    write_segment(&air, 60, 100);
+    expire_oslo(&air, 1, 0);
+    compact(&air, &defaults);
+    expire_oslo(&air, 2, 0);
+    bucket_place(air.store, bucket, "home", true);
+    expire_oslo(&air, 4, 0);
+    aq_store_close(air.store);
+    aq_object_close(&bucket->base);
+}
+
+/* Rejects arrived long ago; they go whole, and the rows stay. */
+Test(expired, rejects_by_arrival)
+{
+    scratch_make();
+    struct air air = {0};
+    struct aq_retention retention = {.dataset = "air", .rejects_us = AQ_US_PER_DAY};
+    air_open(&air, "home");
+    write_segment(&air, 10, 30);
+    cr_assert_eq(expire(&air, &retention, false).removal_count, 1, "beside rows");
+    air.reject_rows = (struct aq_content_hash){0};
+    expect_all_rows(&air, false);
+    write_segment(&air, 10, 30);
+    compact(&air, &defaults);
+    struct aq_expire_report report = expire(&air, &retention, false);
+    cr_assert_eq(report.file_count, 1, "a file of their own");
+    cr_assert_eq(report.file_rows, 10);
+    air.reject_rows = (struct aq_content_hash){0};
+    expect_all_rows(&air, true);
+    aq_store_close(air.store);
+}
+
+/* The fixture's messages have stamps of 1970. */
+Test(expired, not_when_the_clock_has_jumped_but_the_rest_is_compacted)
+{
+    scratch_make();
+    struct air air = {0};
+    struct aq_retention retention = {.dataset = "air", .default_us = AQ_US_PER_DAY};
+    struct aq_expire_options expire_options = {
+        .retentions = &retention, .retention_count = 1, .now_us = NOW + 400 * AQ_US_PER_DAY};
+    struct aq_compact_options options = defaults;
+    struct aq_compact_report report;
+    struct aq_error err = {0};
+    options.expire = &expire_options;
+    air_open(&air, "home");
+    write_segment(&air, 10, 30);
+    cr_assert_eq(aq_compact(air.store, &options, &report, &err), AQ_LIMIT);
+    cr_assert_not_null(strstr(err.message, "clock"), "%s", err.message);
+    cr_assert_eq(report.segment_count, 1);
+    expect_all_rows(&air, true);
+    expire_options.trust_clock = true;
+    cr_assert_eq(aq_compact(air.store, &options, &report, &err), AQ_OK);
+    cr_assert_eq(report.expired.file_count, 1);
+    air.rows = (struct aq_content_hash){0};
+    expect_all_rows(&air, false);
+    aq_store_close(air.store);
+}
