@@ -98,7 +98,8 @@ static enum aq_status merge(const struct aq_catalog *catalog, const struct aq_sc
     uint32_t next_id = next_column_id(catalog, old == NULL ? 0 : old->dataset_id);
     for (size_t i = 0; i < wanted->column_count; i++) {
         columns[i] = merged->columns[i];
-        columns[i].id = matches[i] == AQ_COLUMN_NONE ? next_id++ : old->columns[matches[i]].id;
+        bool is_new = old == NULL || matches[i] == AQ_COLUMN_NONE;
+        columns[i].id = is_new ? next_id++ : old->columns[matches[i]].id;
         columns[i].hidden = false;
     }
     merged->columns = columns;

@@ -169,7 +169,7 @@ Test(rate_limit, holds_over_time)
         spent += sizes[i % 6];
     }
     double seconds = (double)(now_us - 1000) * 1e-6;
-    double expected = (double)(spent - rate / 4) / (double)rate;
+    double expected = ((double)spent - (double)rate / 4) / (double)rate;
     cr_assert(seconds > expected * 0.99 && seconds < expected * 1.01, "%f %f", seconds, expected);
 }
 
