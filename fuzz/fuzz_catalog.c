@@ -92,6 +92,25 @@ static void describe(const struct aq_catalog *catalog, struct aq_bytes *out)
     aq_edit_deinit(&edit);
 }
 
+/* What a description could leave out without its own description showing it. */
+static void check_counts(const struct aq_catalog *a, const struct aq_catalog *b)
+{
+    assert(a->number == b->number && a->checksum == b->checksum);
+    assert(a->next_file_id == b->next_file_id && a->next_feed_id == b->next_feed_id);
+    assert(a->next_epoch == b->next_epoch && a->next_dataset_id == b->next_dataset_id);
+    assert(a->dataset_count == b->dataset_count && a->view_count == b->view_count);
+    assert(a->file_count == b->file_count && a->feed_count == b->feed_count);
+    assert(a->mask_count == b->mask_count && a->lost_count == b->lost_count);
+    assert(a->tombstone_count == b->tombstone_count);
+    for (size_t i = 0; i < a->file_count; i++)
+        assert(a->files[i].state == b->files[i].state && a->files[i].edit == b->files[i].edit &&
+               a->files[i].evicted == b->files[i].evicted &&
+               a->files[i].object.size == b->files[i].object.size);
+    for (size_t i = 0; i < a->feed_count; i++)
+        assert(a->feeds[i].claim_file_id == b->feeds[i].claim_file_id &&
+               a->feeds[i].position.next_ordinal == b->feeds[i].position.next_ordinal);
+}
+
 static void check_description(const struct aq_catalog *catalog)
 {
     struct aq_catalog_state state;
@@ -102,6 +121,7 @@ static void check_description(const struct aq_catalog *catalog)
     assert(status == AQ_OK);
     status = apply(&state, aq_bytes_view(&once));
     assert(status == AQ_OK);
+    check_counts(catalog, state.catalog);
     describe(state.catalog, &twice);
     assert(aq_slice_equal(aq_bytes_view(&once), aq_bytes_view(&twice)));
     aq_catalog_state_abandon(&state);
