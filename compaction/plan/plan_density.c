@@ -1,8 +1,9 @@
 /* How much of a dataset lies where, and so how far its archives are rolled up.
  *
  * Each archive and each bucket of new rows is counted in its hour, day, month, quarter, year and decade, by
- * the middle of its time. From the decade down, a span is divided as long as its parts are large on
- * average: a stream of a gigabyte a month ends with months, one of a megabyte a month with decades.
+ * the middle of its time. From the decade down, a span is divided as long as one of its parts is large:
+ * the fullest counts, since the present one has only begun. A stream of a gigabyte a month ends with
+ * months, one of a megabyte a month with decades.
  * Failures: out of memory. */
 #include <stdlib.h>
 
@@ -66,8 +67,11 @@ enum aq_status aq_plan_weigh(struct aq_plan_dataset *dataset)
     join(dataset);
     for (size_t i = 0; i < dataset->density_count; i++) {
         const struct aq_plan_density *density = &dataset->densities[i];
-        if (density->span < AQ_SPAN_DECADE)
-            find(dataset, density->span + 1, density->start_us)->child_count++;
+        if (density->span == AQ_SPAN_DECADE)
+            break;
+        struct aq_plan_density *parent = find(dataset, density->span + 1, density->start_us);
+        if (density->bytes > parent->child_bytes)
+            parent->child_bytes = density->bytes;
     }
     return AQ_OK;
 }
@@ -77,8 +81,7 @@ enum aq_span aq_plan_last_span(const struct aq_plan_dataset *dataset, int64_t ti
     enum aq_span span = AQ_SPAN_DECADE;
     for (; span > AQ_SPAN_HOUR; span--) {
         const struct aq_plan_density *density = find(dataset, span, time_us);
-        if (density == NULL ||
-            density->bytes / density->child_count < dataset->options->target_size_bytes / 2)
+        if (density == NULL || density->child_bytes < dataset->options->target_size_bytes / 2)
             break;
     }
     return span;

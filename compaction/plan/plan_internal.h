@@ -28,7 +28,7 @@ struct aq_plan_density {
     enum aq_span span;
     int64_t start_us;
     uint64_t bytes;
-    uint64_t child_count; /* spans of the next finer kind with anything in them */
+    uint64_t child_bytes; /* of the fullest span of the next finer kind */
 };
 
 /** A slot, or part of one, whose archives become one. */
@@ -75,8 +75,8 @@ static inline bool aq_plan_overlaps(int64_t from_us, int64_t until_us,
 
 /** Add up what lies where (plan_density.c). AQ_OK or AQ_NO_MEMORY. */
 enum aq_status aq_plan_weigh(struct aq_plan_dataset *dataset) AQ_RESULT;
-/** Kind of the span, around a time, that a roll-up ends with: the finest one whose average is at least
- * half of the target size, or a decade. */
+/** Kind of the span, around a time, that a roll-up ends with: the coarsest one of which no part has half of the
+ * target size. */
 enum aq_span aq_plan_last_span(const struct aq_plan_dataset *dataset, int64_t time_us);
 /** Spans that new rows are kept apart by: the last one, at most a month. */
 enum aq_span aq_plan_unit(const struct aq_plan_dataset *dataset, int64_t time_us);
