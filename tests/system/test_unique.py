@@ -3,6 +3,7 @@ has become of the files. The feed is the Bucharest sensors', whose daily files o
 sent again, some with another value."""
 
 import json
+import os
 import re
 
 import pytest
@@ -176,3 +177,26 @@ def test_the_order_of_arrival_is_that_of_the_imports(feed, everything, tmp_path)
     assert_as_expected(store, everything, tmp_path / "hot")
     store.load("readings", feed[0])
     assert_as_expected(store, everything, tmp_path / "again")
+
+
+def test_twins_in_the_bucket(feed, everything, s3_servers, tmp_path):
+    """Archives that have left the home, and segments that have not: at home, and with the bucket's address alone."""
+    bucket = s3_servers("s3proxy").bucket()
+    expect(everything, "file DESC, record DESC")
+    store = make_store(tmp_path, "moved", "keep: last")
+    store.config.write_text(
+        store.config.read_text()
+        + f'\ntier: {{to: "s3://{bucket.name}/readings", endpoint: "{bucket.endpoint}", after: 0s, protect: 1h}}\n'
+    )
+    store.env = dict(bucket.env)
+    store.load("readings", *feed[:-1])
+    store.compact()
+    store.run("tier")
+    store.run("gc", "--age", "0s")
+    assert not store.files("archives"), "something stayed at home"
+    store.load("readings", feed[-1])
+    assert_as_expected(store, everything, tmp_path / "moved-and-hot")
+    store.run("tier")
+    clean = {name: "" for name in os.environ if name.startswith(("AQSTORE_CONFIG", "XDG_"))}
+    env = {**clean, **bucket.env, "AWS_ENDPOINT_URL": bucket.endpoint, "HOME": str(tmp_path)}
+    assert_as_expected(aq.Store(f"s3://{bucket.name}/readings", env=env), everything, tmp_path / "reader")
