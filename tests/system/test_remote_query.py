@@ -202,7 +202,7 @@ def test_writes_are_refused(moved, tmp_path):
     before = bucket.objects()
     file = tmp_path / "more.csv"
     file.write_text("x\n")
-    for command in (("import", "--dataset", "air", file), ("compact",), ("gc", "--age", "0s"), ("tier",)):
+    for command in (("import", "--dataset", "air", file), ("compact",), ("gc", "--age", "0s"), ("tier",), ("rejects", "replay")):
         message = reader.run(*command, code=aq.USAGE).message
         assert "read-only" in message and "restore" in message, message
     assert bucket.objects() == before
