@@ -151,6 +151,22 @@ def test_a_failure_is_told_and_survived(tmp_path):
     assert not store.files("archives")
 
 
+def test_the_bucket_gets_what_compaction_made(bucket, tmp_path):
+    store = make_store(tmp_path)
+    before = answers(store)
+    set_last_run(store, hours_ago=30)
+    tier = f'tier: {{to: "s3://{bucket.name}/nightly", endpoint: "{bucket.endpoint}", after: 1d, protect: 0}}\n'
+    store.config.write_text(store.config.read_text() + tier)
+    store.env = dict(bucket.env)
+    with Ingest(tmp_path, store.config, env=dict(bucket.env)) as running:
+        # Without tier.protect nothing but compaction asks for a second run, which finds the archive.
+        running.wait_for("the tier", lambda: running.metric("aqstore_tier_evicted_files_total") == 1)
+        assert running.metric("aqstore_compaction_runs_total", result="ok") == 1
+        assert running.end()[0] == aq.DONE
+    assert any(name.startswith("nightly/data/") for name in bucket.objects())
+    assert answers(store) == before
+
+
 # ---- as a command ----
 
 
