@@ -88,9 +88,14 @@ $(PART_BINARIES): $B/aqstore-%.so: $B/tools/parts/%_part.o tools/parts/exports
 
 $(PART_OBJECTS): CFLAGS += -fPIC
 $(PART_OBJECTS): Makefile
-# The program and its parts know by which headers they were made.
-$B/tools/parts/part.o $(PART_TABLES): $(HEADERS)
-$B/tools/parts/%.o: CFLAGS += -DAQ_INTERFACE=0x$(shell cat $(HEADERS) | md5sum | cut -c -16)
+# The program and its parts know by which headers they were made: always the same, whatever make finds to do.
+$B/interface: ALWAYS
+	@mkdir -p $(@D)
+	@cat $(sort $(HEADERS)) | md5sum | cut -c -16 >$@.new
+	@cmp -s $@.new $@ && rm $@.new || mv $@.new $@
+
+$B/tools/parts/part.o $(PART_TABLES): $B/interface
+$B/tools/parts/part.o $(PART_TABLES): CFLAGS += -DAQ_INTERFACE=0x$$(cat $B/interface)
 
 $B/libaqstore.a: $(LIBRARY_OBJECTS)
 	@rm -f $@
