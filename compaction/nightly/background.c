@@ -11,7 +11,7 @@
 
 void aq_background_enter(void)
 {
-    (void)setpriority(PRIO_PROCESS, 0, NICE);
     (void)syscall(SYS_ioprio_set, IOPRIO_WHO_PROCESS, 0,
                   IOPRIO_PRIO_VALUE(IOPRIO_CLASS_BE, IO_LEVEL));
+    (void)setpriority(PRIO_PROCESS, 0, NICE); /* last: who sees it knows that both are set */
 }
