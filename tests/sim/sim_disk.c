@@ -72,7 +72,7 @@ static void need(bool holds, const char *what)
     abort();
 }
 
-#define REAL(name) (__extension__(__typeof__(&name)) real(#name))
+#define REAL(name) (__extension__(__typeof__(&(name))) real(#name))
 
 static void *real(const char *name)
 {
@@ -298,8 +298,9 @@ static void write_file(int fd, struct node *node, struct choice *choice)
     if (choice->sectors != SECTORS_NONE && (choice->sectors == SECTORS_ALL || coin(choice)))
         size = present;
     uint8_t *bytes = calloc(1, size + SECTOR);
-    need(bytes != NULL, "memory");
-    if (node->size > 0)
+    if (bytes == NULL)
+        abort();
+    if (node->bytes != NULL)
         memcpy(bytes, node->bytes, node->size < size ? node->size : size);
     for (size_t s = 0; s < node->sector_count; s++) {
         size_t offset = s * SECTOR;
