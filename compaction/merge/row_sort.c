@@ -260,7 +260,7 @@ static enum aq_status sort_rows(struct sorter *sorter)
     sorted->count = count_rows(sorter);
     sorted->refs = malloc((sorted->count + 1) * sizeof *sorted->refs);
     sorter->scratch = malloc((sorted->count + 1) * sizeof *sorter->scratch);
-    sorter->task_ends = malloc((sorted->run_count + 1) * sizeof *sorter->task_ends);
+    sorter->task_ends = calloc(sorted->run_count + 1, sizeof *sorter->task_ends);
     if (sorted->refs == NULL || sorter->scratch == NULL || sorter->task_ends == NULL)
         return AQ_NO_MEMORY;
     deal_out(sorter);

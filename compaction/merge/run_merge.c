@@ -163,7 +163,7 @@ static enum aq_status load_wave(struct aq_run_merge *merge, struct load *load, s
 static enum aq_status load_until(struct aq_run_merge *merge, uint64_t limit_bytes,
                                  struct aq_error *err)
 {
-    struct load load;
+    struct load load = {0};
     for (;;) {
         size_t count = choose(merge, merge->thread_count, load.readers);
         bool fresh = count > 0 && load.readers[0]->last == NULL;
