@@ -238,7 +238,7 @@ def parse():
     parser.add_argument("--days", type=int, default=365)
     parser.add_argument("--small", action="store_true", help="20 cities x 60 days")
     parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--unique", action="store_true", help="of what was sent again, keep the last")
+    parser.add_argument("--no-unique", dest="unique", action="store_false", help="keep all that was sent again")
     parser.add_argument("--descriptors", type=int, default=0, help="limit on open files of each process")
     parser.add_argument("--gc", type=int, default=7, help="remove old files every so many nights")
     parser.add_argument("--age", action="store_true", help="remove them whatever their age")

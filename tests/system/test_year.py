@@ -19,7 +19,7 @@ def simulate(*arguments):
 
 
 def test_nights_end_with_few_files():
-    result = simulate("--cities", 20, "--days", 40)
+    result = simulate("--cities", 20, "--days", 34)
     assert result["left_to_do_at_the_end"] == 0
     assert result["files"] <= 8, result
     assert result["most_files"] <= 36, result
@@ -28,7 +28,7 @@ def test_nights_end_with_few_files():
 
 def test_files_and_descriptors_do_not_grow_with_cities(long):
     few = simulate("--cities", 10, "--days", 3)
-    many = simulate("--cities", 10000 if long else 500, "--days", 3, "--descriptors", 64)
+    many = simulate("--cities", 10000 if long else 300, "--days", 3, "--descriptors", 64)
     assert many["files"] <= few["files"], (few, many)
     assert many["most_files"] <= few["most_files"], (few, many)
 
