@@ -167,7 +167,7 @@ struct collector {
     int home_fd;
     const struct aq_gc_options *options;
     struct aq_gc_report *report;
-    struct aq_store_lock *outputs; /* NULL: a compaction holds it */
+    struct aq_store_lock *outputs; /* NULL: a compaction holds it, or it was let go */
     struct aq_retained retained;
 };
 
@@ -263,6 +263,9 @@ static enum aq_status run_locked(struct collector *collector, struct candidates 
     AQ_TRY(sync_folder(collector->home_fd, "catalog", err));
     for (size_t i = 0; i < candidates->count; i++)
         AQ_TRY(judge(collector, &candidates->list[i], err));
+    aq_store_unlock(
+        collector->outputs); /* a long past takes its time, which no compaction need wait for */
+    collector->outputs = NULL;
     return collect_history(collector, err);
 }
 
