@@ -91,7 +91,7 @@ def test_all_that_fits_now_becomes_rows(refused, unpacked, tmp_path, duck):
             assert replay(store)["rows"] == 0
         else:
             store.compact()
-            store.run("gc")
+            store.run("gc", "--age", "0s")
     edits = store.rows("SELECT what FROM aqstore_commits WHERE tombstones > 0")
     assert len(edits) == 1, "a replay is one edit"
 
@@ -147,7 +147,7 @@ def test_killed_replays_count_every_message_once(refused, unpacked, tmp_path, du
         replay(store)
         assert counts(store) == after
         if number % 4 == 0:
-            store.run("gc")
+            store.run("gc", "--age", "0s")
             store.run("verify")
             assert_all_edits(store, refused, unpacked, duck, tmp_path / "export")
         shutil.rmtree(store.home)
