@@ -139,7 +139,7 @@ class Store:
         self.home = folder / "home"
         self.config = folder / "aqstore.yaml"
         self.config.write_text(CONFIG.format(unique=UNIQUE if options.unique else ""))
-        self.peak_kib = 0
+        self.peak_kib = {}
         self.seconds = {}
         self.limit = options.descriptors
 
@@ -157,7 +157,7 @@ class Store:
         if process.returncode != 0:
             sys.exit(f"year: {' '.join(map(str, line))} failed with {process.returncode}")
         self.seconds[command] = self.seconds.get(command, 0) + time.monotonic() - started
-        self.peak_kib = max(self.peak_kib, usage.ru_maxrss)
+        self.peak_kib[command] = max(self.peak_kib.get(command, 0), usage.ru_maxrss)
         return text
 
     def load(self, name, lines):
@@ -219,7 +219,8 @@ def report(options, store, readings, totals, idle):
         "files": len(archives),
         "most_files": totals["most_files"],
         "bytes_per_row": round(size / stored, 2),
-        "peak_memory_mib": store.peak_kib >> 10,
+        "peak_memory_mib": max(store.peak_kib.values()) >> 10,
+        "peak_memory_mib_by_command": {name: peak >> 10 for name, peak in store.peak_kib.items()},
         "objects_of_a_file_per_city_and_half_hour": options.cities * 48 * options.days,
         "left_to_do_at_the_end": idle["segments"] + idle["archives_read"],
     }
