@@ -13,6 +13,7 @@ bytes a row, the largest memory and number of open files of any process, beside 
 import argparse
 import datetime
 import json
+import multiprocessing
 import os
 import pathlib
 import shutil
@@ -133,6 +134,17 @@ def tenths(out, values):
     digits(out[:, :-2], values // 10)
 
 
+def execute(line):
+    """Exit code, output and peak memory of a program, which counts as much at least as the process it is forked from: so
+    this runs in one that was forked before there were readings."""
+    with tempfile.TemporaryFile() as output:
+        process = subprocess.Popen(line, stdout=output)
+        _, status, usage = os.wait4(process.pid, 0)
+        process.returncode = os.waitstatus_to_exitcode(status)
+        output.seek(0)
+        return process.returncode, output.read().decode(), usage.ru_maxrss
+
+
 class Store:
     def __init__(self, folder, options):
         self.folder = folder
@@ -142,22 +154,18 @@ class Store:
         self.peak_kib = {}
         self.seconds = {}
         self.limit = options.descriptors
+        self.runner = multiprocessing.get_context("fork").Pool(1)
 
     def run(self, command, *arguments):
         """One process: its output; its peak memory and its time are added up."""
         prefix = ["prlimit", f"--nofile={self.limit}:{self.limit}", "--"] if self.limit else []
         line = [*prefix, PROGRAM, "--config", self.config, "--store", self.home, "--quiet", command, *arguments]
         started = time.monotonic()
-        with tempfile.TemporaryFile() as output:
-            process = subprocess.Popen([str(word) for word in line], stdout=output)
-            _, status, usage = os.wait4(process.pid, 0)
-            process.returncode = os.waitstatus_to_exitcode(status)
-            output.seek(0)
-            text = output.read().decode()
-        if process.returncode != 0:
-            sys.exit(f"year: {' '.join(map(str, line))} failed with {process.returncode}")
+        code, text, peak_kib = self.runner.apply(execute, [[str(word) for word in line]])
+        if code != 0:
+            sys.exit(f"year: {' '.join(map(str, line))} failed with {code}")
         self.seconds[command] = self.seconds.get(command, 0) + time.monotonic() - started
-        self.peak_kib[command] = max(self.peak_kib.get(command, 0), usage.ru_maxrss)
+        self.peak_kib[command] = max(self.peak_kib.get(command, 0), peak_kib)
         return text
 
     def load(self, name, lines):
