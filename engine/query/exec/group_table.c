@@ -204,7 +204,7 @@ enum aq_status aq_group_table_find(struct aq_group_table *table,
 {
     uint8_t changed[AQ_CHUNK_ROWS] = {1};
     const struct aq_vector **normal =
-        malloc((table->column_count + 1) * (sizeof(struct aq_vector) + sizeof(void *)));
+        calloc(table->column_count + 1, sizeof(struct aq_vector) + sizeof(void *));
     if (normal == NULL)
         return AQ_NO_MEMORY;
     struct aq_vector *views = (struct aq_vector *)(void *)(normal + table->column_count + 1);
