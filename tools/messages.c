@@ -13,6 +13,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "engine/clock.h"
 #include "format/checksum.h"
 #include "tools/output/human.h"
 #include "tools/output/json_print.h"

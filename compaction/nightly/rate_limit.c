@@ -3,8 +3,6 @@
  * keep to the rate. */
 #include "compaction/nightly/rate_limit.h"
 
-#include <time.h>
-
 #include "engine/clock.h"
 
 #define SECOND_US INT64_C(1000000)
@@ -56,8 +54,7 @@ static void nap(const struct aq_rate_limit *limit, int64_t wait_us)
 {
     while (wait_us > 0 && (limit->stop == NULL || !*limit->stop)) {
         int64_t nap_us = wait_us < NAP_US ? wait_us : NAP_US;
-        struct timespec span = {.tv_sec = 0, .tv_nsec = nap_us * 1000};
-        nanosleep(&span, NULL);
+        aq_clock_sleep_us(nap_us);
         wait_us -= nap_us;
     }
 }

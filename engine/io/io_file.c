@@ -3,6 +3,7 @@
  * Happy path: openat2(RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS), then flock where asked for.
  * Failures: a kernel or container without openat2 -> openat of a name that has been checked; a lock
  * held elsewhere -> AQ_CONFLICT; a file that ends early -> AQ_CORRUPT at its end. */
+#include "engine/clock.h"
 #include "engine/io/io_backend.h"
 
 #include <errno.h>
@@ -13,7 +14,6 @@
 #include <string.h>
 #include <sys/file.h>
 #include <sys/syscall.h>
-#include <time.h>
 #include <unistd.h>
 
 #define NAME_BYTES_MAX 256
@@ -90,7 +90,7 @@ enum aq_status aq_io_lock(int fd, bool exclusive, const char *path, unsigned tim
             return aq_error_set_errno(err, errno, path, "cannot lock");
         if (waited_ms >= timeout_ms)
             return aq_error_set_at(err, AQ_CONFLICT, path, -1, "is in use by another process");
-        nanosleep(&(struct timespec){.tv_nsec = LOCK_RETRY_MS * 1000000L}, NULL);
+        aq_clock_sleep_us(LOCK_RETRY_MS * 1000);
     }
 }
 

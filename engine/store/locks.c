@@ -1,5 +1,6 @@
 /* Advisory locks of the home: flock on "locks/NAME". The kernel lets go of them when a process ends,
  * however it ends. */
+#include "engine/clock.h"
 #include "engine/store/store_internal.h"
 
 #include <errno.h>
@@ -47,10 +48,10 @@ enum aq_status aq_store_lock_wait(struct aq_store *store, const char *name, bool
     int fd = open_lock(store, file);
     if (fd < 0)
         return aq_error_set_errno(err, errno, path.text, "cannot open the lock");
-    int64_t deadline = aq_monotonic_ms() + timeout_ms;
+    int64_t deadline = aq_clock_ms() + timeout_ms;
     int os_errno;
-    while ((os_errno = try_lock(fd, exclusive)) == EWOULDBLOCK && aq_monotonic_ms() < deadline)
-        aq_sleep_ms(RETRY_MS);
+    while ((os_errno = try_lock(fd, exclusive)) == EWOULDBLOCK && aq_clock_ms() < deadline)
+        aq_clock_sleep_us(RETRY_MS * 1000);
     struct aq_store_lock *taken = os_errno == 0 ? malloc(sizeof *taken) : NULL;
     if (taken != NULL) {
         taken->fd = fd;

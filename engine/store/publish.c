@@ -8,6 +8,7 @@
  * after a power cut it may be anything. */
 #include "engine/store/publish.h"
 
+#include "engine/clock.h"
 #include "format/checksum.h"
 
 #include <errno.h>
@@ -122,7 +123,7 @@ static bool read_fields(const struct page *page, uint64_t fields[FIELD_COUNT])
             fields[i] = __atomic_load_n(&page->copies[before % 2][i], __ATOMIC_ACQUIRE);
         if (__atomic_load_n(&page->lock, __ATOMIC_RELAXED) == before)
             return true;
-        aq_sleep_ms(1);
+        aq_clock_sleep_us(1000);
     }
     return false;
 }

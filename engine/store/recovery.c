@@ -7,6 +7,7 @@
  * its segment is left alone. A file that was never made is made now, empty, so that its writer, should
  * it still be about to, finds it taken. Damage to what was durable is AQ_CORRUPT, and nothing is
  * changed. */
+#include "engine/clock.h"
 #include "engine/store/segment_scan.h"
 
 #include <errno.h>
@@ -90,7 +91,7 @@ static enum aq_status recover_segment(struct aq_store *store, const struct aq_ca
         return aq_error_set_errno(err, errno, path.text, "cannot open");
     struct patient patient = {
         .file_id = entry->file_id, .epoch = entry->epoch, .held = entry->held, .file = &file};
-    int64_t left_ms = deadline_ms - aq_monotonic_ms();
+    int64_t left_ms = deadline_ms - aq_clock_ms();
     enum aq_status status =
         aq_io_lock(file.fd, false, path.text, left_ms > 0 ? (unsigned)left_ms : 0, err);
     if (status == AQ_OK)
@@ -113,7 +114,7 @@ enum aq_status aq_store_recover(struct aq_store *store, struct aq_recovery_repor
     const struct aq_catalog *catalog = NULL;
     AQ_TRY(aq_store_catalog(store, true, &catalog, err));
     enum aq_status status = AQ_OK;
-    int64_t deadline_ms = aq_monotonic_ms() + DYING_WRITER_MS;
+    int64_t deadline_ms = aq_clock_ms() + DYING_WRITER_MS;
     for (size_t i = 0; status == AQ_OK && i < catalog->file_count; i++) {
         if (catalog->files[i].state == AQ_FILE_OPEN)
             status = recover_segment(store, catalog, &catalog->files[i], deadline_ms, report, err);

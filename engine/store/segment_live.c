@@ -4,6 +4,7 @@
  * Failures: a flock that is free means a dead writer: the valid prefix is found as recovery finds it,
  * without changing anything. A flock that is held but no page to read: the segment is just being
  * opened, and has no frame yet; else it is looked at again. */
+#include "engine/clock.h"
 #include "engine/store/segment_scan.h"
 
 #include <errno.h>
@@ -70,9 +71,9 @@ enum aq_status aq_segment_read_open(struct aq_store *store, const struct aq_segm
                                     struct aq_segment_totals *totals, struct aq_error *err)
 {
     enum aq_status status;
-    int64_t deadline_ms = aq_monotonic_ms() + SETTLE_MS;
+    int64_t deadline_ms = aq_clock_ms() + SETTLE_MS;
     while ((status = try_read(store, file, totals, err)) == AQ_TEMPORARY &&
-           aq_monotonic_ms() < deadline_ms)
-        aq_sleep_ms(RETRY_MS);
+           aq_clock_ms() < deadline_ms)
+        aq_clock_sleep_us(RETRY_MS * 1000);
     return status;
 }

@@ -19,7 +19,6 @@
 #include <string.h>
 #include <sys/random.h>
 #include <sys/stat.h>
-#include <time.h>
 #include <unistd.h>
 
 static const char *const folders[] = {"catalog", "segments", "archives", "locks"};
@@ -34,17 +33,6 @@ struct aq_store_path aq_store_path(const struct aq_store *store, const char *nam
     if ((size_t)snprintf(path.text, size, "%s/%s", store->home, name) >= size)
         path.text[size - 2] = '~'; /* cut, visibly */
     return path;
-}
-
-int64_t aq_monotonic_ms(void)
-{
-    return aq_clock_us() / 1000;
-}
-
-void aq_sleep_ms(unsigned ms)
-{
-    struct timespec span = {.tv_sec = ms / 1000, .tv_nsec = (long)(ms % 1000) * 1000000};
-    nanosleep(&span, NULL);
 }
 
 /* The present catalog. */

@@ -64,8 +64,4 @@ enum aq_status aq_store_read_mirror(struct aq_store *store, struct aq_error *err
 /** AQ_INVALID: a store in a bucket takes no writes; what to do. */
 enum aq_status aq_store_refuse_write(const struct aq_store *store, struct aq_error *err) AQ_RESULT;
 
-/** Milliseconds on a clock that never jumps. */
-int64_t aq_monotonic_ms(void);
-void aq_sleep_ms(unsigned ms);
-
 #endif

@@ -9,6 +9,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "engine/clock.h"
 #include "tools/commands/commands.h"
 #include "tools/commands/run_query.h"
 #include "tools/output/human.h"

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "engine/clock.h"
 #include "engine/ingest/kafka/producer/producer.h"
 #include "tools/commands/commands.h"
 #include "tools/commands/load.h"

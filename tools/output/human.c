@@ -4,7 +4,6 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
-#include <time.h>
 
 const char *aq_human_count(uint64_t count, char out[AQ_HUMAN_BYTES_MAX])
 {
@@ -55,11 +54,4 @@ const char *aq_human_seconds(double seconds, char out[AQ_HUMAN_BYTES_MAX])
         snprintf(out, AQ_HUMAN_BYTES_MAX, "%ld h %ld min", (long)seconds / 3600,
                  (long)seconds / 60 % 60);
     return out;
-}
-
-double aq_clock_seconds(void)
-{
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (double)now.tv_sec + (double)now.tv_nsec / 1e9;
 }

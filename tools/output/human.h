@@ -15,7 +15,4 @@ const char *aq_human_rate(double per_second, char out[AQ_HUMAN_BYTES_MAX]);
 /** "0.35 s", "12 s", "3 min 20 s", "2 h 5 min" */
 const char *aq_human_seconds(double seconds, char out[AQ_HUMAN_BYTES_MAX]);
 
-/** Seconds since some fixed moment, never going back. */
-double aq_clock_seconds(void);
-
 #endif

@@ -6,6 +6,7 @@
 #include <sys/ioctl.h>
 #include <unistd.h>
 
+#include "engine/clock.h"
 #include "tools/output/human.h"
 #include "tools/output/utf8.h"
 #include "tools/program.h"

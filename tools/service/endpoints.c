@@ -13,7 +13,7 @@
 
 static void respond_health(const struct aq_service *service, struct aq_http_response *response)
 {
-    bool healthy = aq_clock_us() / 1000 - atomic_load(&service->turned_ms) < HEALTHY_MS;
+    bool healthy = aq_clock_ms() - atomic_load(&service->turned_ms) < HEALTHY_MS;
     response->code = healthy ? OK : UNAVAILABLE;
     aq_bytes_chars(&response->body, healthy ? "ok\n" : "the main loop is stuck\n");
 }

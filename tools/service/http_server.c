@@ -47,9 +47,8 @@ static void on_connected(struct aq_http_server *server, struct MHD_Connection *h
         struct connection *connection = &server->connections[i];
         if (connection->fd >= 0)
             continue;
-        *connection = (struct connection){.fd = info->connect_fd,
-                                          .deadline_ms =
-                                              aq_clock_us() / 1000 + server->options.connection_ms};
+        *connection = (struct connection){
+            .fd = info->connect_fd, .deadline_ms = aq_clock_ms() + server->options.connection_ms};
         *context = connection;
         return;
     }
@@ -75,7 +74,7 @@ void aq_http_sweep(struct aq_http_server *server)
     pthread_mutex_lock(&server->lock);
     for (size_t i = 0; i < AQ_HTTP_CONNECTIONS_MAX; i++) {
         struct connection *connection = &server->connections[i];
-        if (connection->fd >= 0 && aq_clock_us() / 1000 >= connection->deadline_ms)
+        if (connection->fd >= 0 && aq_clock_ms() >= connection->deadline_ms)
             shutdown(connection->fd, SHUT_RDWR);
     }
     pthread_mutex_unlock(&server->lock);

@@ -55,7 +55,7 @@ static void report_text(struct aq_out *out, const struct aq_monitor_source *sour
 void aq_service_report(struct aq_service *service)
 {
     struct aq_monitor_view view;
-    int64_t passed_ms = aq_clock_us() / 1000 - service->begun_ms;
+    int64_t passed_ms = aq_clock_ms() - service->begun_ms;
     double seconds = 1e-3 * (double)passed_ms;
     if (aq_monitor_copy(service->monitor, &view) < 0)
         return;

@@ -54,10 +54,10 @@ static bool are_regular(const struct aq_paths *paths)
 static void wait_for_room(unsigned attempt)
 {
     int64_t wait_ms = RETRY_MS_MIN << (attempt < 5 ? attempt : 5);
-    int64_t until_ms = aq_clock_us() / 1000 + (wait_ms < RETRY_MS_MAX ? wait_ms : RETRY_MS_MAX);
+    int64_t until_ms = aq_clock_ms() + (wait_ms < RETRY_MS_MAX ? wait_ms : RETRY_MS_MAX);
     for (int64_t left_ms = wait_ms; left_ms > 0 && !aq_stop;) {
         (void)poll(NULL, 0, left_ms < 500 ? (int)left_ms : 500);
-        left_ms = until_ms - aq_clock_us() / 1000;
+        left_ms = until_ms - aq_clock_ms();
     }
 }
 

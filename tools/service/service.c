@@ -85,7 +85,7 @@ static void tell_manager(struct loop *loop, int64_t now_ms)
 
 static void turn(struct loop *loop)
 {
-    int64_t now_ms = aq_clock_us() / 1000;
+    int64_t now_ms = aq_clock_ms();
     atomic_store(&loop->service->turned_ms, now_ms);
     aq_http_sweep(loop->service->http);
     tell_manager(loop, now_ms);
@@ -141,7 +141,7 @@ static size_t count_running(const struct aq_service *service, bool sources_only)
 static void begin_to_end(struct loop *loop)
 {
     struct aq_service *service = loop->service;
-    loop->deadline_ms = aq_clock_us() / 1000 + AQ_DRAIN_MS;
+    loop->deadline_ms = aq_clock_ms() + AQ_DRAIN_MS;
     aq_notify("STOPPING=1");
     if (aq_stop) {
         atomic_store(&service->draining, true);
@@ -203,7 +203,7 @@ static void hurry(struct loop *loop)
     if (loop->hurried)
         return;
     loop->hurried = true;
-    int64_t soon_ms = aq_clock_us() / 1000 + MAINTENANCE_MS;
+    int64_t soon_ms = aq_clock_ms() + MAINTENANCE_MS;
     if (soon_ms < loop->deadline_ms)
         loop->deadline_ms = soon_ms;
 }
@@ -218,7 +218,7 @@ static void run_loop(struct loop *loop)
             begin_to_end(loop);
         if (sources_ended)
             hurry(loop);
-        if (loop->deadline_ms != 0 && aq_clock_us() / 1000 >= loop->deadline_ms)
+        if (loop->deadline_ms != 0 && aq_clock_ms() >= loop->deadline_ms)
             end_under_them(service);
         wait_for_news(loop);
     }
@@ -304,7 +304,7 @@ enum aq_status aq_service_run(struct aq_program *program, const size_t *sources,
         .config = program->config,
         .single = source_count == 1,
         .wake_fd = -1,
-        .begun_ms = aq_clock_us() / 1000,
+        .begun_ms = aq_clock_ms(),
     };
     struct loop loop = {.service = &service, .watchdog_ms = aq_notify_watchdog_ms()};
     pthread_condattr_t monotonic;
@@ -317,7 +317,7 @@ enum aq_status aq_service_run(struct aq_program *program, const size_t *sources,
     if (status == AQ_OK) {
         loop.shows_line =
             service.has_kafka && !program->options.quiet && isatty(STDERR_FILENO) == 1;
-        atomic_store(&service.turned_ms, aq_clock_us() / 1000);
+        atomic_store(&service.turned_ms, aq_clock_ms());
         arrange_signals(&loop);
         aq_program_hold_repeats(program, true);
         status = run(&loop, err);

@@ -9,6 +9,7 @@
 
 #if __has_include(<libs3.h>)
 
+#include "engine/clock.h"
 #include "engine/object/s3/wire/s3_backoff.h"
 #include "engine/object/s3/wire/s3_try.h"
 
@@ -16,7 +17,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #define PUT_BYTES_MAX (UINT64_C(5) << 30) /* S3's, of one put */
 #define PAGE_ENTRIES 1000
@@ -265,8 +265,7 @@ static enum aq_status perform(struct call *call, struct aq_error *err)
             return verdict.status;
         if (late)
             return AQ_TEMPORARY;
-        struct timespec wait = {wait_ms / 1000, wait_ms % 1000 * 1000000};
-        nanosleep(&wait, NULL);
+        aq_clock_sleep_us(wait_ms * 1000);
         atomic_fetch_add(&call->store->retry_count, 1);
     }
 }

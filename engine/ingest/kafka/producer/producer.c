@@ -71,10 +71,10 @@ static enum aq_status judge_topic(const rd_kafka_metadata_topic_t *topic, int32_
 static enum aq_status find_topic(struct aq_producer *producer, const char *brokers,
                                  struct aq_error *err)
 {
-    int64_t until = aq_clock_us() / 1000 + CONNECT_MS;
+    int64_t until = aq_clock_ms() + CONNECT_MS;
     for (;;) {
         const rd_kafka_metadata_t *metadata = NULL;
-        bool last = aq_clock_us() / 1000 >= until;
+        bool last = aq_clock_ms() >= until;
         rd_kafka_resp_err_t fault =
             rd_kafka_metadata(producer->rk, 0, producer->topic, &metadata, 1000);
         enum aq_status status = AQ_END;
@@ -159,9 +159,8 @@ enum aq_status aq_producer_send(struct aq_producer *producer, struct aq_slice ke
 
 enum aq_status aq_producer_wait(struct aq_producer *producer, int timeout_ms, struct aq_error *err)
 {
-    int64_t until = aq_clock_us() / 1000 + timeout_ms;
-    for (int64_t left = timeout_ms; left > 0 && !is_stopped(producer);
-         left = until - aq_clock_us() / 1000)
+    int64_t until = aq_clock_ms() + timeout_ms;
+    for (int64_t left = timeout_ms; left > 0 && !is_stopped(producer); left = until - aq_clock_ms())
         rd_kafka_poll(producer->rk, left < STEP_MS ? (int)left : STEP_MS);
     return look_at_fault(producer, err);
 }
