@@ -9,6 +9,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "format/calendar.h"
+
 void aq_replacement_deinit(struct aq_replacement *replacement)
 {
     free(replacement->ranges);
@@ -17,29 +19,17 @@ void aq_replacement_deinit(struct aq_replacement *replacement)
 
 /* Spans. */
 
-static int64_t year_start(int64_t year)
-{
-    int64_t start_us;
-    if (__builtin_mul_overflow(aq_days_from_civil(year, 1, 1), AQ_US_PER_DAY, &start_us))
-        return year < 1970 ? INT64_MIN : INT64_MAX;
-    return start_us;
-}
-
 static struct aq_time_range span_of(enum aq_replace_span span, enum aq_slot slot, int64_t time_us)
 {
-    if (span == AQ_REPLACE_YEAR) {
-        int64_t year;
-        unsigned month;
-        unsigned day;
-        aq_civil_from_days(aq_floor_div(time_us, AQ_US_PER_DAY), &year, &month, &day);
-        return (struct aq_time_range){year_start(year), year_start(year + 1)};
+    if (span == AQ_REPLACE_SLOT) {
+        int64_t start_us = aq_slot_start(slot, time_us);
+        return (struct aq_time_range){start_us, aq_slot_end(slot, start_us)};
     }
-    if (span == AQ_REPLACE_DAY)
-        slot = AQ_SLOT_DAY;
-    if (span == AQ_REPLACE_MONTH)
-        slot = AQ_SLOT_MONTH;
-    int64_t start_us = aq_slot_start(slot, time_us);
-    return (struct aq_time_range){start_us, aq_slot_end(slot, start_us)};
+    enum aq_span calendar = span == AQ_REPLACE_DAY     ? AQ_SPAN_DAY
+                            : span == AQ_REPLACE_MONTH ? AQ_SPAN_MONTH
+                                                       : AQ_SPAN_YEAR;
+    int64_t start_us = aq_span_start(calendar, time_us);
+    return (struct aq_time_range){start_us, aq_span_end(calendar, start_us)};
 }
 
 /* Index of the first range that ends behind `time_us`. */

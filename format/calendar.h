@@ -1,6 +1,6 @@
-/* Spans of the calendar (UTC) that archives are rolled up into. Pure functions. */
-#ifndef AQ_COMPACTION_PLAN_CALENDAR_H
-#define AQ_COMPACTION_PLAN_CALENDAR_H
+/* Spans of the calendar (UTC), as archives are rolled up into and imports replace. Pure functions. */
+#ifndef AQ_FORMAT_CALENDAR_H
+#define AQ_FORMAT_CALENDAR_H
 
 #include "format/types.h"
 

@@ -2,7 +2,7 @@
  *
  * Hours and days are divisions; the longer ones begin with a month, which civil arithmetic finds.
  * Failures: none; what does not fit 64 bits is clamped. */
-#include "compaction/plan/calendar.h"
+#include "format/calendar.h"
 
 #include <inttypes.h>
 #include <stdio.h>
