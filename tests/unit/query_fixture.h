@@ -78,33 +78,41 @@ static inline void reading_append(struct aq_batch *rows, const struct reading *r
 }
 
 /* One frame of rows of one city and day. */
-static inline void readings_write(struct aq_shard_writer *writer, const struct aq_schema *schema,
-                                  uint64_t feed_id, const struct reading *readings, size_t count,
-                                  uint64_t *ordinal)
+/* What is being filled: the writer, and where its feed stands. */
+struct readings {
+    struct aq_shard_writer *writer;
+    const struct aq_schema *schema;
+    uint64_t feed_id;
+    uint64_t ordinal;
+};
+
+static inline void readings_write(struct readings *to, const struct reading *readings, size_t count)
 {
     struct aq_batch rows;
-    cr_assert_eq(aq_schema_batch_init(schema, true, &rows), AQ_OK);
+    cr_assert_eq(aq_schema_batch_init(to->schema, true, &rows), AQ_OK);
     for (size_t i = 0; i < count; i++)
-        reading_append(&rows, &readings[i], feed_id, *ordinal + i);
+        reading_append(&rows, &readings[i], to->feed_id, to->ordinal + i);
     struct aq_partition partition = {.key = aq_slice_of(readings[0].city),
                                      .slot_start_us = READING_BASE,
                                      .row_count = (uint32_t)count};
     struct aq_section_input section = {
-        .schema = schema, .rows = &rows, .partitions = &partition, .partition_count = 1};
-    struct aq_source_range range = {.feed_id = feed_id,
-                                    .first_ordinal = *ordinal,
-                                    .next_ordinal = *ordinal + count,
-                                    .next_offset = *ordinal + count,
+        .schema = to->schema, .rows = &rows, .partitions = &partition, .partition_count = 1};
+    struct aq_source_range range = {.feed_id = to->feed_id,
+                                    .first_ordinal = to->ordinal,
+                                    .next_ordinal = to->ordinal + count,
+                                    .next_offset = to->ordinal + count,
                                     .row_count = (uint32_t)count};
-    cr_assert_eq(aq_shard_writer_append(writer, &range, 1, &section, 1, NULL), AQ_OK);
-    *ordinal += count;
+    cr_assert_eq(aq_shard_writer_append(to->writer, &range, 1, &section, 1, NULL), AQ_OK);
+    to->ordinal += count;
     aq_batch_deinit(&rows);
 }
 
-static inline void readings_fill(void)
+/** Declare readings as a dataset of this name, in which the first `unique_count` columns are unique. */
+static inline struct readings readings_begin(const char *dataset, size_t unique_count)
 {
     static uint32_t series[] = {1};
-    struct aq_schema declared = {.dataset = "readings",
+    static uint32_t unique[] = {0, 1, 2};
+    struct aq_schema declared = {.dataset = dataset,
                                  .column_count = 6,
                                  .columns = reading_columns,
                                  .key_column = 0,
@@ -112,27 +120,37 @@ static inline void readings_fill(void)
                                  .slot = AQ_SLOT_DAY,
                                  .series_count = 1,
                                  .series = series,
+                                 .unique_count = unique_count,
+                                 .unique = unique,
                                  .version_column = AQ_COLUMN_NONE};
-    const struct aq_schema *schema = NULL;
     const struct aq_schema *rejects = NULL;
-    struct aq_shard_writer *writer = NULL;
-    uint64_t feed_id = 0;
-    uint64_t ordinal = 0;
-    cr_assert_eq(aq_store_declare(fixture_store, &declared, &schema, &rejects, NULL), AQ_OK);
+    struct aq_error err = {0};
+    struct readings to = {.writer = NULL};
+    cr_assert_eq(aq_store_declare(fixture_store, &declared, &to.schema, &rejects, &err), AQ_OK,
+                 "%s", err.message);
     struct aq_shard_writer_options options = {.segment_size_bytes = 1 << 20, .depth = 4};
-    cr_assert_eq(aq_shard_writer_create(fixture_store, &options, &writer, NULL), AQ_OK);
-    struct aq_feed_identity identity = {.dataset_id = schema->dataset_id,
+    cr_assert_eq(aq_shard_writer_create(fixture_store, &options, &to.writer, NULL), AQ_OK);
+    struct aq_feed_identity identity = {.dataset_id = to.schema->dataset_id,
                                         .source = aq_slice_of("test"),
-                                        .name = aq_slice_of("readings"),
+                                        .name = aq_slice_of(dataset),
                                         .partition = -1};
-    cr_assert_eq(aq_shard_writer_claim(writer, &identity, 0, &feed_id, NULL), AQ_OK);
-    readings_write(writer, schema, feed_id, hanoi_morning,
-                   sizeof hanoi_morning / sizeof hanoi_morning[0], &ordinal);
-    readings_write(writer, schema, feed_id, oslo, sizeof oslo / sizeof oslo[0], &ordinal);
-    readings_write(writer, schema, feed_id, hanoi_evening,
-                   sizeof hanoi_evening / sizeof hanoi_evening[0], &ordinal);
-    cr_assert_eq(aq_shard_writer_seal(writer, NULL), AQ_OK);
-    aq_shard_writer_destroy(writer);
+    cr_assert_eq(aq_shard_writer_claim(to.writer, &identity, 0, &to.feed_id, NULL), AQ_OK);
+    return to;
+}
+
+static inline void readings_end(struct readings *readings)
+{
+    cr_assert_eq(aq_shard_writer_seal(readings->writer, NULL), AQ_OK);
+    aq_shard_writer_destroy(readings->writer);
+}
+
+static inline void readings_fill(void)
+{
+    struct readings to = readings_begin("readings", 0);
+    readings_write(&to, hanoi_morning, sizeof hanoi_morning / sizeof hanoi_morning[0]);
+    readings_write(&to, oslo, sizeof oslo / sizeof oslo[0]);
+    readings_write(&to, hanoi_evening, sizeof hanoi_evening / sizeof hanoi_evening[0]);
+    readings_end(&to);
 }
 
 static inline void fixture_open(void)

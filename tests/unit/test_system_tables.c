@@ -42,42 +42,13 @@ Test(system_tables, partitions)
 /* The readings once more, as a dataset in which two are re-sent. */
 static void fill_resent(void)
 {
-    static uint32_t series[] = {1};
-    static uint32_t unique[] = {0, 1, 2};
-    struct aq_schema declared = {.dataset = "resent",
-                                 .column_count = 6,
-                                 .columns = reading_columns,
-                                 .key_column = 0,
-                                 .time_column = 2,
-                                 .slot = AQ_SLOT_DAY,
-                                 .series_count = 1,
-                                 .series = series,
-                                 .unique_count = 3,
-                                 .unique = unique,
-                                 .version_column = AQ_COLUMN_NONE};
-    const struct aq_schema *schema = NULL;
-    const struct aq_schema *rejects = NULL;
-    struct aq_shard_writer *writer = NULL;
-    struct aq_shard_writer_options options = {.segment_size_bytes = 1 << 20, .depth = 4};
     struct aq_error err = {0};
-    uint64_t feed_id = 0;
-    uint64_t ordinal = 0;
     aq_snapshot_close(fixture_snapshot);
     fixture_snapshot = NULL;
-    cr_assert_eq(aq_store_declare(fixture_store, &declared, &schema, &rejects, &err), AQ_OK, "%s",
-                 err.message);
-    cr_assert_eq(aq_shard_writer_create(fixture_store, &options, &writer, &err), AQ_OK);
-    struct aq_feed_identity identity = {.dataset_id = schema->dataset_id,
-                                        .source = aq_slice_of("test"),
-                                        .name = aq_slice_of("resent"),
-                                        .partition = -1};
-    cr_assert_eq(aq_shard_writer_claim(writer, &identity, 0, &feed_id, &err), AQ_OK);
-    readings_write(writer, schema, feed_id, hanoi_morning,
-                   sizeof hanoi_morning / sizeof hanoi_morning[0], &ordinal);
-    readings_write(writer, schema, feed_id, hanoi_evening,
-                   sizeof hanoi_evening / sizeof hanoi_evening[0], &ordinal);
-    cr_assert_eq(aq_shard_writer_seal(writer, &err), AQ_OK);
-    aq_shard_writer_destroy(writer);
+    struct readings to = readings_begin("resent", 3);
+    readings_write(&to, hanoi_morning, sizeof hanoi_morning / sizeof hanoi_morning[0]);
+    readings_write(&to, hanoi_evening, sizeof hanoi_evening / sizeof hanoi_evening[0]);
+    readings_end(&to);
     cr_assert_eq(aq_snapshot_open(fixture_store, &fixture_snapshot, &err), AQ_OK);
 }
 
