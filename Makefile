@@ -49,9 +49,9 @@ LIBRARY_CXX := $(shell find $(LAYERS) -name '*.cc')
 TOOLS := $(shell find tools -name '*.c' 2>/dev/null)
 # What goes into the shared objects beside the program (tools/parts/part.h).
 PARTS := network files
-network_SOURCES := $(shell find engine/ingest/kafka engine/object/s3 -name '*.c') tools/service/http_server.c
-files_SOURCES := engine/ingest/file/source_file.c engine/ingest/file/gunzip.c
-UNIT := $(wildcard tests/unit/test_*.c)
+network_SOURCES := $(shell find engine/ingest/kafka engine/object/s3 -name '*.c') tools/service/http/http_server.c
+files_SOURCES := engine/ingest/file/read/source_file.c engine/ingest/file/read/gunzip.c
+UNIT := $(wildcard tests/unit/*/test_*.c)
 FUZZ := $(wildcard fuzz/fuzz_*.c)
 HEADERS := $(shell find $(LAYERS) tools -name '*.h' 2>/dev/null)
 
@@ -61,7 +61,7 @@ PART_BINARIES := $(PARTS:%=$B/aqstore-%.so)
 PART_TABLES := $(PARTS:%=$B/tools/parts/%_part.o)
 PART_OBJECTS := $(network_SOURCES:%.c=$B/%.o) $(files_SOURCES:%.c=$B/%.o) $(PART_TABLES)
 PROGRAM_OBJECTS := $(filter-out $(PART_OBJECTS),$(TOOL_OBJECTS) $(LIBRARY_OBJECTS))
-UNIT_BINARIES := $(UNIT:tests/unit/%.c=$B/unit/%)
+UNIT_BINARIES := $(patsubst %.c,$B/unit/%,$(notdir $(UNIT)))
 REPLAY_BINARIES := $(FUZZ:fuzz/fuzz_%.c=$B/replay/%)
 FUZZ_BINARIES := $(FUZZ:fuzz/%.c=build/fuzz/bin/%)
 VENV := build/venv/bin
@@ -114,9 +114,15 @@ $B/%.o: %.cc
 	@mkdir -p $(@D)
 	$(CXX) $(CXXFLAGS) -MMD -MP -c -o $@ $<
 
-$B/unit/%: $B/tests/unit/%.o $B/libtools.a $B/libaqstore.a
+# One name of a test, one binary, whatever folder its source is in.
+define unit_binary
+$B/unit/$(notdir $1): $B/$1.o
+endef
+$(foreach unit,$(UNIT:.c=),$(eval $(call unit_binary,$(unit))))
+
+$(UNIT_BINARIES): $B/libtools.a $B/libaqstore.a
 	@mkdir -p $(@D)
-	$(CXX) $(LDFLAGS) -o $@ $^ -lcriterion $(PKG_LIBS)
+	$(CXX) $(LDFLAGS) -o $@ $(filter %.o,$^) $(filter %.a,$^) -lcriterion $(PKG_LIBS)
 
 $B/unit/test_crash_states: $B/tests/sim/sim_disk.o
 

@@ -1,7 +1,7 @@
 /* For clang-tidy, which sees one file at a time: these return the failure they are given or name, so a
  * caller that returns early on failure does not go on with what was not written. .ci/check-file sets
  * TELL_... for the folders that the file includes, and leaves this out where one of them is defined. */
-#include "format/status.h"
+#include "format/base/status.h"
 
 #define aq_error_set(err, status, ...) (aq_error_set((err), (status), __VA_ARGS__), (status))
 #define aq_error_set_at(err, status, ...) (aq_error_set_at((err), (status), __VA_ARGS__), (status))

@@ -9,7 +9,7 @@
 #include <unistd.h>
 
 #include "compaction/merge/workers.h"
-#include "engine/clock.h"
+#include "engine/base/clock.h"
 #include "engine/io/io.h"
 
 struct bench {

@@ -2,7 +2,7 @@
 #ifndef AQ_COMPACTION_COMPACT_JOB_H
 #define AQ_COMPACTION_COMPACT_JOB_H
 
-#include "compaction/merge/archive_output.h"
+#include "compaction/merge/write/archive_output.h"
 #include "compaction/compact_plan.h"
 #include "compaction/merge/workers.h"
 

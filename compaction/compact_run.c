@@ -13,7 +13,7 @@
 #include "compaction/compact_job.h"
 #include "compaction/gc/gc.h"
 #include "compaction/nightly/last_run.h"
-#include "engine/clock.h"
+#include "engine/base/clock.h"
 
 #define MEMORY_DEFAULT ((uint64_t)1 << 30)
 

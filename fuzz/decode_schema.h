@@ -6,8 +6,8 @@
 #include <string.h>
 
 #include "engine/ingest/decode/decode.h"
-#include "engine/json_index.h"
-#include "engine/json_text.h"
+#include "engine/base/text/json_index.h"
+#include "engine/base/text/json_text.h"
 
 static const char decode_config[] =
     "datasets:\n"

@@ -3,8 +3,8 @@
 #include <assert.h>
 #include <stdlib.h>
 
-#include "format/archive.h"
-#include "format/checksum.h"
+#include "format/archive/archive.h"
+#include "format/base/checksum.h"
 
 #define ROOT_AT_FILE_SIZE 40
 #define TRAILER_AT_ROOT_OFFSET 24

@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "engine/store/catalog_state.h"
+#include "engine/store/catalog/catalog_state.h"
 #include "engine/store/store.h"
 
 #define HEADER_BYTES 80

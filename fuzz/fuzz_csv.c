@@ -5,7 +5,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-#include "engine/ingest/file/split.h"
+#include "engine/ingest/file/read/split.h"
 #include "fuzz/decode_schema.h"
 
 /* In front of the input, so that libarchive never takes it for something to unpack. */

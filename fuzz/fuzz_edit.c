@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "format/catalog_edit.h"
+#include "format/catalog/catalog_edit.h"
 
 #define AT_PAYLOAD_SIZE 72
 #define HEADER_BYTES 80

@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "format/frame_layout.h"
+#include "format/segment/frame_layout.h"
 
 #define SECTIONS_MAX 4
 

@@ -1,10 +1,10 @@
 /* Fuzz target: planning compactions. Half of the inputs are stores that grow and are compacted step by step
- * (tests/unit/plan_random.h); the others are catalogs as damage or a bug might leave them, any time and any size in them,
+ * (tests/unit/compaction/plan_random.h); the others are catalogs as damage or a bug might leave them, any time and any size in them,
  * of which one plan is made: it must keep to its rules, and read nothing that is not there. */
 #include <assert.h>
 #include <string.h>
 
-#include "tests/unit/plan_random.h"
+#include "tests/unit/compaction/plan_random.h"
 
 #define FILES_MAX 24
 #define DATASETS 2

@@ -11,7 +11,7 @@
 
 #include "engine/object/object.h"
 #include "tools/commands/commands.h"
-#include "tools/output/utf8.h"
+#include "tools/output/text/utf8.h"
 
 typedef enum aq_status (*command_fn)(struct aq_program *program, struct aq_error *err);
 

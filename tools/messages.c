@@ -13,11 +13,11 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "engine/clock.h"
-#include "format/checksum.h"
-#include "tools/output/human.h"
-#include "tools/output/json_print.h"
-#include "tools/output/utf8.h"
+#include "engine/base/clock.h"
+#include "format/base/checksum.h"
+#include "tools/output/text/human.h"
+#include "tools/output/text/json_print.h"
+#include "tools/output/text/utf8.h"
 
 #define REPEATS_REMEMBERED 32
 #define REPEAT_SECONDS 60.0

@@ -10,7 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "format/nearest.h"
+#include "format/table/nearest.h"
 
 #define ON(command) (1u << AQ_COMMAND_##command)
 #define EVERYWHERE UINT32_MAX

@@ -3,7 +3,7 @@
 #ifndef AQ_TOOLS_OPTIONS_H
 #define AQ_TOOLS_OPTIONS_H
 
-#include "format/bytes.h"
+#include "format/base/bytes.h"
 
 /* id, name, arguments, how many at most, summary */
 #define AQ_COMMAND_TABLE(X)                                                                    \

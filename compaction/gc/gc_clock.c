@@ -9,11 +9,11 @@
  * A note that is lost or damaged is as none. */
 #include "compaction/gc/gc_clock.h"
 
-#include "engine/clock.h"
+#include "engine/base/clock.h"
 #include "engine/object/object.h"
 #include "engine/store/history/retained.h"
-#include "format/checksum.h"
-#include "format/types.h"
+#include "format/base/checksum.h"
+#include "format/table/types.h"
 
 #include <fcntl.h>
 #include <inttypes.h>

@@ -13,10 +13,10 @@
 #include <assert.h>
 #include <stdlib.h>
 
-#include "compaction/merge/row_dedupe.h"
+#include "compaction/merge/rows/row_dedupe.h"
 #include "engine/store/dedupe.h"
-#include "compaction/merge/row_source.h"
-#include "compaction/merge/tile_write.h"
+#include "compaction/merge/rows/row_source.h"
+#include "compaction/merge/write/tile_write.h"
 
 struct merge {
     struct aq_compact_job *job;

@@ -2,7 +2,7 @@
 #ifndef AQ_COMPACTION_WORKERS_H
 #define AQ_COMPACTION_WORKERS_H
 
-#include "format/archive.h"
+#include "format/archive/archive.h"
 
 /** Threads that a run uses at most, the caller's own included; 1 where no thread can be had. */
 struct aq_workers {

@@ -3,7 +3,7 @@
  * keep to the rate. */
 #include "compaction/nightly/rate_limit.h"
 
-#include "engine/clock.h"
+#include "engine/base/clock.h"
 
 #define SECOND_US INT64_C(1000000)
 #define FULL_PART 4            /* of a second */

@@ -3,7 +3,7 @@
 #define AQ_COMPACTION_PLAN_PLAN_INTERNAL_H
 
 #include "compaction/compact_plan.h"
-#include "format/calendar.h"
+#include "format/base/calendar.h"
 
 /** Files that one merge of a level below the last takes at least. */
 #define AQ_ROLL_UP_FILES_MIN 4

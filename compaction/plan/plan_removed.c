@@ -5,8 +5,8 @@
  * pays: an archive that loses a day each night is written about as often as it has bytes, and no more.
  * Failures: a root that does not decode is taken for one that has lost nothing; reading it says more. */
 #include "compaction/plan/plan_internal.h"
-#include "engine/store/tombstone.h"
-#include "format/archive.h"
+#include "engine/store/snapshot/tombstone.h"
+#include "format/archive/archive.h"
 
 static bool is_about(const struct aq_catalog_tombstone *tombstone, const struct aq_tile_entry *tile)
 {

@@ -2,7 +2,7 @@
 #ifndef AQ_COMPACTION_PLAN_SPREAD_H
 #define AQ_COMPACTION_PLAN_SPREAD_H
 
-#include "format/calendar.h"
+#include "format/base/calendar.h"
 
 /** More buckets than this make the spans coarser, up to decades. */
 #define AQ_SPREAD_BUCKETS_MAX 4096

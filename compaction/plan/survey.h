@@ -4,7 +4,7 @@
 
 #include "compaction/plan/spread.h"
 #include "compaction/merge/workers.h"
-#include "engine/store/snapshot.h"
+#include "engine/store/snapshot/snapshot.h"
 
 struct aq_survey {
     size_t dataset_count;

@@ -14,8 +14,8 @@
 
 #include "compaction/replay/reject_decode.h"
 #include "compaction/replay/replay_output.h"
-#include "engine/clock.h"
-#include "engine/store/snapshot.h"
+#include "engine/base/clock.h"
+#include "engine/store/snapshot/snapshot.h"
 
 #define WRITE_BYTES ((size_t)64 << 20) /* of decoded rows, in one archive */
 

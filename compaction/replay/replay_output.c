@@ -7,7 +7,7 @@
 
 #include <stdlib.h>
 
-#include "compaction/merge/tile_write.h"
+#include "compaction/merge/write/tile_write.h"
 
 struct writing {
     struct aq_replay_output *output;

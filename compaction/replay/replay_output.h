@@ -2,7 +2,7 @@
 #ifndef AQ_COMPACTION_REPLAY_REPLAY_OUTPUT_H
 #define AQ_COMPACTION_REPLAY_REPLAY_OUTPUT_H
 
-#include "compaction/merge/archive_output.h"
+#include "compaction/merge/write/archive_output.h"
 #include "compaction/merge/workers.h"
 
 /** Zero-initialise, and set `store`. */

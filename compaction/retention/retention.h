@@ -2,8 +2,8 @@
 #ifndef AQ_COMPACTION_RETENTION_RETENTION_H
 #define AQ_COMPACTION_RETENTION_RETENTION_H
 
-#include "engine/retention_rules.h"
-#include "engine/store/snapshot.h"
+#include "engine/base/retention_rules.h"
+#include "engine/store/snapshot/snapshot.h"
 
 struct aq_expire_options {
     const struct aq_retention *retentions;

@@ -3,7 +3,7 @@
  * when it was imported. Events may lie in the future, and prove nothing.
  * Failures are refusals, with what to do. */
 #include "compaction/retention/retention_plan.h"
-#include "engine/civil_time.h"
+#include "engine/base/civil/civil_time.h"
 
 #define BEHIND_US AQ_US_PER_DAY
 #define AHEAD_US (35 * AQ_US_PER_DAY) /* longer than from one monthly load to the next */

@@ -10,7 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "engine/store/tombstone.h"
+#include "engine/store/snapshot/tombstone.h"
 
 static int64_t cutoff_of(const struct aq_schema *schema, int64_t span_us, int64_t now_us)
 {

@@ -2,8 +2,8 @@
 #ifndef AQ_COMPACTION_RETENTION_RETENTION_PLAN_H
 #define AQ_COMPACTION_RETENTION_RETENTION_PLAN_H
 
-#include "engine/retention_rules.h"
-#include "engine/store/catalog.h"
+#include "engine/base/retention_rules.h"
+#include "engine/store/catalog/catalog.h"
 
 /** Rows of one key in one file. */
 struct aq_retention_piece {

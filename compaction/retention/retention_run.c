@@ -12,7 +12,7 @@
 #include <string.h>
 
 #include "compaction/retention/retention_plan.h"
-#include "engine/civil_time.h"
+#include "engine/base/civil/civil_time.h"
 
 struct expiry {
     struct aq_store *store;

@@ -4,7 +4,7 @@
 #define AQ_COMPACTION_TIER_TIER_H
 
 #include "compaction/gc/gc.h"
-#include "engine/store/snapshot.h"
+#include "engine/store/snapshot/snapshot.h"
 #include "engine/object/object.h"
 
 struct aq_tier_progress {

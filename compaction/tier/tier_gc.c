@@ -9,8 +9,8 @@
  * Only names of the kinds that aqstore makes are touched. A mirror that cannot be read stops the walk:
  * what it names is not known. */
 #include "compaction/tier/tier_job.h"
-#include "engine/store/remote.h"
-#include "engine/clock.h"
+#include "engine/store/remote/remote.h"
+#include "engine/base/clock.h"
 
 #include <stdio.h>
 #include <stdlib.h>

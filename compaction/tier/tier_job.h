@@ -3,7 +3,7 @@
 #define AQ_COMPACTION_TIER_TIER_JOB_H
 
 #include "compaction/tier/tier.h"
-#include "engine/store/snapshot.h"
+#include "engine/store/snapshot/snapshot.h"
 
 /** "data/", 32 digits, "-", 16 digits, ".aqa" */
 #define AQ_TIER_OBJECT_BYTES 64

@@ -6,7 +6,7 @@
  * times, then the mirror stays as it was. A mask on an open segment with rows -> it stays as it was, too: a
  * feed was taken over, and its position may be ahead of what the closed files hold. */
 #include "compaction/tier/tier_job.h"
-#include "engine/store/remote.h"
+#include "engine/store/remote/remote.h"
 
 #include <stdlib.h>
 

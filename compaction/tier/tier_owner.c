@@ -4,7 +4,7 @@
  * Where conditions are not honoured none is registered: then only a file of this store that is there tells the
  * right bucket from another. */
 #include "compaction/tier/tier_job.h"
-#include "engine/store/remote.h"
+#include "engine/store/remote/remote.h"
 
 #include <inttypes.h>
 #include <stdio.h>

@@ -5,7 +5,7 @@
  * Failures: objects that are gone are counted, no more: what is there is worth having. Another restore took the number -> AQ_CONFLICT. Died before the home was made: a repeated call
  * finds the newest mirror, the same one, and registers one incarnation more. */
 #include "compaction/tier/tier_job.h"
-#include "engine/store/remote.h"
+#include "engine/store/remote/remote.h"
 
 #include <inttypes.h>
 #include <stdlib.h>

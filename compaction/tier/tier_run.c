@@ -8,8 +8,8 @@
  * run, a file is evicted only after the mirror names its object. So the next run goes on where this one
  * stopped. A dry run changes nothing, in the home or in the bucket. */
 #include "compaction/tier/tier_job.h"
-#include "engine/store/remote.h"
-#include "engine/clock.h"
+#include "engine/store/remote/remote.h"
+#include "engine/base/clock.h"
 
 enum aq_status aq_tier_check_stop(const struct aq_tier_job *job, struct aq_error *err)
 {

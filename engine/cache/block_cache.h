@@ -4,8 +4,8 @@
 #ifndef AQ_ENGINE_CACHE_BLOCK_CACHE_H
 #define AQ_ENGINE_CACHE_BLOCK_CACHE_H
 
-#include "format/checksum.h"
-#include "format/status.h"
+#include "format/base/checksum.h"
+#include "format/base/status.h"
 
 /** About a tile: one is read whole by one or two blocks, and 10 GiB are 40,000 files. */
 #define AQ_CACHE_BLOCK_BYTES ((size_t)256 << 10)

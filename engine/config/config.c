@@ -15,7 +15,7 @@
 #include "engine/config/config_dataset.h"
 #include "engine/config/config_node.h"
 #include "engine/config/section/config_source.h"
-#include "format/arena.h"
+#include "format/base/arena.h"
 
 #define KIB UINT64_C(1024)
 #define MIB (KIB * 1024)

@@ -10,7 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "engine/civil_time.h"
+#include "engine/base/civil/civil_time.h"
 #include "engine/config/config_dataset.h"
 #include "engine/config/config_node.h"
 #include "engine/config/config_path.h"

@@ -14,8 +14,8 @@
 #include <string.h>
 
 #include "engine/config/config_node.h"
-#include "format/arena.h"
-#include "format/nearest.h"
+#include "format/base/arena.h"
+#include "format/table/nearest.h"
 
 #define US_PER_MINUTE (60 * AQ_US_PER_SECOND)
 

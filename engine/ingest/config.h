@@ -2,9 +2,9 @@
 #ifndef AQ_ENGINE_INGEST_CONFIG_H
 #define AQ_ENGINE_INGEST_CONFIG_H
 
-#include "engine/retention_rules.h"
-#include "engine/schedule.h"
-#include "format/schema.h"
+#include "engine/base/retention_rules.h"
+#include "engine/base/schedule.h"
+#include "format/table/schema.h"
 
 /** Where in the config something stands, for messages: "file:line:column". */
 struct aq_config_mark {

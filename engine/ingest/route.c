@@ -9,8 +9,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "format/checksum.h"
-#include "format/key_text.h"
+#include "format/base/checksum.h"
+#include "format/table/key_text.h"
 
 #define EMPTY UINT32_MAX
 

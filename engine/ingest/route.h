@@ -2,7 +2,7 @@
 #ifndef AQ_ENGINE_INGEST_ROUTE_H
 #define AQ_ENGINE_INGEST_ROUTE_H
 
-#include "format/frame.h"
+#include "format/segment/frame.h"
 
 struct aq_router;
 

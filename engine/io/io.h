@@ -5,7 +5,7 @@
 #ifndef AQ_ENGINE_IO_IO_H
 #define AQ_ENGINE_IO_IO_H
 
-#include "format/bytes.h"
+#include "format/base/bytes.h"
 
 /* AQ_IO_SIM, for tests: operations finish in a random order that aq_io_sim_seed decides. */
 enum aq_io_kind { AQ_IO_AUTO, AQ_IO_URING, AQ_IO_POSIX, AQ_IO_SIM };

@@ -3,7 +3,7 @@
  * Happy path: openat2(RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS), then flock where asked for.
  * Failures: a kernel or container without openat2 -> openat of a name that has been checked; a lock
  * held elsewhere -> AQ_CONFLICT; a file that ends early -> AQ_CORRUPT at its end. */
-#include "engine/clock.h"
+#include "engine/base/clock.h"
 #include "engine/io/io_backend.h"
 
 #include <errno.h>

@@ -4,7 +4,7 @@
 #ifndef AQ_ENGINE_OBJECT_OBJECT_H
 #define AQ_ENGINE_OBJECT_OBJECT_H
 
-#include "format/bytes.h"
+#include "format/base/bytes.h"
 
 struct aq_object_store;
 

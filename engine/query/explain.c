@@ -4,7 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "engine/query/exec/aggregate.h"
+#include "engine/query/exec/aggregate/aggregate.h"
 #include "engine/query/exec/execute.h"
 #include "engine/query/expression/function.h"
 

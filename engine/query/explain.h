@@ -2,7 +2,7 @@
 #ifndef AQ_ENGINE_QUERY_EXPLAIN_H
 #define AQ_ENGINE_QUERY_EXPLAIN_H
 
-#include "engine/civil_time.h"
+#include "engine/base/civil/civil_time.h"
 #include "engine/query/plan.h"
 
 /** Append one line of text a step, outermost first, indented; lines end with '\n'. Reads the units'

@@ -16,7 +16,7 @@
 #include "engine/query/explain.h"
 #include "engine/query/sql/bind.h"
 #include "engine/query/system_tables/system_table.h"
-#include "engine/clock.h"
+#include "engine/base/clock.h"
 
 #define MEMORY_BYTES_DEFAULT ((uint64_t)1 << 30)
 #define FETCH_BYTES_DEFAULT ((uint64_t)128 << 20)

@@ -2,7 +2,7 @@
 #ifndef AQ_ENGINE_QUERY_QUERY_H
 #define AQ_ENGINE_QUERY_QUERY_H
 
-#include "engine/store/snapshot.h"
+#include "engine/store/snapshot/snapshot.h"
 
 struct aq_query;
 

@@ -4,7 +4,7 @@
 #ifndef AQ_ENGINE_STORE_DEDUPE_H
 #define AQ_ENGINE_STORE_DEDUPE_H
 
-#include "engine/store/snapshot.h"
+#include "engine/store/snapshot/snapshot.h"
 
 /**
  * Whether two rows are twins: equal in every unique column, to the bit; two nulls are equal.

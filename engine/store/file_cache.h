@@ -4,7 +4,7 @@
 #define AQ_ENGINE_STORE_FILE_CACHE_H
 
 #include "engine/cache/object_reader.h"
-#include "engine/store/snapshot.h"
+#include "engine/store/snapshot/snapshot.h"
 #include "engine/store/store_internal.h"
 
 struct aq_file_cache;

@@ -1,6 +1,6 @@
 /* Advisory locks of the home: flock on "locks/NAME". The kernel lets go of them when a process ends,
  * however it ends. */
-#include "engine/clock.h"
+#include "engine/base/clock.h"
 #include "engine/store/store_internal.h"
 
 #include <errno.h>

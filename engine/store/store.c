@@ -7,8 +7,8 @@
  * catalog named, is not made a store. */
 #include "engine/store/store_internal.h"
 
-#include "engine/store/catalog_log.h"
-#include "engine/clock.h"
+#include "engine/store/catalog/catalog_log.h"
+#include "engine/base/clock.h"
 
 #include <dirent.h>
 #include <errno.h>

@@ -3,7 +3,7 @@
 #define AQ_ENGINE_STORE_STORE_H
 
 #include "engine/io/io.h"
-#include "engine/store/catalog.h"
+#include "engine/store/catalog/catalog.h"
 
 struct aq_store;
 struct aq_object_store;

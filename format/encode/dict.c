@@ -1,6 +1,6 @@
 /* Dictionaries: a node of the different values in order of first occurrence, a node of codes. The
  * order makes codes deterministic, and ascending where a sorted column meets its values. */
-#include "format/checksum.h"
+#include "format/base/checksum.h"
 #include "format/encode/node.h"
 
 #define SLOTS_MIN 64

@@ -4,7 +4,7 @@
 #ifndef AQ_FORMAT_ENCODE_ENCODE_H
 #define AQ_FORMAT_ENCODE_ENCODE_H
 
-#include "format/vector.h"
+#include "format/table/vector.h"
 
 enum aq_profile {
     AQ_PROFILE_FRAME,   /* one cheap pass, no zstd on small input: the write path */

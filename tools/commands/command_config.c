@@ -4,7 +4,7 @@
 #include "engine/ingest/kafka/kafka.h"
 #include "engine/object/s3.h"
 #include "tools/commands/commands.h"
-#include "tools/output/json_print.h"
+#include "tools/output/text/json_print.h"
 
 static void check_json(struct aq_program *program, const struct aq_config *config)
 {

@@ -3,7 +3,7 @@
 #ifndef AQ_TOOLS_COMMANDS_COMMANDS_H
 #define AQ_TOOLS_COMMANDS_COMMANDS_H
 
-#include "engine/store/feeds.h"
+#include "engine/store/feed/feeds.h"
 #include "tools/program.h"
 
 enum aq_status aq_command_ingest(struct aq_program *program, struct aq_error *err) AQ_RESULT;

@@ -1,8 +1,8 @@
 /* Facts and tables, as text or as JSON. */
 #include "tools/inspect/inspect.h"
 
-#include "tools/output/human.h"
-#include "tools/output/json_print.h"
+#include "tools/output/text/human.h"
+#include "tools/output/text/json_print.h"
 
 void aq_inspect_text(struct aq_inspect *inspect, const char *name, const char *value)
 {

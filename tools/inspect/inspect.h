@@ -3,9 +3,9 @@
 #ifndef AQ_TOOLS_INSPECT_INSPECT_H
 #define AQ_TOOLS_INSPECT_INSPECT_H
 
-#include "engine/store/snapshot.h"
+#include "engine/store/snapshot/snapshot.h"
 #include "tools/layout/store_file.h"
-#include "tools/output/rows.h"
+#include "tools/output/forms/rows.h"
 
 /** Where it goes. Text: tables under headings. JSON: members of one object. */
 struct aq_inspect {

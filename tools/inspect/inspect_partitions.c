@@ -1,7 +1,7 @@
 /* A dataset's partitions: a line a key, or, of one key, a line a slot. They are what aqstore_partitions says. */
 #include "engine/query/query.h"
 #include "tools/inspect/inspect.h"
-#include "tools/output/sql_text.h"
+#include "tools/output/text/sql_text.h"
 
 #define LIMIT_DEFAULT 20
 

@@ -12,7 +12,7 @@
 
 #include "engine/cache/object_copy.h"
 #include "engine/io/io.h"
-#include "format/preamble.h"
+#include "format/base/preamble.h"
 
 static bool has_suffix(const char *text, const char *suffix)
 {

@@ -4,8 +4,8 @@
 #define AQ_TOOLS_LAYOUT_STORE_FILE_H
 
 #include "engine/object/object.h"
-#include "engine/store/catalog.h"
-#include "format/segment_index.h"
+#include "engine/store/catalog/catalog.h"
+#include "format/segment/segment_index.h"
 
 /** An open file. */
 struct aq_store_file {

@@ -6,7 +6,7 @@
 #ifndef AQ_TOOLS_OUTPUT_RESULT_FILE_H
 #define AQ_TOOLS_OUTPUT_RESULT_FILE_H
 
-#include "format/bytes.h"
+#include "format/base/bytes.h"
 
 struct aq_out;
 

@@ -5,8 +5,8 @@
 #include <string.h>
 #include <strings.h>
 
-#include "format/key_text.h"
-#include "tools/output/output_forms.h"
+#include "format/table/key_text.h"
+#include "tools/output/forms/output_forms.h"
 
 /* name, extensions (parted by '|'), operations */
 static const struct form {

@@ -6,9 +6,9 @@
 #include <sys/ioctl.h>
 #include <unistd.h>
 
-#include "engine/clock.h"
-#include "tools/output/human.h"
-#include "tools/output/utf8.h"
+#include "engine/base/clock.h"
+#include "tools/output/text/human.h"
+#include "tools/output/text/utf8.h"
 #include "tools/program.h"
 
 #define BAR_COLUMNS 20

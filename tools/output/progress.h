@@ -4,7 +4,7 @@
 #ifndef AQ_TOOLS_OUTPUT_PROGRESS_H
 #define AQ_TOOLS_OUTPUT_PROGRESS_H
 
-#include "format/bytes.h"
+#include "format/base/bytes.h"
 
 /** Zero-initialise, then aq_progress_begin. */
 struct aq_progress {

@@ -2,7 +2,7 @@
 #ifndef AQ_TOOLS_PARTS_FILES_H
 #define AQ_TOOLS_PARTS_FILES_H
 
-#include "engine/ingest/file/source_file.h"
+#include "engine/ingest/file/read/source_file.h"
 #include "tools/parts/part.h"
 
 #define AQ_FILES_FUNCTIONS(FUNCTION)    \

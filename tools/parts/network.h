@@ -6,7 +6,7 @@
 #include "engine/ingest/kafka/producer/producer.h"
 #include "engine/object/s3.h"
 #include "tools/parts/part.h"
-#include "tools/service/http_server.h"
+#include "tools/service/http/http_server.h"
 
 #define AQ_NETWORK_FUNCTIONS(FUNCTION) \
     FUNCTION(aq_kafka_check)           \

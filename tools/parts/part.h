@@ -7,7 +7,7 @@
 
 #include <pthread.h>
 
-#include "format/status.h"
+#include "format/base/status.h"
 
 /** What every part's table begins with: AQ_INTERFACE, a hash of all headers, before anything else is believed. */
 struct aq_part_table {

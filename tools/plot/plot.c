@@ -5,8 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "tools/output/output_forms.h"
-#include "tools/output/utf8.h"
+#include "tools/output/forms/output_forms.h"
+#include "tools/output/text/utf8.h"
 #include "tools/plot/plot_parts.h"
 
 #define POINTS_MAX 4000000

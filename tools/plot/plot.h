@@ -4,7 +4,7 @@
 #ifndef AQ_TOOLS_PLOT_PLOT_H
 #define AQ_TOOLS_PLOT_PLOT_H
 
-#include "engine/civil_time.h"
+#include "engine/base/civil/civil_time.h"
 #include "tools/output/output.h"
 
 #define AQ_PLOT_SERIES_MAX 26

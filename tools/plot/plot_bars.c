@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "tools/output/utf8.h"
+#include "tools/output/text/utf8.h"
 #include "tools/plot/plot_parts.h"
 
 #define LABEL_COLUMNS_MAX 32

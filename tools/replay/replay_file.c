@@ -12,7 +12,7 @@
 
 #include "engine/ingest/decode/decode.h"
 #include "engine/ingest/file/file_identity.h"
-#include "format/arena.h"
+#include "format/base/arena.h"
 
 struct aq_replay_pick {
     struct aq_config *config;

@@ -2,8 +2,8 @@
 #ifndef AQ_TOOLS_REPLAY_REPLAY_FILE_H
 #define AQ_TOOLS_REPLAY_REPLAY_FILE_H
 
-#include "engine/ingest/file/source_file.h"
-#include "engine/ingest/file/split.h"
+#include "engine/ingest/file/read/source_file.h"
+#include "engine/ingest/file/read/split.h"
 
 struct aq_replay_options {
     enum aq_source_format format; /* AUTO: by extension, then content */

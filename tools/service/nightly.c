@@ -15,7 +15,7 @@
 #include "compaction/gc/gc.h"
 #include "compaction/nightly/background.h"
 #include "compaction/nightly/last_run.h"
-#include "tools/output/human.h"
+#include "tools/output/text/human.h"
 #include "tools/service/service_internal.h"
 
 #define RETRY_US (60 * AQ_US_PER_SECOND)

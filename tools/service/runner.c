@@ -13,7 +13,7 @@
 #include <unistd.h>
 
 #include "engine/ingest/kafka/kafka.h"
-#include "tools/commands/load.h"
+#include "tools/commands/input/load.h"
 #include "tools/service/service_internal.h"
 
 #define RETRY_MS_MIN 1000

@@ -18,12 +18,12 @@
 #include <unistd.h>
 
 #include "tools/bucket.h"
-#include "tools/output/human.h"
+#include "tools/output/text/human.h"
 #include "tools/output/progress.h"
-#include "tools/service/notify.h"
+#include "tools/service/report/notify.h"
 #include "tools/service/service_internal.h"
-#include "tools/service/status_line.h"
-#include "engine/clock.h"
+#include "tools/service/report/status_line.h"
+#include "engine/base/clock.h"
 
 #define TURN_MS 1000
 #define INTERRUPT_MS 100    /* between wake-ups of a blocked runner */

@@ -8,10 +8,10 @@
 #include <stdatomic.h>
 
 #include "compaction/gc/gc.h"
-#include "engine/clock.h"
+#include "engine/base/clock.h"
 #include "tools/program.h"
-#include "tools/service/http_server.h"
-#include "tools/service/metrics.h"
+#include "tools/service/http/http_server.h"
+#include "tools/service/http/metrics.h"
 
 struct aq_service;
 

@@ -4,7 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "engine/civil_time.h"
+#include "engine/base/civil/civil_time.h"
 
 void aq_verify_deinit(struct aq_verify *verify)
 {

@@ -3,7 +3,7 @@
 #ifndef AQ_TOOLS_VERIFY_VERIFY_H
 #define AQ_TOOLS_VERIFY_VERIFY_H
 
-#include "engine/store/catalog.h"
+#include "engine/store/catalog/catalog.h"
 #include "tools/layout/store_file.h"
 
 /** One thing that is wrong. */

@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "engine/store/catalog_log.h"
+#include "engine/store/catalog/catalog_log.h"
 #include "tools/verify/verify.h"
 
 #define EDIT_BYTES_MAX ((uint64_t)1 << 30)

@@ -3,7 +3,7 @@
 #include <inttypes.h>
 #include <stdlib.h>
 
-#include "format/key_text.h"
+#include "format/table/key_text.h"
 #include "tools/verify/verify.h"
 
 struct decoded {

@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "format/key_text.h"
+#include "format/table/key_text.h"
 #include "tools/verify/verify.h"
 
 struct tile {

@@ -13,7 +13,7 @@
 
 #include "engine/config/section/config_section.h"
 #include "engine/config/section/config_source.h"
-#include "format/arena.h"
+#include "format/base/arena.h"
 
 #define TOPIC_BYTES_MAX 249 /* Kafka's own */
 

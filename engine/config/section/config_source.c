@@ -9,7 +9,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "engine/civil_time.h"
+#include "engine/base/civil/civil_time.h"
 #include "engine/config/config_node.h"
 #include "engine/config/section/when.h"
 

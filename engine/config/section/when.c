@@ -20,10 +20,10 @@
 #include <string.h>
 #include <strings.h>
 
-#include "engine/civil_time.h"
+#include "engine/base/civil/civil_time.h"
 #include "engine/config/config_path.h"
-#include "engine/number_text.h"
-#include "format/arena.h"
+#include "engine/base/text/number_text.h"
+#include "format/base/arena.h"
 
 struct when_parser {
     struct aq_when *when;

@@ -6,9 +6,9 @@
 #ifndef AQ_ENGINE_INGEST_DECODE_H
 #define AQ_ENGINE_INGEST_DECODE_H
 
-#include "engine/civil_time.h"
+#include "engine/base/civil/civil_time.h"
 #include "engine/ingest/monitor.h"
-#include "format/checksum.h"
+#include "format/base/checksum.h"
 
 /** The longest message that is decoded; a longer one is a reject of its first bytes. */
 #define AQ_RECORD_BYTES_MAX ((size_t)16 << 20)

@@ -11,7 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "engine/json_index.h"
+#include "engine/base/text/json_index.h"
 
 #define FIELDS_MAX 16384
 #define LISTED_BYTES_MAX 400

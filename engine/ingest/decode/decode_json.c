@@ -11,7 +11,7 @@
 #include <string.h>
 
 #include "engine/ingest/decode/json_paths.h"
-#include "engine/json_text.h"
+#include "engine/base/text/json_text.h"
 
 struct aq_json_decoder {
     struct aq_decoder *decoder;

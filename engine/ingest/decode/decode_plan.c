@@ -9,7 +9,7 @@
 #include <assert.h>
 #include <stdlib.h>
 
-#include "engine/json_index.h"
+#include "engine/base/text/json_index.h"
 
 struct planner {
     struct aq_decoder *decoder;

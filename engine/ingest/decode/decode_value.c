@@ -11,8 +11,8 @@
 #include <string.h>
 #include <strings.h>
 
-#include "engine/json_text.h"
-#include "engine/number_text.h"
+#include "engine/base/text/json_text.h"
+#include "engine/base/text/number_text.h"
 
 #define SHOWN_BYTES_MAX 80
 

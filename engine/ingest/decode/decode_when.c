@@ -9,7 +9,7 @@
 
 #include "engine/config/section/when.h"
 #include "engine/ingest/decode/decode.h"
-#include "engine/number_text.h"
+#include "engine/base/text/number_text.h"
 
 enum truth { FALSE, TRUE, UNKNOWN };
 

@@ -7,7 +7,7 @@
 
 #include <string.h>
 
-#include "format/checksum.h"
+#include "format/base/checksum.h"
 
 #define TABLE_CHILDREN_MIN 8
 

@@ -2,8 +2,8 @@
 #ifndef AQ_ENGINE_INGEST_FILE_IDENTITY_H
 #define AQ_ENGINE_INGEST_FILE_IDENTITY_H
 
-#include "engine/ingest/file/stream.h"
-#include "engine/store/catalog.h"
+#include "engine/ingest/file/read/stream.h"
+#include "engine/store/catalog/catalog.h"
 
 enum aq_file_standing {
     AQ_FILE_NEW,

@@ -10,7 +10,7 @@
 #include <string.h>
 
 #include "engine/ingest/file/importer.h"
-#include "engine/clock.h"
+#include "engine/base/clock.h"
 
 #define MESSAGES_PER_LOOK 256 /* at the clock and the stop flag */
 

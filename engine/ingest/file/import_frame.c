@@ -6,7 +6,7 @@
 #include <string.h>
 
 #include "engine/ingest/file/importer.h"
-#include "engine/clock.h"
+#include "engine/base/clock.h"
 
 /* A frame must stay far below AQ_FRAME_BYTES_MAX, whatever the config says. */
 #define FRAME_BYTES_MAX ((uint64_t)256 << 20)

@@ -9,7 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "format/calendar.h"
+#include "format/base/calendar.h"
 
 void aq_replacement_deinit(struct aq_replacement *replacement)
 {

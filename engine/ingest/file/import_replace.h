@@ -3,8 +3,8 @@
 #define AQ_ENGINE_INGEST_IMPORT_REPLACE_H
 
 #include "engine/ingest/ingest.h"
-#include "engine/store/shard_writer.h"
-#include "engine/store/snapshot.h"
+#include "engine/store/segment/shard_writer.h"
+#include "engine/store/snapshot/snapshot.h"
 
 struct aq_time_range {
     int64_t from_us;

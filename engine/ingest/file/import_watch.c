@@ -6,7 +6,7 @@
 #include <assert.h>
 
 #include "engine/ingest/file/importer.h"
-#include "engine/clock.h"
+#include "engine/base/clock.h"
 
 #define RING (AQ_IMPORT_FRAMES_IN_FLIGHT + 1)
 

@@ -8,8 +8,8 @@
 #include "engine/ingest/file/import_replace.h"
 #include "engine/ingest/ingest.h"
 #include "engine/ingest/route.h"
-#include "engine/ingest/file/split.h"
-#include "engine/store/shard_writer.h"
+#include "engine/ingest/file/read/split.h"
+#include "engine/store/segment/shard_writer.h"
 
 #define AQ_IMPORT_FRAMES_IN_FLIGHT 4
 

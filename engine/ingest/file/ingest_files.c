@@ -12,7 +12,7 @@
 #include <string.h>
 
 #include "engine/ingest/file/importer.h"
-#include "engine/clock.h"
+#include "engine/base/clock.h"
 
 #define NOTICE_BYTES_MAX 1024
 

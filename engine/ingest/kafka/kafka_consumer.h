@@ -6,11 +6,11 @@
 #include <librdkafka/rdkafka.h>
 #include <regex.h>
 
-#include "engine/clock.h"
+#include "engine/base/clock.h"
 #include "engine/ingest/decode/message.h"
 #include "engine/ingest/kafka/kafka.h"
 #include "engine/ingest/route.h"
-#include "engine/store/feeds.h"
+#include "engine/store/feed/feeds.h"
 
 #define AQ_KAFKA_FRAMES_IN_FLIGHT 4
 #define AQ_KAFKA_ASK_MS \

@@ -9,7 +9,7 @@
 
 #if __has_include(<libs3.h>)
 
-#include "engine/clock.h"
+#include "engine/base/clock.h"
 #include "engine/object/s3/wire/s3_backoff.h"
 #include "engine/object/s3/wire/s3_try.h"
 

@@ -4,7 +4,7 @@
 
 #include <stdatomic.h>
 
-#include "engine/query/exec/group_sink.h"
+#include "engine/query/exec/aggregate/group_sink.h"
 #include "engine/query/plan.h"
 
 /** Shared by all levels of one running query. */

@@ -8,7 +8,7 @@
  * it is refused. */
 #include <stdlib.h>
 
-#include "engine/civil_time.h"
+#include "engine/base/civil/civil_time.h"
 #include "engine/query/exec/execute.h"
 
 #define STREAM_BYTES_FIRST ((uint64_t)4 << 20)

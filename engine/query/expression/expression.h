@@ -8,7 +8,7 @@
 #ifndef AQ_ENGINE_QUERY_EXPRESSION_EXPRESSION_H
 #define AQ_ENGINE_QUERY_EXPRESSION_EXPRESSION_H
 
-#include "format/vector.h"
+#include "format/table/vector.h"
 
 /** Rows of one chunk at most. */
 #define AQ_CHUNK_ROWS 2048

@@ -7,7 +7,7 @@
 
 #include <string.h>
 
-#include "format/nearest.h"
+#include "format/table/nearest.h"
 
 #define COST_NEVER 1000
 

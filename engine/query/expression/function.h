@@ -3,7 +3,7 @@
 #ifndef AQ_ENGINE_QUERY_EXPRESSION_FUNCTION_H
 #define AQ_ENGINE_QUERY_EXPRESSION_FUNCTION_H
 
-#include "engine/civil_time.h"
+#include "engine/base/civil/civil_time.h"
 #include "engine/query/expression/expression.h"
 
 /** What binding knows of the session. */

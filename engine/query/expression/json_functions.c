@@ -1,6 +1,6 @@
 /* -> and ->>: a member or an element of a json value, as json or as text. A name that is repeated in an
  * object means its last value, as in PostgreSQL; what is not there is null, and so is JSON's null for ->>. */
-#include "engine/json_text.h"
+#include "engine/base/text/json_text.h"
 #include "engine/query/expression/function.h"
 
 /* What is looked for: a member by name, or an element by number. */

@@ -7,8 +7,8 @@
 #include <string.h>
 #include <strings.h>
 
-#include "engine/json_text.h"
-#include "engine/number_text.h"
+#include "engine/base/text/json_text.h"
+#include "engine/base/text/number_text.h"
 #include "engine/query/expression/function.h"
 
 static bool is_space(uint8_t byte)

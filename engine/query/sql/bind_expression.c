@@ -5,7 +5,7 @@
 #include <strings.h>
 
 #include "engine/query/sql/bind.h"
-#include "format/nearest.h"
+#include "format/table/nearest.h"
 
 /* Binding, folding and evaluation recurse once per level. */
 #define EXPRESSION_DEPTH_MAX 1000

@@ -4,7 +4,7 @@
 
 #include "engine/query/sql/bind.h"
 #include "engine/query/system_tables/system_table.h"
-#include "format/nearest.h"
+#include "format/table/nearest.h"
 
 #define VIEW_DEPTH_MAX 32
 

@@ -2,7 +2,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "engine/query/exec/aggregate.h"
+#include "engine/query/exec/aggregate/aggregate.h"
 #include "engine/query/sql/bind.h"
 
 static void type_list(struct aq_expr *const *args, size_t arg_count, char *out, size_t out_size)

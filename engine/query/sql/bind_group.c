@@ -1,7 +1,7 @@
 /* GROUP BY: what is grouped by, and the rewriting of expressions to read groups and aggregates. */
 #include <string.h>
 
-#include "engine/query/exec/aggregate.h"
+#include "engine/query/exec/aggregate/aggregate.h"
 #include "engine/query/sql/bind.h"
 
 static const PgQuery__ResTarget *target_named(PgQuery__Node **targets, size_t target_count,

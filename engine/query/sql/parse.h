@@ -5,7 +5,7 @@
 #include <pg_query/pg_query.pb-c.h>
 
 #include "engine/query/expression/expression.h"
-#include "format/arena.h"
+#include "format/base/arena.h"
 
 #define AQ_SQL_BYTES_MAX ((size_t)128 << 10)
 

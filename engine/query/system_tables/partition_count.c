@@ -10,8 +10,8 @@
 #include <stdlib.h>
 
 #include "engine/store/dedupe.h"
-#include "format/checksum.h"
-#include "format/key_text.h"
+#include "format/base/checksum.h"
+#include "format/table/key_text.h"
 
 #define EMPTY UINT32_MAX
 #define FETCH_UNITS 256 /* asked of the bucket at once */

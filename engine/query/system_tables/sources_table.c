@@ -4,7 +4,7 @@
  * column and whoever runs it can ask (`aqstore query` with a config). */
 #include <stdlib.h>
 
-#include "engine/clock.h"
+#include "engine/base/clock.h"
 #include "engine/query/system_tables/system_table.h"
 
 enum {

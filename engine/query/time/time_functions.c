@@ -7,7 +7,7 @@
 
 #include "engine/query/expression/call_constant.h"
 #include "engine/query/expression/function.h"
-#include "format/nearest.h"
+#include "format/table/nearest.h"
 
 enum field {
     FIELD_MICROSECONDS,

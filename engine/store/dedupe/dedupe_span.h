@@ -3,7 +3,7 @@
 #define AQ_ENGINE_STORE_DEDUPE_SPAN_H
 
 #include "engine/store/dedupe.h"
-#include "engine/store/unit_filter.h"
+#include "engine/store/snapshot/unit_filter.h"
 
 /** A unit whose rows may have twins. */
 struct aq_twin_unit {

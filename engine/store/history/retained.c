@@ -10,7 +10,7 @@
  * Failures: a damaged or missing edit -> AQ_CORRUPT, and nothing is known, so nothing may be removed. */
 #include "engine/store/history/retained.h"
 
-#include "engine/store/catalog_log.h"
+#include "engine/store/catalog/catalog_log.h"
 #include "engine/store/history/lease.h"
 #include "engine/store/store_internal.h"
 

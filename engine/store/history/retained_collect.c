@@ -6,7 +6,7 @@
  * Killed anywhere: what is left is removed by the next run; nothing else depends on it. */
 #include "engine/store/history/retained.h"
 
-#include "engine/store/catalog_log.h"
+#include "engine/store/catalog/catalog_log.h"
 #include "engine/store/store_internal.h"
 
 static enum aq_status remove_checkpoints(struct aq_object_store *objects,

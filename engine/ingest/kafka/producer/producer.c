@@ -10,7 +10,7 @@
 #include <string.h>
 
 #include "engine/ingest/kafka/kafka_consumer.h"
-#include "engine/clock.h"
+#include "engine/base/clock.h"
 
 #define CONNECT_MS 10000
 #define STEP_MS 100

@@ -15,7 +15,7 @@
 #include <unistd.h>
 
 #include "engine/io/io.h"
-#include "engine/clock.h"
+#include "engine/base/clock.h"
 
 #define FILE_BYTES_MAX (1u << 20)
 #define RENEW_BEFORE_US (300 * INT64_C(1000000))

@@ -5,8 +5,8 @@
  * is tried twice and has two seconds; answers are bounded and no proxy is used. */
 #include "engine/object/s3/keys/s3_credentials.h"
 
-#include "engine/civil_time.h"
-#include "engine/json_text.h"
+#include "engine/base/civil/civil_time.h"
+#include "engine/base/text/json_text.h"
 
 #include <curl/curl.h>
 #include <stdio.h>

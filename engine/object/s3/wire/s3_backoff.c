@@ -1,5 +1,5 @@
 #include "engine/object/s3/wire/s3_backoff.h"
-#include "engine/clock.h"
+#include "engine/base/clock.h"
 
 #include <sys/random.h>
 

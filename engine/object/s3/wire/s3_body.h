@@ -2,7 +2,7 @@
 #ifndef AQ_ENGINE_OBJECT_S3_S3_BODY_H
 #define AQ_ENGINE_OBJECT_S3_S3_BODY_H
 
-#include "format/bytes.h"
+#include "format/base/bytes.h"
 
 /** Read as often as it is needed: for its hashes, and once for every try. */
 struct aq_s3_body {

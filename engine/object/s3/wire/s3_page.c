@@ -5,7 +5,7 @@
  * long, a size that is no number or too many entries is AQ_CORRUPT. */
 #include "engine/object/s3/wire/s3_xml.h"
 
-#include "engine/civil_time.h"
+#include "engine/base/civil/civil_time.h"
 
 #include <ctype.h>
 #include <stdlib.h>

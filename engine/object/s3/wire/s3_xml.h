@@ -2,7 +2,7 @@
 #ifndef AQ_ENGINE_OBJECT_S3_S3_XML_H
 #define AQ_ENGINE_OBJECT_S3_S3_XML_H
 
-#include "format/bytes.h"
+#include "format/base/bytes.h"
 
 #define AQ_S3_TEXT_BYTES_MAX 8192 /* of one element; longer is refused */
 

@@ -1,0 +1,176 @@
+/* Reading a whole archive back, as its readers will: header, trailer, root, then per tile the directory
+ * and every chunk, decoded and hashed, several tiles side by side. The root must be the very bytes that go into
+ * the catalog.
+ *
+ * Failures: AQ_CORRUPT with file and offset for whatever does not fit; I/O errors as they are. Memory
+ * is that of one tile a thread. */
+#include "compaction/merge/write/archive_output.h"
+
+#include <stdlib.h>
+
+/* What the tiles of a file share. */
+struct verifier {
+    int fd;
+    const char *path;
+    const struct aq_schema *schema;
+    struct aq_archive_root root;
+    struct aq_arena arena; /* of the root */
+    struct tile {
+        enum aq_status status;
+        struct aq_error err;
+        struct aq_content_hash content;
+    } * tiles;
+};
+
+/* Reading one part of it. */
+struct reader {
+    const struct verifier *verifier;
+    struct aq_bytes buffer;
+    struct aq_batch batch;
+    struct aq_error *err;
+};
+
+/* Read `size` bytes at `offset` into the buffer. */
+static enum aq_status load(struct reader *reader, uint64_t offset, size_t size,
+                           struct aq_slice *bytes)
+{
+    aq_bytes_clear(&reader->buffer);
+    uint8_t *at = aq_bytes_reserve(&reader->buffer, size);
+    if (at == NULL)
+        return aq_error_set(reader->err, AQ_NO_MEMORY, "no memory to read back %zu bytes", size);
+    *bytes = aq_slice_make(at, size);
+    return aq_io_pread_exact(reader->verifier->fd, reader->verifier->path, offset, at, size,
+                             reader->err);
+}
+
+static enum aq_status locate(struct reader *reader, enum aq_status status, uint64_t offset)
+{
+    return aq_error_locate(reader->err, status, reader->verifier->path, (int64_t)offset);
+}
+
+static enum aq_status corrupt(struct reader *reader, uint64_t offset, const char *what)
+{
+    return aq_error_set_at(reader->err, AQ_CORRUPT, reader->verifier->path, (int64_t)offset, "%s",
+                           what);
+}
+
+static enum aq_status check_ends(struct verifier *verifier, struct reader *reader,
+                                 uint64_t file_size, struct aq_slice expected_root)
+{
+    struct aq_slice bytes = {0};
+    uint64_t root_offset;
+    uint32_t root_size;
+    if (file_size < AQ_ARCHIVE_HEADER_BYTES + AQ_ARCHIVE_TRAILER_BYTES)
+        return corrupt(reader, file_size, "an archive is too short");
+    AQ_TRY(load(reader, 0, AQ_ARCHIVE_HEADER_BYTES, &bytes));
+    AQ_TRY(locate(reader, aq_archive_header_check(bytes, reader->err), 0));
+    uint64_t trailer = file_size - AQ_ARCHIVE_TRAILER_BYTES;
+    AQ_TRY(load(reader, trailer, AQ_ARCHIVE_TRAILER_BYTES, &bytes));
+    AQ_TRY(locate(
+        reader, aq_archive_trailer_decode(bytes, file_size, &root_offset, &root_size, reader->err),
+        trailer));
+    AQ_TRY(load(reader, root_offset, root_size, &bytes));
+    if (!aq_slice_equal(bytes, expected_root))
+        return corrupt(reader, root_offset, "an archive's root is not the one that was written");
+    return locate(
+        reader,
+        aq_archive_root_decode(expected_root, &verifier->arena, &verifier->root, reader->err),
+        root_offset);
+}
+
+static const struct aq_chunk_entry *find_chunk(const struct aq_tile_directory *directory,
+                                               uint32_t column_id)
+{
+    for (size_t i = 0; i < directory->chunk_count; i++) {
+        if (directory->chunks[i].column_id == column_id)
+            return &directory->chunks[i];
+    }
+    return NULL;
+}
+
+static enum aq_status read_chunks(struct reader *reader, const struct aq_tile_directory *directory)
+{
+    for (size_t i = 0; i < reader->batch.column_count; i++) {
+        struct aq_column column = aq_schema_stored_column(reader->verifier->schema, i);
+        const struct aq_chunk_entry *chunk = find_chunk(directory, column.id);
+        if (chunk == NULL || chunk->type != column.type)
+            return corrupt(reader, 0, "a tile lacks a declared column");
+        struct aq_slice bytes = {0};
+        AQ_TRY(load(reader, chunk->offset, chunk->size_bytes, &bytes));
+        AQ_TRY(locate(reader,
+                      aq_chunk_decode(bytes, chunk, directory->row_count, &reader->batch.arena,
+                                      &reader->batch.columns[i], reader->err),
+                      chunk->offset));
+    }
+    reader->batch.row_count = directory->row_count;
+    return AQ_OK;
+}
+
+static enum aq_status read_tile(struct reader *reader, const struct aq_tile_entry *tile,
+                                struct aq_content_hash *content)
+{
+    struct aq_slice bytes = {0};
+    struct aq_tile_directory directory;
+    AQ_TRY(load(reader, tile->directory_offset, tile->directory_size_bytes, &bytes));
+    /* The directory borrows from its bytes, and the buffer is used again for the chunks. */
+    void *copy = aq_arena_copy(&reader->batch.arena, bytes.data, bytes.size);
+    if (copy == NULL)
+        return aq_error_set(reader->err, AQ_NO_MEMORY, "no memory for a tile's directory");
+    AQ_TRY(locate(reader,
+                  aq_tile_directory_decode(aq_slice_make(copy, bytes.size), tile,
+                                           &reader->verifier->root, &reader->batch.arena,
+                                           &directory, reader->err),
+                  tile->directory_offset));
+    AQ_TRY(read_chunks(reader, &directory));
+    return aq_batch_content_hash(&reader->batch, reader->batch.column_count, content);
+}
+
+static void tile_task(void *context, size_t index)
+{
+    const struct verifier *verifier = context;
+    struct tile *tile = &verifier->tiles[index];
+    struct reader reader = {.verifier = verifier, .err = &tile->err};
+    tile->err = (struct aq_error){.offset = -1};
+    tile->status = aq_schema_stored_batch_init(verifier->schema, &reader.batch);
+    if (tile->status == AQ_OK)
+        tile->status = read_tile(&reader, &verifier->root.tiles[index], &tile->content);
+    aq_batch_deinit(&reader.batch);
+    aq_bytes_deinit(&reader.buffer);
+}
+
+static enum aq_status read_tiles(struct verifier *verifier, const struct aq_executor *executor,
+                                 struct aq_content_hash *content, struct aq_error *err)
+{
+    verifier->tiles = calloc(verifier->root.tile_count + 1, sizeof *verifier->tiles);
+    if (verifier->tiles == NULL)
+        return aq_error_set(err, AQ_NO_MEMORY, "no memory to read an archive back");
+    executor->run(executor->context, verifier->root.tile_count, tile_task, verifier);
+    for (size_t i = 0; i < verifier->root.tile_count; i++) {
+        const struct tile *tile = &verifier->tiles[i];
+        if (tile->status != AQ_OK && tile->err.status == AQ_OK)
+            return aq_error_set(err, tile->status, "cannot read an archive back: %s",
+                                aq_status_text(tile->status));
+        if (tile->status != AQ_OK && err != NULL)
+            *err = tile->err;
+        AQ_TRY(tile->status);
+        aq_content_hash_add(content, &tile->content);
+    }
+    return AQ_OK;
+}
+
+enum aq_status aq_archive_read_back(int fd, const char *path, uint64_t size_bytes,
+                                    const struct aq_schema *schema, struct aq_slice root,
+                                    const struct aq_executor *executor,
+                                    struct aq_content_hash *content, struct aq_error *err)
+{
+    struct verifier verifier = {.fd = fd, .path = path, .schema = schema};
+    struct reader reader = {.verifier = &verifier, .err = err};
+    *content = (struct aq_content_hash){0};
+    enum aq_status status = check_ends(&verifier, &reader, size_bytes, root);
+    if (status == AQ_OK)
+        status = read_tiles(&verifier, executor, content, err);
+    free(verifier.tiles);
+    aq_bytes_deinit(&reader.buffer);
+    aq_arena_deinit(&verifier.arena);
+    return status;
+}

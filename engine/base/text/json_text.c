@@ -1,0 +1,335 @@
+/* Step 2 of a message's way: JSON's grammar over simdjson's token offsets.
+ *
+ * Happy path: strings are run through to their closing quote, numbers and literals to the next byte that
+ * may follow a value, containers by a loop with one bit of memory a level.
+ * Failures: the first fault stops the walk with its reason and byte; a lone surrogate, which no UTF-8
+ * text can hold, is a fault, too. */
+#include "engine/base/text/json_text.h"
+
+#include <string.h>
+
+bool aq_json_fail(struct aq_json_cursor *cursor, const char *reason)
+{
+    cursor->reason = reason;
+    cursor->reason_at =
+        cursor->token < cursor->token_count ? cursor->offsets[cursor->token] : cursor->size;
+    return false;
+}
+
+static bool read_hex4(const uint8_t *at, const uint8_t *end, unsigned *unit)
+{
+    *unit = 0;
+    if (end - at < 4)
+        return false;
+    for (int i = 0; i < 4; i++) {
+        unsigned digit = (unsigned)(at[i] - '0');
+        if (digit > 9) {
+            digit = (unsigned)((at[i] | 0x20) - 'a') + 10;
+            if (digit < 10 || digit > 15)
+                return false;
+        }
+        *unit = *unit << 4 | digit;
+    }
+    return true;
+}
+
+/* The \uXXXX at `at` (a pair of them beyond the basic plane). @return bytes it takes, 0 for a fault. */
+static size_t read_unicode(const uint8_t *at, const uint8_t *end, unsigned *code)
+{
+    if (!read_hex4(at + 2, end, code))
+        return 0;
+    if (*code < 0xd800 || *code > 0xdfff)
+        return 6;
+    unsigned low;
+    if (*code > 0xdbff || end - at < 12 || at[6] != '\\' || at[7] != 'u' ||
+        !read_hex4(at + 8, end, &low) || low < 0xdc00 || low > 0xdfff)
+        return 0;
+    *code = 0x10000 + ((*code - 0xd800) << 10) + (low - 0xdc00);
+    return 12;
+}
+
+/* Bytes of the escape at `at`, or 0. `end` is the text's end: a quote inside of an escape faults. */
+static size_t check_escape(const uint8_t *at, const uint8_t *end)
+{
+    unsigned code;
+    if (end - at < 2)
+        return 0;
+    switch (at[1]) {
+    case '"':
+    case '\\':
+    case '/':
+    case 'b':
+    case 'f':
+    case 'n':
+    case 'r':
+    case 't':
+        return 2;
+    case 'u':
+        return read_unicode(at, end, &code);
+    default:
+        return 0;
+    }
+}
+
+bool aq_json_string(struct aq_json_cursor *cursor, struct aq_slice *inside, bool *escaped)
+{
+    const uint8_t *begin = cursor->text + cursor->offsets[cursor->token] + 1;
+    const uint8_t *end = cursor->text + cursor->size;
+    const uint8_t *at = begin;
+    *escaped = false;
+    while (at < end && *at != '"') {
+        if (*at != '\\') {
+            at++;
+            continue;
+        }
+        size_t size = check_escape(at, end);
+        if (size == 0)
+            return aq_json_fail(cursor, "a string holds an escape that is none");
+        *escaped = true;
+        at += size;
+    }
+    if (at == end)
+        return aq_json_fail(cursor, "a string is not closed");
+    *inside = aq_slice_make(begin, (size_t)(at - begin));
+    cursor->token++;
+    return true;
+}
+
+static size_t write_utf8(unsigned code, uint8_t *out)
+{
+    if (code < 0x80) {
+        out[0] = (uint8_t)code;
+        return 1;
+    }
+    if (code < 0x800) {
+        out[0] = (uint8_t)(0xc0 | code >> 6);
+        out[1] = (uint8_t)(0x80 | (code & 0x3f));
+        return 2;
+    }
+    if (code < 0x10000) {
+        out[0] = (uint8_t)(0xe0 | code >> 12);
+        out[1] = (uint8_t)(0x80 | (code >> 6 & 0x3f));
+        out[2] = (uint8_t)(0x80 | (code & 0x3f));
+        return 3;
+    }
+    out[0] = (uint8_t)(0xf0 | code >> 18);
+    out[1] = (uint8_t)(0x80 | (code >> 12 & 0x3f));
+    out[2] = (uint8_t)(0x80 | (code >> 6 & 0x3f));
+    out[3] = (uint8_t)(0x80 | (code & 0x3f));
+    return 4;
+}
+
+static uint8_t plain_escape(uint8_t c)
+{
+    switch (c) {
+    case 'b':
+        return '\b';
+    case 'f':
+        return '\f';
+    case 'n':
+        return '\n';
+    case 'r':
+        return '\r';
+    case 't':
+        return '\t';
+    default:
+        return c;
+    }
+}
+
+size_t aq_json_unescape(struct aq_slice inside, uint8_t *out)
+{
+    const uint8_t *at = inside.data;
+    const uint8_t *end = inside.data + inside.size;
+    uint8_t *to = out;
+    while (at < end) {
+        if (*at != '\\') {
+            *to++ = *at++;
+        } else if (at[1] != 'u') {
+            *to++ = plain_escape(at[1]);
+            at += 2;
+        } else {
+            unsigned code = 0;
+            at += read_unicode(at, end, &code);
+            to += write_utf8(code, to);
+        }
+    }
+    return (size_t)(to - out);
+}
+
+static const uint8_t *skip_digits(const uint8_t *at, const uint8_t *end)
+{
+    while (at < end && (unsigned)(*at - '0') <= 9)
+        at++;
+    return at;
+}
+
+/* -?(0|[1-9][0-9]*)(\.[0-9]+)?([eE][+-]?[0-9]+)? @return its end, NULL for a fault. */
+static const uint8_t *scan_number(const uint8_t *at, const uint8_t *end)
+{
+    at += *at == '-';
+    const uint8_t *digits = at;
+    at = skip_digits(at, end);
+    if (at == digits || (*digits == '0' && at - digits > 1))
+        return NULL;
+    if (at < end && *at == '.') {
+        digits = at + 1;
+        at = skip_digits(digits, end);
+        if (at == digits)
+            return NULL;
+    }
+    if (at < end && (*at | 0x20) == 'e') {
+        at++;
+        at += at < end && (*at == '+' || *at == '-');
+        digits = at;
+        at = skip_digits(digits, end);
+        if (at == digits)
+            return NULL;
+    }
+    return at;
+}
+
+static const uint8_t *scan_literal(const uint8_t *at, const uint8_t *end)
+{
+    static const char *const literals[] = {"true", "false", "null"};
+    for (int i = 0; i < 3; i++) {
+        size_t size = strlen(literals[i]);
+        if ((size_t)(end - at) >= size && memcmp(at, literals[i], size) == 0)
+            return at + size;
+    }
+    return NULL;
+}
+
+/* White space, or what may stand behind a value. */
+static bool may_follow(uint8_t c)
+{
+    return c == ' ' || c == '\t' || c == '\n' || c == '\r' || c == ',' || c == ']' || c == '}';
+}
+
+bool aq_json_scalar(struct aq_json_cursor *cursor, struct aq_slice *scalar)
+{
+    const uint8_t *begin = cursor->text + cursor->offsets[cursor->token];
+    const uint8_t *end = cursor->text + cursor->size;
+    bool number = *begin == '-' || (unsigned)(*begin - '0') <= 9;
+    const uint8_t *at = number ? scan_number(begin, end) : scan_literal(begin, end);
+    if (at == NULL || (at < end && !may_follow(*at)))
+        return aq_json_fail(cursor, number ? "a number is malformed" : "no JSON value");
+    *scalar = aq_slice_make(begin, (size_t)(at - begin));
+    cursor->token++;
+    return true;
+}
+
+/* A member's name and its colon. */
+static bool skip_key(struct aq_json_cursor *cursor)
+{
+    struct aq_slice inside;
+    bool escaped;
+    if (aq_json_peek(cursor) != '"')
+        return aq_json_fail(cursor, "a member's name is expected");
+    if (!aq_json_string(cursor, &inside, &escaped))
+        return false;
+    if (aq_json_peek(cursor) != ':')
+        return aq_json_fail(cursor, "a colon is expected");
+    cursor->token++;
+    return true;
+}
+
+/* One scalar or string; *end is set behind it. */
+static bool skip_plain(struct aq_json_cursor *cursor, const uint8_t **end)
+{
+    struct aq_slice span;
+    bool escaped;
+    bool string = aq_json_peek(cursor) == '"';
+    if (!(string ? aq_json_string(cursor, &span, &escaped) : aq_json_scalar(cursor, &span)))
+        return false;
+    *end = span.data + span.size + string;
+    return true;
+}
+
+/* Containers that are open, one bit each: 1 for an object. */
+struct nesting {
+    uint64_t objects[AQ_JSON_DEPTH_MAX / 64];
+    unsigned depth;
+};
+
+static bool in_object(const struct nesting *nesting)
+{
+    unsigned top = nesting->depth - 1;
+    return nesting->objects[top / 64] >> (top % 64) & 1;
+}
+
+static void push(struct nesting *nesting, bool object)
+{
+    uint64_t bit = UINT64_C(1) << (nesting->depth % 64);
+    uint64_t *word = &nesting->objects[nesting->depth / 64];
+    if (nesting->depth % 64 == 0)
+        *word = 0;
+    *word = object ? *word | bit : *word & ~bit;
+    nesting->depth++;
+}
+
+/* Behind a value: close what closes. *done when the outermost value is complete; else the next value
+ * follows. */
+static bool skip_closings(struct aq_json_cursor *cursor, struct nesting *nesting,
+                          const uint8_t **end, bool *done)
+{
+    for (*done = nesting->depth == 0; !*done; *done = nesting->depth == 0) {
+        bool object = in_object(nesting);
+        uint8_t c = aq_json_peek(cursor);
+        if (c == ',') {
+            cursor->token++;
+            return !object || skip_key(cursor);
+        }
+        if (c != (object ? '}' : ']'))
+            return aq_json_fail(cursor,
+                                object ? "a comma or } is expected" : "a comma or ] is expected");
+        *end = cursor->text + cursor->offsets[cursor->token] + 1;
+        cursor->token++;
+        nesting->depth--;
+    }
+    return true;
+}
+
+bool aq_json_value(struct aq_json_cursor *cursor, unsigned depth, struct aq_slice *value)
+{
+    struct nesting nesting;
+    nesting.depth = 0;
+    if (cursor->token == cursor->token_count)
+        return aq_json_fail(cursor, "a value is expected");
+    const uint8_t *begin = cursor->text + cursor->offsets[cursor->token];
+    const uint8_t *end = begin;
+    for (bool done = false; !done;) {
+        uint8_t c = aq_json_peek(cursor);
+        if (c == '{' || c == '[') {
+            if (depth + nesting.depth >= AQ_JSON_DEPTH_MAX)
+                return aq_json_fail(cursor, "nested deeper than 512");
+            push(&nesting, c == '{');
+            cursor->token++;
+            if (aq_json_peek(cursor) != c + 2) { /* } is { + 2, ] is [ + 2 */
+                if (c == '{' && !skip_key(cursor))
+                    return false;
+                continue;
+            }
+        } else if (c == 0 && cursor->token == cursor->token_count) {
+            return aq_json_fail(cursor, "it ends in the middle of a value");
+        } else if (!skip_plain(cursor, &end)) {
+            return false;
+        }
+        if (!skip_closings(cursor, &nesting, &end, &done))
+            return false;
+    }
+    *value = aq_slice_make(begin, (size_t)(end - begin));
+    return true;
+}
+
+enum aq_status aq_json_check(struct aq_json_index *index, struct aq_slice text, const char **why)
+{
+    struct aq_json_cursor cursor = {.text = text.data, .size = text.size};
+    struct aq_slice value;
+    AQ_TRY(aq_json_index_build(index, text, &cursor.offsets, &cursor.token_count, why));
+    bool whole = aq_json_value(&cursor, 0, &value);
+    if (whole && cursor.token == cursor.token_count)
+        return AQ_OK;
+    *why = whole ? "more follows behind the value" : cursor.reason;
+    return AQ_REJECT;
+}

@@ -1,0 +1,213 @@
+/* Reading a unit: a frame's section, or the wanted chunks of a tile.
+ *
+ * Happy path: read the bytes, verify, decode into the caller's batch, drop the rows that do not count
+ * (unit_filter.h).
+ * Failures: bytes that are not what was written are AQ_CORRUPT with file and offset. */
+#include "engine/store/snapshot/unit_filter.h"
+
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* A scratch buffer of `size` bytes of the unit's file. */
+static enum aq_status read_bytes(struct aq_snapshot *snapshot, const struct aq_unit *unit,
+                                 uint64_t offset, size_t size, uint8_t **bytes,
+                                 struct aq_error *err)
+{
+    const struct aq_unit_detail *detail = unit->detail;
+    *bytes = malloc(size + 1);
+    if (*bytes == NULL)
+        return aq_error_set(err, AQ_NO_MEMORY, "no memory for %zu bytes", size);
+    enum aq_status status =
+        aq_file_cache_read(snapshot->cache, detail->file->index, offset, *bytes, size, err);
+    if (status < 0) {
+        free(*bytes);
+        *bytes = NULL;
+    }
+    return status;
+}
+
+static enum aq_status locate(struct aq_snapshot *snapshot, const struct aq_unit *unit,
+                             uint64_t offset, enum aq_status status, struct aq_error *err)
+{
+    if (status >= 0)
+        return status;
+    const struct aq_unit_detail *detail = unit->detail;
+    struct aq_store_path path = aq_file_cache_path(snapshot->cache, detail->file->index);
+    if (err != NULL && status == AQ_CORRUPT && err->offset < 0)
+        err->offset = 0;
+    return aq_error_locate(err, status, path.text, (int64_t)offset);
+}
+
+/* The bytes of a frame section; the caller frees them. */
+static enum aq_status section_bytes(struct aq_snapshot *snapshot, const struct aq_unit *unit,
+                                    struct aq_slice *bytes, struct aq_error *err)
+{
+    const struct aq_unit_detail *detail = unit->detail;
+    uint8_t *data = NULL;
+    AQ_TRY(read_bytes(snapshot, unit, detail->frame_offset + detail->section->offset,
+                      detail->section->size_bytes, &data, err));
+    *bytes = aq_slice_make(data, detail->section->size_bytes);
+    return AQ_OK;
+}
+
+static enum aq_status decode_section(const struct aq_catalog *catalog, struct aq_slice bytes,
+                                     const struct aq_section_entry *section,
+                                     const uint32_t *column_ids, struct aq_batch *batch,
+                                     struct aq_error *err)
+{
+    const struct aq_schema *schema =
+        aq_catalog_schema_by_id(catalog, section->dataset_id, section->schema_version);
+    if (schema == NULL)
+        return aq_error_set_at(err, AQ_CORRUPT, "", 0,
+                               "names version %" PRIu32 " of dataset %" PRIu32
+                               ", which was never declared",
+                               section->schema_version, section->dataset_id);
+    return aq_section_decode(bytes, section, schema, column_ids, batch, err);
+}
+
+/* The declarations to read a section by. An open segment may hold frames of one that is newer than the
+ * snapshot's catalog; its columns are then null or not asked for. */
+static enum aq_status declarations_for(struct aq_snapshot *snapshot,
+                                       const struct aq_section_entry *section,
+                                       const struct aq_catalog **catalog, struct aq_error *err)
+{
+    if (aq_catalog_schema_by_id(snapshot->catalog, section->dataset_id, section->schema_version) ==
+        NULL)
+        return aq_store_catalog(snapshot->store, true, catalog, err);
+    *catalog = aq_catalog_retain(snapshot->catalog);
+    return AQ_OK;
+}
+
+static enum aq_status read_section(struct aq_snapshot *snapshot, const struct aq_unit *unit,
+                                   const uint32_t *column_ids, struct aq_batch *batch,
+                                   struct aq_error *err)
+{
+    const struct aq_unit_detail *detail = unit->detail;
+    const struct aq_section_entry *section = detail->section;
+    uint64_t offset = detail->frame_offset + section->offset;
+    const struct aq_catalog *catalog = NULL;
+    struct aq_slice bytes = {0};
+    AQ_TRY(section_bytes(snapshot, unit, &bytes, err));
+    enum aq_status status = declarations_for(snapshot, section, &catalog, err);
+    if (status == AQ_OK)
+        status = decode_section(catalog, bytes, section, column_ids, batch, err);
+    aq_catalog_release(catalog);
+    free((void *)bytes.data);
+    return locate(snapshot, unit, offset, status, err);
+}
+
+/* The keys live as long as the snapshot, not as the section they were read from. */
+static enum aq_status take_partitions(struct aq_snapshot *snapshot, struct aq_unit *unit,
+                                      struct aq_partition *partitions, size_t count, bool keyed)
+{
+    for (size_t i = 0; i < count; i++) {
+        struct aq_slice *key = &partitions[i].key;
+        key->data = aq_arena_copy(&snapshot->arena, key->data, key->size);
+        if (key->data == NULL)
+            return AQ_NO_MEMORY;
+        if (i == 0 || aq_slice_compare(*key, unit->key_min) < 0)
+            unit->key_min = *key;
+        if (i == 0 || aq_slice_compare(*key, unit->key_max) > 0)
+            unit->key_max = *key;
+    }
+    unit->has_keys = keyed && count > 0;
+    unit->partitions = partitions;
+    unit->partition_count = count;
+    return AQ_OK;
+}
+
+enum aq_status aq_unit_partition(struct aq_snapshot *snapshot, struct aq_unit *unit,
+                                 struct aq_error *err)
+{
+    const struct aq_unit_detail *detail = unit->detail;
+    const struct aq_schema *schema =
+        aq_catalog_schema_by_id(snapshot->catalog, unit->dataset_id, 0);
+    bool keyed = schema != NULL && schema->key_column != AQ_COLUMN_NONE;
+    struct aq_partition *partitions = NULL;
+    size_t count = 0;
+    struct aq_slice bytes = {0};
+    AQ_TRY(section_bytes(snapshot, unit, &bytes, err));
+    enum aq_status status =
+        aq_section_partitions(bytes, detail->section, &snapshot->arena, &partitions, &count, err);
+    if (status == AQ_OK) {
+        aq_unit_filter_partitions(unit, partitions, &count);
+        status = take_partitions(snapshot, unit, partitions, count, keyed);
+        if (status < 0)
+            aq_error_set(err, status, "no memory for %zu partitions", count);
+    }
+    free((void *)bytes.data);
+    return locate(snapshot, unit, detail->frame_offset + detail->section->offset, status, err);
+}
+
+static enum aq_status fill_nulls(struct aq_vector *vector, size_t row_count)
+{
+    aq_vector_clear(vector);
+    AQ_TRY(aq_vector_reserve(vector, row_count));
+    for (size_t i = 0; i < row_count; i++)
+        AQ_TRY(aq_vector_append_null(vector));
+    return AQ_OK;
+}
+
+static enum aq_status decode_chunk(struct aq_snapshot *snapshot, const struct aq_unit *unit,
+                                   const struct aq_chunk_entry *chunk, struct aq_arena *arena,
+                                   struct aq_vector *vector, struct aq_error *err)
+{
+    uint8_t *bytes = NULL;
+    AQ_TRY(read_bytes(snapshot, unit, chunk->offset, chunk->size_bytes, &bytes, err));
+    enum aq_status status = aq_chunk_decode(aq_slice_make(bytes, chunk->size_bytes), chunk,
+                                            aq_unit_stored_rows(unit), arena, vector, err);
+    free(bytes);
+    return locate(snapshot, unit, chunk->offset, status, err);
+}
+
+static enum aq_status read_chunk(struct aq_snapshot *snapshot, const struct aq_unit *unit,
+                                 uint32_t column_id, struct aq_arena *arena,
+                                 struct aq_vector *vector, struct aq_error *err)
+{
+    const struct aq_chunk_entry *chunk = aq_unit_chunk(unit, column_id);
+    if (chunk == NULL) {
+        enum aq_status status = fill_nulls(vector, aq_unit_stored_rows(unit));
+        return status == AQ_OK ? AQ_OK : aq_error_set(err, status, "out of memory");
+    }
+    if (chunk->type != vector->type)
+        return locate(
+            snapshot, unit, chunk->offset,
+            aq_error_set_at(err, AQ_CORRUPT, "", 0, "a column's type is not the declared one"),
+            err);
+    enum aq_status status = decode_chunk(snapshot, unit, chunk, arena, vector, err);
+    if (status == AQ_CORRUPT && unit->remote) { /* what came over the network, or lay in a cache */
+        const struct aq_unit_detail *detail = unit->detail;
+        aq_file_cache_forget(snapshot->cache, detail->file->index, chunk->offset,
+                             chunk->size_bytes);
+        aq_vector_clear(vector);
+        status = decode_chunk(snapshot, unit, chunk, arena, vector, err);
+    }
+    return status;
+}
+
+enum aq_status aq_unit_read(struct aq_snapshot *snapshot, const struct aq_unit *unit,
+                            const uint32_t *column_ids, struct aq_batch *batch,
+                            struct aq_error *err)
+{
+    struct aq_error failure = {.offset = -1};
+    enum aq_status status = AQ_OK;
+    aq_batch_clear(batch);
+    if (unit->kind == AQ_FILE_SEGMENT)
+        status = read_section(snapshot, unit, column_ids, batch, &failure);
+    else
+        status = aq_unit_prepare(snapshot, unit, column_ids, batch->column_count, &failure);
+    if (unit->kind == AQ_FILE_ARCHIVE)
+        for (size_t i = 0; status == AQ_OK && i < batch->column_count; i++)
+            status = read_chunk(snapshot, unit, column_ids[i], &batch->arena, &batch->columns[i],
+                                &failure);
+    for (size_t i = 0; status == AQ_OK && i < batch->column_count; i++)
+        aq_unit_filter_column(unit, &batch->columns[i]);
+    batch->row_count = unit->row_count;
+    if (status < 0) {
+        aq_batch_clear(batch);
+        if (err != NULL)
+            *err = failure;
+    }
+    return status;
+}

@@ -1,0 +1,123 @@
+/* Owners of one home that do whatever comes to their mind: take feeds over, append, seal, freeze, die, compact, collect what is not needed. */
+#ifndef AQ_TESTS_UNIT_FEED_WORLD_H
+#define AQ_TESTS_UNIT_FEED_WORLD_H
+
+#include "tests/unit/feed/feed_checks.h"
+
+enum { OWNERS = 3 };
+
+struct world {
+    struct owner owners[OWNERS];
+    struct frozen frozen[OWNERS];
+    uint64_t next[TOPIC_PARTITIONS];
+    uint64_t random;
+};
+
+static inline unsigned choose(struct world *world, unsigned count)
+{
+    world->random = world->random * UINT64_C(6364136223846793005) + UINT64_C(1442695040888963407);
+    return (unsigned)(world->random >> 33) % count;
+}
+
+static inline uint64_t open_segment_of(const struct owner *owner)
+{
+    const struct aq_catalog *catalog = feed_catalog(owner->store);
+    uint64_t found = 0;
+    for (unsigned p = 0; p < TOPIC_PARTITIONS; p++) {
+        const struct aq_catalog_feed *feed =
+            aq_catalog_feed(catalog, owner->feeds[p].identity.feed_id);
+        bool held = false;
+        if (feed != NULL)
+            cr_assert_eq(aq_shard_writer_holds(owner->writer, feed->identity.feed_id, &held, NULL),
+                         AQ_OK);
+        const struct aq_catalog_file *file =
+            held ? aq_catalog_file(catalog, feed->claim_file_id) : NULL;
+        if (file != NULL && file->state == AQ_FILE_OPEN)
+            found = file->file_id;
+    }
+    aq_catalog_release(catalog);
+    return found;
+}
+
+/* Whether the topic has messages left for what the owner believes to feed. */
+static inline unsigned appendable(const struct owner *owner)
+{
+    unsigned bits = 0;
+    for (unsigned p = 0; p < TOPIC_PARTITIONS; p++) {
+        if (owner->feeds[p].identity.feed_id != 0 &&
+            owner->feeds[p].position.next_ordinal + 100 < TOPIC_MESSAGES)
+            bits |= 1u << p;
+    }
+    return bits;
+}
+
+/* One frame that is on disk and that its owner cannot tell of any more, for a while. */
+static inline void freeze(struct world *world, unsigned who)
+{
+    struct owner *owner = &world->owners[who];
+    uint64_t segment = open_segment_of(owner);
+    unsigned bits = appendable(owner);
+    if (segment == 0 || bits == 0)
+        return;
+    struct frozen *frozen = &world->frozen[who];
+    *frozen = owner_freeze(segment);
+    owner_append(owner, bits, 1 + choose(world, 30));
+    cr_assert_eq(aq_shard_writer_flush(owner->writer, NULL), AQ_OK);
+    if (open_segment_of(owner) == segment)
+        owner_unpublish(frozen);
+    else
+        owner_thaw(frozen, false); /* it rolled instead */
+}
+
+static inline void restart(struct world *world, unsigned who, uint64_t segment_size)
+{
+    struct aq_recovery_report report;
+    owner_end(&world->owners[who]);
+    if (choose(world, 4) == 0) /* it takes a second: others live */
+        cr_assert_eq(aq_store_recover(world->owners[(who + 1) % OWNERS].store, &report, NULL),
+                     AQ_OK);
+    owner_begin(&world->owners[who], segment_size);
+}
+
+static inline void world_step(struct world *world, uint64_t segment_size)
+{
+    unsigned who = choose(world, OWNERS);
+    struct owner *owner = &world->owners[who];
+    unsigned partition = choose(world, TOPIC_PARTITIONS);
+    unsigned deed = choose(world, 16);
+    bool dies = deed == 6 && choose(world, 3) == 0;
+    owner_thaw(&world->frozen[who], !dies);
+    switch (deed) {
+    case 0:
+    case 1:
+    case 2:
+        owner_take_ok(owner, 1 + choose(world, 15));
+        break;
+    case 3:
+        if (owner->feeds[partition].identity.feed_id != 0)
+            owner_release(owner, partition);
+        break;
+    case 4:
+        cr_assert_eq(aq_shard_writer_seal(owner->writer, NULL), AQ_OK);
+        break;
+    case 5:
+        freeze(world, who);
+        break;
+    case 6:
+        if (dies)
+            restart(world, who, segment_size);
+        break;
+    case 7:
+        if (choose(world, 6) == 0)
+            compact_all(owner->store);
+        break;
+    case 8:
+        if (choose(world, 4) == 0)
+            collect_all(owner->store);
+        break;
+    default:
+        owner_append(owner, appendable(owner) & (1 + choose(world, 15)), 1 + choose(world, 30));
+    }
+}
+
+#endif
