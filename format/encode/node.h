@@ -1,4 +1,4 @@
-/* What the encodings share: nodes of a coded column. Private to format/encode.
+/* What the encodings share: nodes of a coded column. Private to format/.
  *
  * A node is one byte that names its encoding, then its body; the count of its values comes from its
  * parent and is never 0. Bytes: docs/archive-format.md, "Encodings". */

@@ -13,6 +13,7 @@ enum aq_output_form {
     AQ_OUTPUT_JSON,
     AQ_OUTPUT_NDJSON,
     AQ_OUTPUT_MARKDOWN,
+    AQ_OUTPUT_PARQUET,
 };
 
 /** By name ("csv"); AQ_NOT_FOUND. */

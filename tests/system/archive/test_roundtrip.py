@@ -35,6 +35,7 @@ def test_every_row_comes_back(data_set, unpacked, duck, tmp_path, long):
     assert_export_equals(store, data_set, files, "csv", duck, tmp_path)
     store.compact()
     assert_export_equals(store, data_set, files, "ndjson", duck, tmp_path)
+    assert_export_equals(store, data_set, files, "parquet", duck, tmp_path)
 
 
 def messages(unpacked, name):

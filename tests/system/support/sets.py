@@ -45,6 +45,8 @@ class DataSet:
     def exported(self, file):
         """SELECT of an export's rows."""
         types = "{" + ", ".join(f"'{name}': '{kind}'" for name, kind in self.columns) + "}"
+        if file.suffix == ".parquet":
+            return f"SELECT * FROM read_parquet('{file}')"
         if file.suffix == ".ndjson":
             return f"SELECT * FROM read_json('{file}', format='newline_delimited', columns={types})"
         return (

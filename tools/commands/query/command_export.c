@@ -1,4 +1,4 @@
-/* export: a dataset's rows as CSV or NDJSON, into DIR/DATASET.FORMAT or to standard output. It is the query
+/* export: a dataset's rows as CSV, NDJSON, Parquet or Arrow, into DIR/DATASET.FORMAT or to standard output. It is the query
  * SELECT * FROM dataset WHERE expr, so that what a query may see and what is exported are the same. */
 #include <errno.h>
 #include <stdio.h>
@@ -61,7 +61,7 @@ static enum aq_status export_to_folder(struct aq_program *program, const char *s
                                        struct export *export, struct aq_error *err)
 {
     const struct aq_options *options = &program->options;
-    const char *extension = export->form == AQ_OUTPUT_CSV ? "csv" : "ndjson";
+    const char *extension = options->format != NULL ? options->format : "csv";
     char *path = NULL;
     if (strchr(options->dataset, '/') != NULL)
         return aq_error_set(err, AQ_INVALID, "'%s' is no dataset's name", options->dataset);
