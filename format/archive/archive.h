@@ -101,6 +101,7 @@ struct aq_archive_root {
     struct aq_store_id store_id;
     struct aq_schema schema;
     bool without_twins; /* no two rows are equal in the unique columns: the writer saw to it */
+    bool has_sections;  /* its body, and those of directories, may end with sections */
     uint64_t file_size_bytes; /* of the whole file, trailer included */
     uint64_t row_count;
     size_t tile_count;
@@ -144,11 +145,27 @@ struct aq_tile_directory {
     struct aq_chunk_entry *chunks;
     size_t run_count;
     struct aq_run_entry *runs;
+    /* Runs of at least run_stats_rows_min rows have statistics: run_stats_count of them, 0 if the tile
+     * keeps none. `run_stats`: coded, one a chunk, for aq_run_stats_decode. */
+    uint32_t run_stats_rows_min;
+    size_t run_stats_count;
+    struct aq_slice *run_stats;
 };
 enum aq_status aq_tile_directory_decode(struct aq_slice bytes, const struct aq_tile_entry *entry,
                                         const struct aq_archive_root *root, struct aq_arena *arena,
                                         struct aq_tile_directory *directory,
                                         struct aq_error *err) AQ_RESULT;
+
+/**
+ * Statistics of stored column `column`, by run; row_count is 0 where a run has none. Bounds are values that
+ * occur. Of the time, and of a key of text, short runs have them, too.
+ * @param stats  directory->run_count of them; slices live in `arena` or in the directory's.
+ * @thread Reentrant.
+ */
+enum aq_status aq_run_stats_decode(const struct aq_tile_directory *directory,
+                                   const struct aq_schema *schema, size_t column,
+                                   struct aq_arena *arena, struct aq_column_stats *stats,
+                                   struct aq_error *err) AQ_RESULT;
 
 /** Decode a whole chunk into `vector` (its row_count becomes the tile's). Slices point into
  * `arena`. Verifies the checksum first; bounded memory whatever the bytes say.

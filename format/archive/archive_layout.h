@@ -13,6 +13,15 @@
 
 /* A compatible feature, in the root: no two rows of the file are equal in the unique columns. */
 #define AQ_ARCHIVE_WITHOUT_TWINS UINT32_C(1)
+/* An incompatible feature, in the root: its body, and those of directories, may end with sections, each an id
+ * and a slice. Those of unknown ids are passed over. */
+#define AQ_ARCHIVE_WITH_SECTIONS UINT32_C(1)
+/* Ids of sections in directories. */
+#define AQ_SECTION_RUN_STATS 1
+
+/* The shortest runs that have statistics; there are at most so many in a tile. */
+#define AQ_RUN_STATS_ROWS_MIN 1024
+#define AQ_LONG_RUNS_MAX (AQ_TILE_ROWS_MAX / AQ_RUN_STATS_ROWS_MIN)
 
 enum {
     AQ_ARCHIVE_HEADER_AT_STORE = AQ_PREAMBLE_BYTES,
@@ -34,12 +43,22 @@ enum {
 _Static_assert(AQ_ARCHIVE_HEADER_AT_ZERO + 16 == AQ_ARCHIVE_HEADER_AT_CHECKSUM, "16 zeros");
 _Static_assert(AQ_ARCHIVE_TRAILER_AT_ZERO + 20 == AQ_ARCHIVE_TRAILER_AT_CHECKSUM, "20 zeros");
 
+/** The runs of a tile of AQ_RUN_STATS_ROWS_MIN rows or more. */
+struct aq_long_runs {
+    size_t count;
+    struct aq_long_run {
+        uint32_t first;
+        uint32_t row_count;
+    } items[AQ_LONG_RUNS_MAX];
+};
+
 /** A tile, coded, before it has a place in the file. Zero-initialise. */
 struct aq_tile_output {
     size_t chunk_count;
     struct aq_bytes *chunks; /* padded to AQ_ARCHIVE_ALIGNMENT, as all that follows the header */
     struct aq_column_stats *stats; /* per column; slices in `arena` */
     struct aq_bytes directory;
+    bool has_sections;          /* the directory ends with some */
     struct aq_tile_entry entry; /* offset and directory_offset unset; keys in `arena` */
     struct aq_arena arena;
 };
@@ -47,8 +66,30 @@ enum aq_status aq_tile_encode(const struct aq_archive_options *options, const st
                               struct aq_tile_output *tile, struct aq_error *err) AQ_RESULT;
 void aq_tile_output_deinit(struct aq_tile_output *tile);
 
+/* run_stats.c */
+void aq_long_runs_find(const uint32_t *starts, size_t run_count, size_t row_count,
+                       struct aq_long_runs *runs);
+/** Statistics of a column of a tile, and of its long runs, one each; these, and slices, live in `arena`. */
+enum aq_status aq_run_stats_compute(const struct aq_vector *vector, const struct aq_long_runs *runs,
+                                    struct aq_arena *arena, struct aq_column_stats **run_stats,
+                                    struct aq_column_stats *tile) AQ_RESULT;
+/** Append the section to a directory; nothing where no run has statistics that are worth their bytes.
+ * @param stats  By stored column: of the long runs. */
+enum aq_status aq_run_stats_append(const struct aq_schema *schema,
+                                   struct aq_column_stats *const *stats,
+                                   const struct aq_long_runs *runs, size_t row_count,
+                                   size_t chunk_bytes, struct aq_bytes *out) AQ_RESULT;
+/** Take the section apart, its columns aside; `*valid` = false: it is malformed. `directory` has its runs. */
+enum aq_status aq_run_stats_read(struct aq_slice section, const struct aq_schema *schema,
+                                 struct aq_arena *arena, struct aq_tile_directory *directory,
+                                 bool *valid) AQ_RESULT;
+/** Whether the section has this stored column: else the list of runs says it all. */
+bool aq_run_stats_stored(const struct aq_schema *schema, size_t column);
+
 /** A span of time, or that there is none, as the root lists it for a tile. */
 void aq_span_encode(bool known, int64_t min_us, int64_t max_us, struct aq_bytes *out);
 void aq_span_decode(struct aq_reader *reader, bool *known, int64_t *min_us, int64_t *max_us);
+/** The next section, if there is one. `*id`: that of the one before, 0 at first; ids ascend. */
+bool aq_section_next(struct aq_reader *reader, uint64_t *id, struct aq_slice *section);
 
 #endif

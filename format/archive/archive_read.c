@@ -77,6 +77,18 @@ void aq_span_decode(struct aq_reader *reader, bool *known, int64_t *min_us, int6
         aq_reader_fail(reader);
 }
 
+bool aq_section_next(struct aq_reader *reader, uint64_t *id, struct aq_slice *section)
+{
+    uint64_t last_id = *id;
+    if (reader->failed || aq_reader_left(reader) == 0)
+        return false;
+    *id = aq_reader_varint(reader);
+    *section = aq_reader_slice(reader);
+    if (*id <= last_id)
+        aq_reader_fail(reader);
+    return !reader->failed;
+}
+
 /* A size in units of the alignment, within the file. */
 static uint64_t read_units(struct aq_reader *reader, uint64_t size_max)
 {
@@ -147,16 +159,27 @@ static enum aq_status read_stats(struct aq_reader *reader, struct aq_arena *aren
     return AQ_OK;
 }
 
+/* No section of a root is known yet. */
+static void skip_sections(struct aq_reader *reader)
+{
+    uint64_t last_id = 0;
+    struct aq_slice section;
+    while (aq_section_next(reader, &last_id, &section))
+        ;
+}
+
 /* Behind the checksum: `bytes` is the whole root, in the arena. */
 static enum aq_status read_root(struct aq_slice bytes, struct aq_arena *arena,
                                 struct aq_archive_root *root, struct aq_error *err)
 {
-    AQ_TRY(aq_preamble_check(bytes, AQ_ARCHIVE_ROOT_MAGIC, AQ_ARCHIVE_VERSION, "root of an archive",
-                             err));
+    AQ_TRY(aq_preamble_check_features(bytes, AQ_ARCHIVE_ROOT_MAGIC, AQ_ARCHIVE_VERSION,
+                                      AQ_ARCHIVE_WITH_SECTIONS, "root of an archive", err));
     memcpy(root->store_id.bytes, bytes.data + AQ_ARCHIVE_ROOT_AT_STORE,
            sizeof root->store_id.bytes);
     root->without_twins =
         (aq_load_u32(bytes.data + AQ_PREAMBLE_AT_COMPATIBLE) & AQ_ARCHIVE_WITHOUT_TWINS) != 0;
+    root->has_sections =
+        (aq_load_u32(bytes.data + AQ_PREAMBLE_AT_INCOMPATIBLE) & AQ_ARCHIVE_WITH_SECTIONS) != 0;
     root->file_size_bytes = aq_load_u64(bytes.data + AQ_ARCHIVE_ROOT_AT_FILE_SIZE);
     root->row_count = aq_load_u64(bytes.data + AQ_ARCHIVE_ROOT_AT_ROW_COUNT);
     uint32_t body_size = aq_load_u32(bytes.data + AQ_ARCHIVE_ROOT_AT_BODY_SIZE);
@@ -173,6 +196,8 @@ static enum aq_status read_root(struct aq_slice bytes, struct aq_arena *arena,
     AQ_TRY(aq_schema_decode(schema, arena, &root->schema, err));
     AQ_TRY(read_tiles(&reader, bytes.size, arena, root));
     AQ_TRY(read_stats(&reader, arena, root));
+    if (root->has_sections)
+        skip_sections(&reader);
     return aq_reader_finish(&reader, "the root of an archive", err);
 }
 

@@ -24,8 +24,10 @@ struct job {
     const struct aq_batch *rows;
     struct runs runs;
     struct aq_tile_output *tile;
-    struct aq_arena *arenas;  /* per column */
-    enum aq_status *statuses; /* per column */
+    struct aq_long_runs long_runs;
+    struct aq_column_stats **run_stats; /* per column: of the long runs */
+    struct aq_arena *arenas;            /* per column */
+    enum aq_status *statuses;           /* per column */
 };
 
 static enum aq_status find_runs(const struct aq_schema *schema, const struct aq_batch *rows,
@@ -64,8 +66,8 @@ static enum aq_status encode_chunk(const struct job *job, size_t column)
     aq_bytes_patch_u32(out, 0, (uint32_t)(out->size - 4));
     aq_bytes_align(out, AQ_ARCHIVE_ALIGNMENT);
     AQ_TRY(aq_bytes_status(out));
-    return aq_stats_compute(vector, 0, vector->row_count, &job->arenas[column],
-                            &job->tile->stats[column]);
+    return aq_run_stats_compute(vector, &job->long_runs, &job->arenas[column],
+                                &job->run_stats[column], &job->tile->stats[column]);
 }
 
 static void chunk_task(void *context, size_t column)
@@ -194,6 +196,19 @@ static void append_chunk_entries(const struct job *job, struct aq_bytes *out)
     }
 }
 
+static enum aq_status append_sections(const struct job *job, struct aq_bytes *out)
+{
+    struct aq_tile_output *tile = job->tile;
+    size_t before = out->size;
+    size_t chunk_bytes = 0;
+    for (size_t i = 0; i < tile->chunk_count; i++)
+        chunk_bytes += tile->chunks[i].size;
+    AQ_TRY(aq_run_stats_append(job->options->schema, job->run_stats, &job->long_runs,
+                               job->rows->row_count, chunk_bytes, out));
+    tile->has_sections = out->size > before;
+    return AQ_OK;
+}
+
 /* The root's bounds of the tile's keys. */
 static enum aq_status bound_keys(const struct run_table *table, struct aq_tile_output *tile)
 {
@@ -222,6 +237,7 @@ static enum aq_status encode_directory(struct job *job, struct run_table *table)
     aq_bytes_varint(out, job->rows->row_count);
     append_chunk_entries(job, out);
     AQ_TRY(append_runs(job, table, out));
+    AQ_TRY(append_sections(job, out));
     aq_bytes_patch_u32(out, 0, (uint32_t)(out->size - 4));
     aq_bytes_align(out, AQ_ARCHIVE_ALIGNMENT);
     AQ_TRY(aq_bytes_status(out));
@@ -240,14 +256,18 @@ static enum aq_status make_job(struct job *job)
     size_t count = aq_schema_stored_count(job->options->schema);
     tile->chunks = calloc(count, sizeof *tile->chunks);
     tile->stats = aq_arena_alloc(&tile->arena, count * sizeof *tile->stats);
+    job->run_stats = aq_arena_alloc(&tile->arena, count * sizeof(struct aq_column_stats *));
     job->arenas = aq_arena_alloc(&tile->arena, count * sizeof *job->arenas);
     job->statuses = aq_arena_alloc(&tile->arena, count * sizeof *job->statuses);
-    if (tile->chunks == NULL || tile->stats == NULL || job->arenas == NULL || job->statuses == NULL)
+    if (tile->chunks == NULL || tile->stats == NULL || job->run_stats == NULL ||
+        job->arenas == NULL || job->statuses == NULL)
         return AQ_NO_MEMORY;
     tile->chunk_count = count;
     for (size_t i = 0; i < count; i++)
         aq_arena_init(&job->arenas[i]);
-    return find_runs(job->options->schema, job->rows, &tile->arena, &job->runs);
+    AQ_TRY(find_runs(job->options->schema, job->rows, &tile->arena, &job->runs));
+    aq_long_runs_find(job->runs.starts, job->runs.count, job->rows->row_count, &job->long_runs);
+    return AQ_OK;
 }
 
 enum aq_status aq_tile_encode(const struct aq_archive_options *options, const struct aq_batch *rows,

@@ -162,16 +162,34 @@ static enum aq_status read_runs(struct aq_reader *reader, const struct aq_tile_e
     return AQ_OK;
 }
 
+static enum aq_status read_sections(struct aq_reader *reader, const struct aq_schema *schema,
+                                    struct aq_arena *arena, struct aq_tile_directory *directory)
+{
+    uint64_t id = 0;
+    struct aq_slice section;
+    while (aq_section_next(reader, &id, &section)) {
+        bool valid = true;
+        if (id == AQ_SECTION_RUN_STATS)
+            AQ_TRY(aq_run_stats_read(section, schema, arena, directory, &valid));
+        if (!valid)
+            aq_reader_fail(reader);
+    }
+    return AQ_OK;
+}
+
 static enum aq_status read_directory(struct aq_slice body, const struct aq_tile_entry *entry,
-                                     const struct aq_schema *schema, struct aq_arena *arena,
+                                     const struct aq_archive_root *root, struct aq_arena *arena,
                                      struct aq_tile_directory *directory, struct aq_error *err)
 {
+    const struct aq_schema *schema = &root->schema;
     struct aq_reader reader = aq_reader_make(body);
     directory->row_count = entry->row_count;
     if (aq_reader_varint(&reader) != entry->row_count)
         aq_reader_fail(&reader);
     AQ_TRY(read_chunks(&reader, entry, schema, arena, directory));
     AQ_TRY(read_runs(&reader, entry, schema, arena, directory));
+    if (root->has_sections)
+        AQ_TRY(read_sections(&reader, schema, arena, directory));
     return aq_reader_finish(&reader, "a tile's directory", err);
 }
 
@@ -188,7 +206,7 @@ enum aq_status aq_tile_directory_decode(struct aq_slice bytes, const struct aq_t
     body.data = aq_arena_copy(arena, body.data, body.size);
     enum aq_status status = AQ_NO_MEMORY;
     if (body.data != NULL)
-        status = read_directory(body, entry, &root->schema, arena, directory, err);
+        status = read_directory(body, entry, root, arena, directory, err);
     if (status == AQ_NO_MEMORY)
         return aq_error_set(err, status, "out of memory reading a tile's directory");
     return status;

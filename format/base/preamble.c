@@ -6,7 +6,7 @@
 #include <assert.h>
 #include <string.h>
 
-enum { AT_VERSION = 8, AT_INCOMPATIBLE = 16, AT_ZERO = 20 };
+enum { AT_VERSION = 8, AT_ZERO = 20 };
 _Static_assert(AT_ZERO + 4 == AQ_PREAMBLE_BYTES, "docs/segment-format.md, \"Preamble\"");
 
 void aq_preamble_append(struct aq_bytes *out, const char *magic, uint32_t version)
@@ -25,6 +25,13 @@ bool aq_preamble_is(struct aq_slice bytes, const char *magic)
 enum aq_status aq_preamble_check(struct aq_slice bytes, const char *magic, uint32_t version_max,
                                  const char *what, struct aq_error *err)
 {
+    return aq_preamble_check_features(bytes, magic, version_max, 0, what, err);
+}
+
+enum aq_status aq_preamble_check_features(struct aq_slice bytes, const char *magic,
+                                          uint32_t version_max, uint32_t known_features,
+                                          const char *what, struct aq_error *err)
+{
     if (bytes.size < AQ_PREAMBLE_BYTES || !aq_preamble_is(bytes, magic))
         return aq_error_set_at(err, AQ_CORRUPT, NULL, 0, "this is not a %s of aqstore", what);
     uint32_t version = aq_load_u32(bytes.data + AT_VERSION);
@@ -33,9 +40,9 @@ enum aq_status aq_preamble_check(struct aq_slice bytes, const char *magic, uint3
                                "this %s has version %u, newer than this aqstore knows (%u); "
                                "use a newer aqstore",
                                what, version, version_max);
-    uint32_t incompatible = aq_load_u32(bytes.data + AT_INCOMPATIBLE);
+    uint32_t incompatible = aq_load_u32(bytes.data + AQ_PREAMBLE_AT_INCOMPATIBLE) & ~known_features;
     if (incompatible != 0)
-        return aq_error_set_at(err, AQ_UNSUPPORTED, NULL, AT_INCOMPATIBLE,
+        return aq_error_set_at(err, AQ_UNSUPPORTED, NULL, AQ_PREAMBLE_AT_INCOMPATIBLE,
                                "this %s uses features 0x%x that this aqstore does not know; "
                                "use a newer aqstore",
                                what, incompatible);

@@ -13,6 +13,7 @@
 
 #define AQ_PREAMBLE_BYTES 24
 #define AQ_PREAMBLE_AT_COMPATIBLE 12
+#define AQ_PREAMBLE_AT_INCOMPATIBLE 16
 #define AQ_MAGIC_BYTES 8
 
 /** Append a preamble of `version` without feature bits. `magic`: AQ_MAGIC_BYTES characters. */
@@ -28,5 +29,9 @@ bool aq_preamble_is(struct aq_slice bytes, const char *magic);
  */
 enum aq_status aq_preamble_check(struct aq_slice bytes, const char *magic, uint32_t version_max,
                                  const char *what, struct aq_error *err) AQ_RESULT;
+/** As aq_preamble_check, where the reader knows some incompatible features. */
+enum aq_status aq_preamble_check_features(struct aq_slice bytes, const char *magic,
+                                          uint32_t version_max, uint32_t known_features,
+                                          const char *what, struct aq_error *err) AQ_RESULT;
 
 #endif

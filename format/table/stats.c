@@ -13,7 +13,7 @@ enum { FLAG_BOUNDS = 1, FLAG_EXACT = 2, FLAG_SUM = 4, FLAGS_ALL = 7 };
 /* Rows summed before looking whether a sum in short units is still possible. */
 #define SUM_BLOCK_ROWS 1024
 
-static bool sums(enum aq_type type)
+bool aq_stats_has_sum(enum aq_type type)
 {
     return type == AQ_TYPE_INTEGER || type == AQ_TYPE_BIGINT || type == AQ_TYPE_REAL ||
            type == AQ_TYPE_DOUBLE;
@@ -148,7 +148,7 @@ enum aq_status aq_stats_compute(const struct aq_vector *vector, size_t first, si
     enum aq_physical physical = aq_type_physical(vector->type);
     if (physical == AQ_PHYSICAL_SLICE && stats->bounds_known)
         return own_text_bounds(stats, arena);
-    if (!sums(vector->type))
+    if (!aq_stats_has_sum(vector->type))
         return AQ_OK;
     if (physical == AQ_PHYSICAL_DOUBLE)
         return sum_doubles(vector, first, count, stats);
@@ -286,7 +286,7 @@ void aq_stats_decode(enum aq_type type, struct aq_reader *reader, struct aq_colu
     if (stats->sum_known)
         stats->sum = get_sum(reader);
     if (flags > FLAGS_ALL || (stats->bounds_exact && !stats->bounds_known) ||
-        stats->null_count > stats->row_count || (stats->sum_known && !sums(type)) ||
+        stats->null_count > stats->row_count || (stats->sum_known && !aq_stats_has_sum(type)) ||
         (stats->bounds_known &&
          (!has_values(stats) || compare_values(type, &stats->min, &stats->max) > 0)))
         aq_reader_fail(reader);

@@ -28,6 +28,8 @@ struct aq_column_stats {
     aq_int128 sum;
 };
 
+/** Whether statistics of this type have a sum. */
+bool aq_stats_has_sum(enum aq_type type);
 /** Statistics of rows [first, first + count) of `vector`; slices go into `arena`. */
 enum aq_status aq_stats_compute(const struct aq_vector *vector, size_t first, size_t count,
                                 struct aq_arena *arena, struct aq_column_stats *stats) AQ_RESULT;

@@ -4,7 +4,7 @@ import numpy
 import zstandard
 
 import ans
-from cursor import must
+from cursor import Cursor, must
 
 INTEGERS, DOUBLES, STRINGS = "integers", "doubles", "strings"
 CLASSES = {1: INTEGERS, 2: INTEGERS, 3: INTEGERS, 4: DOUBLES, 5: DOUBLES, 6: STRINGS, 7: STRINGS, 8: STRINGS,
@@ -12,6 +12,14 @@ CLASSES = {1: INTEGERS, 2: INTEGERS, 3: INTEGERS, 4: DOUBLES, 5: DOUBLES, 6: STR
 RANGES = {1: (0, 1), 2: (-(1 << 31), (1 << 31) - 1), 9: (-(1 << 31), (1 << 31) - 1)}
 DEPTH = 4
 LIMIT = 1 << 30  # bytes that a column's decoding may take
+
+
+def coded(raw, kind, what, rows=None):
+    """The values of a coded column that is all of `raw`."""
+    cursor = Cursor(raw, what)
+    values, _ = read_column(cursor, kind, rows)
+    cursor.end()
+    return values
 
 
 def read_column(cursor, kind, rows=None):

@@ -54,6 +54,9 @@ class Cursor:
     def slice(self):
         return self.take(self.varint())
 
+    def at_end(self):
+        return self.at == len(self.data)
+
     def end(self):
         must(self.at == len(self.data), f"{self.what}: {len(self.data) - self.at} bytes are left over")
 

@@ -10,12 +10,14 @@ import sys
 
 import xxhash
 
-import coded_column
 import schema
 import statistic
+from coded_column import coded
 from cursor import Cursor, Damaged, must
 
-UNIT, BIGINT, BYTEA = 64, 3, 7
+UNIT, BIGINT, TEXT, BYTEA = 64, 3, 6, 7
+SECTIONS = 1  # incompatible feature of the root
+RUN_STATISTICS = 1  # section of a directory
 # What is simple of the text forms of keys; those of doubles and times are not made here.
 TEXT_FORMS = {1: lambda value: b"true" if value else b"false", 2: b"%d".__mod__, 3: b"%d".__mod__,
               6: bytes, 7: bytes, 8: bytes}
@@ -32,17 +34,22 @@ def sealed(data, what):
     return Cursor(checked(data[:-8], int.from_bytes(data[-8:], "little"), what), what)
 
 
-def preamble(cursor, magic):
+def preamble(cursor, magic, known=0):
+    """The incompatible features, all of which must be known."""
     found, version, _, incompatible, zero = cursor.unpack("8sIIII")
     must(found == magic, f"{cursor.what}: {found} is not {magic}")
-    must(version == 1 and incompatible == 0 and zero == 0, f"{cursor.what}: a version or feature unknown here")
+    must(version == 1 and incompatible & ~known == 0 and zero == 0, f"{cursor.what}: a version or feature unknown here")
+    return incompatible
 
 
-def coded(raw, kind, what, rows=None):
-    cursor = Cursor(raw, what)
-    values, _ = coded_column.read_column(cursor, kind, rows)
-    cursor.end()
-    return values
+def sections(cursor):
+    """{id: bytes} of the sections that a body ends with."""
+    found = {}
+    while not cursor.at_end():
+        number = cursor.varint()
+        must(number > max(found, default=0), f"{cursor.what}: sections out of order")
+        found[number] = cursor.slice()
+    return found
 
 
 class Archive:
@@ -62,7 +69,7 @@ class Archive:
 
     def _read_root(self, data):
         root = sealed(data, "root")
-        preamble(root, b"AQARROOT")
+        self.has_sections = preamble(root, b"AQARROOT", SECTIONS) & SECTIONS
         must(root.take(16) == self.store, "root: the store's id")
         size, self.rows, body_size = root.unpack("QQI")
         must(size == len(self.data), "root: the file's size")
@@ -73,6 +80,8 @@ class Archive:
         declaration.end()
         self.tiles = [self._read_tile(body) for _ in range(body.varint())]
         self.statistics = [statistic.read(body, column.type) for column in self.schema.stored]
+        if self.has_sections:
+            sections(body)
         body.end()
         must(sum(tile["rows"] for tile in self.tiles) == self.rows, "root: tiles' rows")
         end = UNIT + sum(tile["chunks"] + tile["directory"] for tile in self.tiles)
@@ -137,7 +146,25 @@ class Archive:
             self._check_keys(directory, tile, columns, begins, what)
         if self.schema.time is not None:
             self._check_times(directory, tile, columns, list(zip(begins, lengths)), what)
+        if self.has_sections:
+            own = sections(directory).get(RUN_STATISTICS)
+            if own is not None:
+                self._check_run_statistics(Cursor(own, f"{what}: statistics of runs"), columns, list(zip(begins, lengths)))
         directory.end()
+
+    def _check_run_statistics(self, section, columns, runs):
+        rows_min = section.varint()
+        runs = [(begin, length) for begin, length in runs if length >= rows_min]
+        must(rows_min and runs, f"{section.what}: of no run")
+        for index, (column, values) in enumerate(zip(self.schema.stored, columns)):
+            if index == self.schema.time or (index == self.schema.key and column.type == TEXT):
+                continue
+            own = Cursor(section.slice(), f"{section.what}: {column.name}")
+            known = statistic.read_runs(own, column.type, [length for _, length in runs])
+            own.end()
+            for one, (begin, length) in zip(known, runs):
+                statistic.check(one, values[begin : begin + length], own.what)
+        section.end()
 
     def _check_keys(self, directory, tile, columns, begins, what):
         keys = coded(directory.slice(), BYTEA, f"{what}: keys", len(begins))

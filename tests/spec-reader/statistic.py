@@ -3,10 +3,11 @@
 from dataclasses import dataclass
 from decimal import Decimal
 
-from coded_column import CLASSES, DOUBLES, INTEGERS
+from coded_column import CLASSES, DOUBLES, INTEGERS, coded
 from cursor import must, zigzag
 
 BOUNDS, EXACT, SUM = 1, 2, 4
+BIGINT, NUMBERS = 3, (2, 3, 4, 5)
 
 
 @dataclass
@@ -30,6 +31,25 @@ def read(cursor, kind):
     if flags & SUM:
         statistic.sum = zigzag(cursor.varint() | cursor.varint() << 64)
     return statistic
+
+
+def read_runs(cursor, kind, lengths):
+    """Statistics of runs of so many rows."""
+    def field(of, otherwise=None):
+        raw = cursor.slice()
+        must(raw or otherwise is not None, f"{cursor.what}: an empty slice")
+        return coded(raw, of, cursor.what, len(lengths)) if raw else otherwise
+    nulls = field(BIGINT, [0] * len(lengths))
+    least = field(kind)
+    greatest = field(kind, least)
+    sums = [None] * len(lengths)
+    if kind in NUMBERS:
+        multiple = cursor.varint()
+        sums = [value and value * multiple for value in field(BIGINT)]
+    must([one is None for one in least] == [one is None for one in greatest], f"{cursor.what}: half of the bounds")
+    must(all(0 <= count <= rows for count, rows in zip(nulls, lengths)), f"{cursor.what}: nulls")
+    return [Statistic((0 if low is None else BOUNDS | EXACT) | (0 if total is None else SUM), rows, count, low, high, total)
+            for rows, count, low, high, total in zip(lengths, nulls, least, greatest, sums)]
 
 
 def order(value):

@@ -1,5 +1,5 @@
 /* One tile, decoded: values fit their declaration, rows are in storage order, runs cover them and hold one
- * key each, statistics and bounds are what the values give. */
+ * key each, statistics of tile and runs, and bounds, are what the values give. */
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
@@ -23,21 +23,70 @@ static void fault(const struct tile *tile, uint64_t offset, const char *what, co
                        column[0] != '\0' ? ": " : "", what);
 }
 
+static enum aq_status equal_stats(enum aq_type type, const struct aq_column_stats *a,
+                                  const struct aq_column_stats *b, bool *equal)
+{
+    struct aq_bytes bytes_a = {0}, bytes_b = {0};
+    aq_stats_encode(type, a, &bytes_a);
+    aq_stats_encode(type, b, &bytes_b);
+    *equal = aq_slice_equal(aq_bytes_view(&bytes_a), aq_bytes_view(&bytes_b));
+    enum aq_status status = bytes_a.failed || bytes_b.failed ? AQ_NO_MEMORY : AQ_OK;
+    aq_bytes_deinit(&bytes_a);
+    aq_bytes_deinit(&bytes_b);
+    return status;
+}
+
+/* A run's bounds and sum may be left out; what is said must be so. */
+static enum aq_status check_run_stats(struct tile *tile, const struct aq_run_entry *run,
+                                      const struct aq_column_stats *said,
+                                      const struct aq_vector *vector, const char *column)
+{
+    struct aq_column_stats stats;
+    bool equal = true;
+    if (said->row_count == 0 || run->row_first + run->row_count > vector->row_count)
+        return AQ_OK;
+    AQ_TRY(aq_stats_compute(vector, run->row_first, run->row_count, &tile->arena, &stats));
+    if (!said->bounds_known)
+        stats.bounds_known = false;
+    if (!said->sum_known)
+        stats.sum_known = false;
+    AQ_TRY(equal_stats(vector->type, said, &stats, &equal));
+    if (!equal)
+        fault(tile, tile->entry->directory_offset, "a run's statistics are not those of its values",
+              column);
+    return AQ_OK;
+}
+
+static enum aq_status check_runs_stats(struct tile *tile, size_t column_index,
+                                       const struct aq_vector *vector, const char *column,
+                                       struct aq_error *err)
+{
+    const struct aq_tile_directory *directory = tile->directory;
+    struct aq_column_stats *stats = calloc(directory->run_count + 1, sizeof *stats);
+    if (stats == NULL)
+        return aq_error_set(err, AQ_NO_MEMORY, "no memory for statistics of runs");
+    enum aq_status status = aq_error_locate(
+        err,
+        aq_run_stats_decode(directory, &tile->root->schema, column_index, &tile->arena, stats, err),
+        tile->file->path, (int64_t)tile->entry->directory_offset);
+    for (size_t i = 0; status >= 0 && i < directory->run_count; i++)
+        status = check_run_stats(tile, &directory->runs[i], &stats[i], vector, column);
+    free(stats);
+    return status;
+}
+
 static enum aq_status check_stats(struct tile *tile, const struct aq_chunk_entry *chunk,
-                                  const struct aq_vector *vector, const char *column)
+                                  const struct aq_vector *vector, const char *column,
+                                  struct aq_error *err)
 {
     struct aq_column_stats stats = {0};
-    struct aq_bytes said = {0}, found = {0};
+    bool equal = true;
     AQ_TRY(aq_stats_compute(vector, 0, vector->row_count, &tile->arena, &stats));
-    aq_stats_encode(chunk->type, &chunk->stats, &said);
-    aq_stats_encode(chunk->type, &stats, &found);
-    if (!aq_slice_equal(aq_bytes_view(&said), aq_bytes_view(&found)))
+    AQ_TRY(equal_stats(chunk->type, &chunk->stats, &stats, &equal));
+    if (!equal)
         fault(tile, tile->entry->directory_offset, "its statistics are not those of its values",
               column);
-    enum aq_status status = aq_bytes_status(&said) < 0 ? AQ_NO_MEMORY : aq_bytes_status(&found);
-    aq_bytes_deinit(&said);
-    aq_bytes_deinit(&found);
-    return status;
+    return check_runs_stats(tile, (size_t)(chunk - tile->directory->chunks), vector, column, err);
 }
 
 static enum aq_status decode_chunk(struct tile *tile, const struct aq_chunk_entry *chunk,
@@ -56,7 +105,8 @@ static enum aq_status decode_chunk(struct tile *tile, const struct aq_chunk_entr
                                             &tile->batch.arena, vector, err),
                             tile->file->path, (int64_t)chunk->offset);
     if (status >= 0)
-        status = check_stats(tile, chunk, vector, aq_schema_stored_column(schema, column).name);
+        status =
+            check_stats(tile, chunk, vector, aq_schema_stored_column(schema, column).name, err);
     aq_bytes_deinit(&bytes);
     return status;
 }

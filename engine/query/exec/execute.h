@@ -105,11 +105,48 @@ enum aq_status aq_scan_all(struct aq_worker *worker);
 enum aq_status aq_scan_round(struct aq_worker *worker);
 /** The column that an input of the plan's dataset is. */
 uint32_t aq_scan_column_id(const struct aq_plan *plan, uint32_t input);
-/** Whether the statistics of a unit, all of whose rows pass, answer the plan. */
-enum aq_status aq_scan_has_answer(const struct aq_plan *plan, const struct aq_unit *unit,
-                                  bool *answered, struct aq_error *err) AQ_RESULT;
+/** Whether the plan needs no row of a unit: pruned, or answered by statistics. */
+enum aq_status aq_scan_needs_none(struct aq_runtime *runtime, const struct aq_plan *plan,
+                                  const struct aq_unit *unit, bool *none,
+                                  struct aq_error *err) AQ_RESULT;
 /** Read, filter and sink one unit. */
 enum aq_status aq_scan_unit(struct aq_worker *worker, const struct aq_unit *unit);
+
+/* prune.c */
+enum aq_prune { AQ_PRUNE_NONE, AQ_PRUNE_SOME, AQ_PRUNE_ALL };
+/** The units of the plan's dataset, with what aq_prune_unit wants to know of them. */
+enum aq_status aq_prune_open(const struct aq_plan *plan, struct aq_snapshot *snapshot,
+                             const struct aq_unit **units, size_t *unit_count,
+                             struct aq_error *err) AQ_RESULT;
+/** Whether no, maybe some, or all rows of the unit pass the plan's WHERE. */
+enum aq_prune aq_prune_unit(const struct aq_plan *plan, const struct aq_unit *unit);
+/** The same of one run. `stats`: by the plan's input, of the run; NULL or of no rows: unknown. */
+enum aq_prune aq_prune_run(const struct aq_plan *plan, const struct aq_unit *unit,
+                           const struct aq_column_stats *const *stats);
+
+/* run_scan.c: what statistics of its runs spare of a unit */
+#define AQ_STRETCH_TO_END UINT32_MAX
+/** Rows of a unit that have to be looked at, as far as it has them. */
+struct aq_stretch {
+    uint32_t first;
+    uint32_t row_count;
+    bool all_pass; /* WHERE is true of each */
+};
+/** What is left to do of a unit. Zero-initialise; deinit. */
+struct aq_stretches {
+    struct aq_stretch *items;
+    size_t count;
+    uint64_t answered_count; /* runs whose statistics went into the groups */
+};
+void aq_stretches_deinit(struct aq_stretches *stretches);
+/**
+ * Add to `groups` (of a grouped plan) what runs' statistics say, leave out runs of which no row passes, and
+ * give the rest. `prune`: the verdict on the whole unit, which is not that nothing passes.
+ */
+enum aq_status aq_runs_judge(struct aq_snapshot *snapshot, const struct aq_plan *plan,
+                             const struct aq_unit *unit, enum aq_prune prune,
+                             struct aq_group_sink *groups, struct aq_stretches *stretches,
+                             struct aq_error *err) AQ_RESULT;
 
 /* resolve.c */
 /** See to it that of the units that may be read only those rows are there that count. */
@@ -120,15 +157,6 @@ enum aq_status aq_exec_resolve(struct aq_exec *exec, struct aq_error *err) AQ_RE
 enum aq_status aq_window_open(struct aq_exec *exec, struct aq_error *err) AQ_RESULT;
 /** Move window_end on to what may be read next. */
 enum aq_status aq_window_next(struct aq_exec *exec, struct aq_error *err) AQ_RESULT;
-
-/* prune.c */
-enum aq_prune { AQ_PRUNE_NONE, AQ_PRUNE_SOME, AQ_PRUNE_ALL };
-/** The units of the plan's dataset, with what aq_prune_unit wants to know of them. */
-enum aq_status aq_prune_open(const struct aq_plan *plan, struct aq_snapshot *snapshot,
-                             const struct aq_unit **units, size_t *unit_count,
-                             struct aq_error *err) AQ_RESULT;
-/** Whether no, maybe some, or all rows of the unit pass the plan's WHERE. */
-enum aq_prune aq_prune_unit(const struct aq_plan *plan, const struct aq_unit *unit);
 
 /* sort.c */
 /** Order rows by the plan's keys, ties by the visible outputs. */

@@ -1,26 +1,28 @@
 /* Reading a level's source in chunks: units of a dataset, another level's rows, constants.
  *
- * A unit is pruned, answered from its statistics, or read (only the columns that the query names) and
- * walked in chunks of AQ_CHUNK_ROWS rows, which are views, not copies. Threads take units from a
- * common counter. */
+ * A unit, or a run of it, is pruned, answered from its statistics, or read (only the columns that the query
+ * names) and walked in chunks of AQ_CHUNK_ROWS rows, which are views, not copies. Threads take units from
+ * a common counter. */
 #include <stdlib.h>
 #include <string.h>
 
 #include "engine/query/exec/execute.h"
 #include "engine/query/system_tables/system_table.h"
 
-/* Chunks of `rows`, whose columns are those that the plan reads, in order. */
-static enum aq_status walk_rows(struct aq_worker *worker, const struct aq_batch *rows,
-                                bool skip_where)
+/* Chunks of a stretch of `rows`, whose columns are those that the plan reads, in order. */
+static enum aq_status walk_stretch(struct aq_worker *worker, const struct aq_batch *rows,
+                                   const struct aq_stretch *stretch)
 {
-    for (size_t first = 0; first < rows->row_count; first += AQ_CHUNK_ROWS) {
-        size_t count = rows->row_count - first;
+    size_t end = (size_t)stretch->first + stretch->row_count;
+    end = end < rows->row_count ? end : rows->row_count;
+    for (size_t first = stretch->first; first < end; first += AQ_CHUNK_ROWS) {
+        size_t count = end - first;
         count = count > AQ_CHUNK_ROWS ? AQ_CHUNK_ROWS : count;
         for (size_t c = 0; c < rows->column_count; c++) {
             aq_vector_view(&worker->columns[c], &rows->columns[c], first);
             worker->columns[c].row_count = count;
         }
-        enum aq_status status = aq_worker_chunk(worker, count, skip_where);
+        enum aq_status status = aq_worker_chunk(worker, count, stretch->all_pass);
         if (status != AQ_OK)
             return status;
         if (atomic_load(&worker->exec->failed))
@@ -29,44 +31,33 @@ static enum aq_status walk_rows(struct aq_worker *worker, const struct aq_batch 
     return AQ_OK;
 }
 
+static enum aq_status walk_rows(struct aq_worker *worker, const struct aq_batch *rows)
+{
+    return walk_stretch(worker, rows, &(struct aq_stretch){.row_count = AQ_STRETCH_TO_END});
+}
+
 uint32_t aq_scan_column_id(const struct aq_plan *plan, uint32_t input)
 {
     return plan->schema->columns[plan->source_ids[plan->inputs[input]]].id;
 }
 
-/* SELECT count(*), max(x) ... without GROUP BY over a unit all of whose rows count. */
-static enum aq_status answer_from_stats(const struct aq_plan *plan, const struct aq_unit *unit,
-                                        struct aq_group_sink *groups, bool *done,
-                                        struct aq_error *err)
+enum aq_status aq_scan_needs_none(struct aq_runtime *runtime, const struct aq_plan *plan,
+                                  const struct aq_unit *unit, bool *none, struct aq_error *err)
 {
-    *done = false;
-    if (!plan->grouped || plan->group_count > 0 || plan->table != NULL)
+    struct aq_group_sink trial = {0};
+    struct aq_stretches stretches = {0};
+    enum aq_prune prune = aq_prune_unit(plan, unit);
+    *none = prune == AQ_PRUNE_NONE;
+    if (*none)
         return AQ_OK;
-    const struct aq_column_stats **stats =
-        calloc(plan->aggregate_count + 1, sizeof(const struct aq_column_stats *));
-    if (stats == NULL)
+    if (plan->grouped && aq_group_sink_init(&trial, plan) != AQ_OK)
         return aq_error_set(err, AQ_NO_MEMORY, "out of memory");
-    for (size_t a = 0; a < plan->aggregate_count; a++) {
-        const struct aq_aggregate *aggregate = &plan->aggregates[a];
-        if (aggregate->arg_count > 0 && aggregate->args[0]->kind == AQ_EXPR_COLUMN)
-            stats[a] = aq_unit_stats(unit, aq_scan_column_id(plan, aggregate->args[0]->index));
-    }
-    enum aq_status status = aq_group_sink_add_stats(groups, unit->row_count, stats, done);
-    free(stats);
-    return status == AQ_OK ? AQ_OK : aq_error_set(err, status, "out of memory");
-}
-
-enum aq_status aq_scan_has_answer(const struct aq_plan *plan, const struct aq_unit *unit,
-                                  bool *answered, struct aq_error *err)
-{
-    struct aq_group_sink trial;
-    *answered = false;
-    if (!plan->grouped)
-        return AQ_OK;
-    if (aq_group_sink_init(&trial, plan) != AQ_OK)
-        return aq_error_set(err, AQ_NO_MEMORY, "out of memory");
-    enum aq_status status = answer_from_stats(plan, unit, &trial, answered, err);
-    aq_group_sink_deinit(&trial);
+    enum aq_status status =
+        aq_runs_judge(runtime->snapshot, plan, unit, prune, &trial, &stretches, err);
+    *none = stretches.count == 0;
+    aq_stretches_deinit(&stretches);
+    if (plan->grouped)
+        aq_group_sink_deinit(&trial);
     return status;
 }
 
@@ -103,26 +94,37 @@ static enum aq_status read_unit(struct aq_worker *worker, const struct aq_unit *
     return status;
 }
 
+static enum aq_status walk_unit(struct aq_worker *worker, const struct aq_unit *unit,
+                                const struct aq_stretches *stretches)
+{
+    enum aq_status status = read_unit(worker, unit);
+    atomic_fetch_add(&worker->exec->runtime->row_read_count, worker->unit_rows.row_count);
+    for (size_t i = 0; status == AQ_OK && i < stretches->count; i++)
+        status = walk_stretch(worker, &worker->unit_rows, &stretches->items[i]);
+    return status;
+}
+
 enum aq_status aq_scan_unit(struct aq_worker *worker, const struct aq_unit *unit)
 {
     struct aq_runtime *runtime = worker->exec->runtime;
+    const struct aq_plan *plan = worker->exec->plan;
+    struct aq_stretches stretches = {0};
     atomic_fetch_add(&runtime->unit_count, 1);
-    enum aq_prune prune = aq_prune_unit(worker->exec->plan, unit);
-    if (prune == AQ_PRUNE_NONE) {
-        atomic_fetch_add(&runtime->unit_pruned_count, 1);
-        return aq_worker_check(worker);
+    enum aq_prune prune = aq_prune_unit(plan, unit);
+    enum aq_status status = AQ_OK;
+    if (prune != AQ_PRUNE_NONE)
+        status = aq_runs_judge(runtime->snapshot, plan, unit, prune, &worker->groups, &stretches,
+                               &worker->err);
+    if (status == AQ_OK && stretches.count == 0) {
+        atomic_fetch_add(stretches.answered_count > 0 ? &runtime->unit_stats_count
+                                                      : &runtime->unit_pruned_count,
+                         1);
+        status = aq_worker_check(worker);
+    } else if (status == AQ_OK) {
+        status = walk_unit(worker, unit, &stretches);
     }
-    if (prune == AQ_PRUNE_ALL) {
-        bool done;
-        AQ_TRY(answer_from_stats(worker->exec->plan, unit, &worker->groups, &done, &worker->err));
-        if (done) {
-            atomic_fetch_add(&runtime->unit_stats_count, 1);
-            return aq_worker_check(worker);
-        }
-    }
-    AQ_TRY(read_unit(worker, unit));
-    atomic_fetch_add(&runtime->row_read_count, worker->unit_rows.row_count);
-    return walk_rows(worker, &worker->unit_rows, prune == AQ_PRUNE_ALL);
+    aq_stretches_deinit(&stretches);
+    return status;
 }
 
 /* Rows of the children as inputs of this level. */
@@ -144,7 +146,7 @@ static enum aq_status scan_children(struct aq_worker *worker, bool one_batch)
             return aq_error_set(&worker->err, AQ_NO_MEMORY, "out of memory");
         for (size_t i = 0; i < plan->input_count; i++)
             inputs.columns[i] = rows->columns[plan->inputs[i]];
-        status = walk_rows(worker, &inputs, false);
+        status = walk_rows(worker, &inputs);
         free(inputs.columns);
         if (status != AQ_OK || one_batch)
             return status;
@@ -168,7 +170,7 @@ static enum aq_status scan_values(struct aq_worker *worker)
         worker->unit_rows.row_count++;
     }
     worker->exec->source_done = true;
-    return walk_rows(worker, &worker->unit_rows, false);
+    return walk_rows(worker, &worker->unit_rows);
 }
 
 static enum aq_status scan_other(struct aq_worker *worker, bool one_batch)

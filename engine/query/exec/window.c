@@ -92,11 +92,9 @@ static enum aq_status drop_answered(const struct aq_exec *exec, const struct aq_
 {
     size_t kept = 0;
     for (size_t i = 0; i < *count; i++) {
-        enum aq_prune prune = aq_prune_unit(exec->plan, chosen[i]);
-        bool answered = prune == AQ_PRUNE_NONE;
-        if (prune == AQ_PRUNE_ALL)
-            AQ_TRY(aq_scan_has_answer(exec->plan, chosen[i], &answered, err));
-        if (!answered)
+        bool none;
+        AQ_TRY(aq_scan_needs_none(exec->runtime, exec->plan, chosen[i], &none, err));
+        if (!none)
             chosen[kept++] = chosen[i];
     }
     *count = kept;

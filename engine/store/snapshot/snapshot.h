@@ -55,6 +55,19 @@ const struct aq_column_stats *aq_unit_stats(const struct aq_unit *unit, uint32_t
 /** The runs of an archive's unit, of all rows that are stored; NULL and none, as above. */
 const struct aq_run_entry *aq_unit_runs(const struct aq_unit *unit, size_t *run_count);
 
+/**
+ * Statistics of one declared column of each run of aq_unit_runs; row_count is 0 where a run has none: a short one, or
+ * one of an archive that keeps none, has none but of key and time.
+ * @param stats  As many as there are runs; slices live in `arena`, or as long as the snapshot.
+ * @return AQ_OK; AQ_NOT_FOUND where aq_unit_stats would give NULL.
+ * @thread Any, each with its own arena.
+ */
+enum aq_status aq_unit_run_stats(struct aq_snapshot *snapshot, const struct aq_unit *unit,
+                                 uint32_t column_id, struct aq_arena *arena,
+                                 struct aq_column_stats *stats, struct aq_error *err) AQ_RESULT;
+/** Whether all rows of an archive's unit that are stored count, and its directory is known. */
+bool aq_unit_is_whole(const struct aq_unit *unit);
+
 /** Bytes of a column in an archive's unit, 0 where that is not known, as above. */
 uint64_t aq_unit_column_bytes(const struct aq_unit *unit, uint32_t column_id);
 

@@ -39,6 +39,12 @@ const struct aq_run_entry *aq_unit_runs(const struct aq_unit *unit, size_t *run_
     return tile == NULL ? NULL : tile->runs;
 }
 
+bool aq_unit_is_whole(const struct aq_unit *unit)
+{
+    const struct aq_unit_detail *detail = unit->detail;
+    return unit->kind == AQ_FILE_ARCHIVE && detail->kept == NULL && aq_unit_directory(unit) != NULL;
+}
+
 uint64_t aq_unit_column_bytes(const struct aq_unit *unit, uint32_t column_id)
 {
     const struct aq_chunk_entry *chunk = aq_unit_chunk(unit, column_id);

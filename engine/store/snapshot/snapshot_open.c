@@ -120,6 +120,19 @@ enum aq_status aq_snapshot_read_directory(struct aq_snapshot *snapshot,
     return AQ_OK;
 }
 
+/* A column keeps its type for as long as there is its id: statistics and values are taken for what is declared. */
+static bool has_declared_types(const struct aq_schema *stored, const struct aq_schema *declared)
+{
+    for (size_t i = 0; i < stored->column_count; i++) {
+        for (size_t c = 0; declared != NULL && c < declared->column_count; c++) {
+            if (declared->columns[c].id == stored->columns[i].id &&
+                declared->columns[c].type != stored->columns[i].type)
+                return false;
+        }
+    }
+    return true;
+}
+
 static enum aq_status open_archive(struct aq_snapshot *snapshot, struct aq_snapshot_file *file,
                                    const char *path, struct aq_error *err)
 {
@@ -130,6 +143,11 @@ static enum aq_status open_archive(struct aq_snapshot *snapshot, struct aq_snaps
     if (file->root.file_size_bytes != file->entry->size_bytes ||
         memcmp(&file->root.store_id, &snapshot->catalog->store_id, sizeof file->root.store_id) != 0)
         return aq_error_set_at(err, AQ_CORRUPT, path, 0, "is not the archive the catalog names");
+    if (!has_declared_types(
+            &file->root.schema,
+            aq_catalog_schema_by_id(snapshot->catalog, file->root.schema.dataset_id, 0)))
+        return aq_error_set_at(err, AQ_CORRUPT, path, 0,
+                               "has a column whose type is not the declared one");
     size_t count = file->root.tile_count;
     size_t bytes = count * sizeof(struct aq_tile_directory *);
     file->directories = aq_arena_alloc(&snapshot->arena, bytes);

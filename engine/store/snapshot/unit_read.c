@@ -186,6 +186,23 @@ static enum aq_status read_chunk(struct aq_snapshot *snapshot, const struct aq_u
     return status;
 }
 
+enum aq_status aq_unit_run_stats(struct aq_snapshot *snapshot, const struct aq_unit *unit,
+                                 uint32_t column_id, struct aq_arena *arena,
+                                 struct aq_column_stats *stats, struct aq_error *err)
+{
+    const struct aq_chunk_entry *chunk = aq_unit_chunk(unit, column_id);
+    if (chunk == NULL || !aq_unit_is_whole(unit))
+        return AQ_NOT_FOUND;
+    const struct aq_unit_detail *detail = unit->detail;
+    const struct aq_archive_root *root = &detail->file->root;
+    const struct aq_tile_directory *tile = aq_unit_directory(unit);
+    enum aq_status status =
+        aq_run_stats_decode(tile, &root->schema, (size_t)(chunk - tile->chunks), arena, stats, err);
+    if (status == AQ_CORRUPT)
+        err->offset = 0; /* of the directory */
+    return locate(snapshot, unit, root->tiles[unit->index].directory_offset, status, err);
+}
+
 enum aq_status aq_unit_read(struct aq_snapshot *snapshot, const struct aq_unit *unit,
                             const uint32_t *column_ids, struct aq_batch *batch,
                             struct aq_error *err)

@@ -82,6 +82,12 @@ def test_golden_with_arrivals():
     assert columns["(ordinal)"] == [70, 71, 72, None]
 
 
+def test_golden_with_statistics_of_runs():
+    columns = reader.Archive((aq.PROJECT / "tests/golden/archive-runs.bin").read_bytes()).columns()
+    assert [len(list(columns["city"])), columns["city"].count(b"hoi an")] == [2210, 10]
+    assert columns["pm25"].index(None) == 1500 and max(filter(None, columns["pm25"])) == 199.8
+
+
 def test_any_damaged_byte_is_noticed(rng):
     for at in range(len(GOLDEN)):
         data = bytearray(GOLDEN)

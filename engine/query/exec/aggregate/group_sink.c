@@ -279,22 +279,34 @@ static enum aq_status need_one_group(struct aq_group_sink *sink)
     return grow_states(sink);
 }
 
-enum aq_status aq_group_sink_add_stats(struct aq_group_sink *sink, uint64_t row_count,
+/* Whether the function can do with statistics, whatever they say. */
+static bool takes_stats(const struct aq_aggregate *aggregate)
+{
+    return aggregate->function->update_stats != NULL && !aggregate->distinct &&
+           aggregate->filter == NULL &&
+           (aggregate->arg_count == 0 || aggregate->args[0]->kind == AQ_EXPR_COLUMN);
+}
+
+enum aq_status aq_group_sink_add_stats(struct aq_group_sink *sink,
+                                       const struct aq_vector *const *keys, uint64_t row_count,
                                        const struct aq_column_stats *const *stats, bool *done)
 {
     const struct aq_plan *plan = sink->plan;
     struct aq_group_sink trial;
     *done = true;
     AQ_TRY(need_one_group(sink));
+    for (size_t a = 0; a < plan->aggregate_count; a++)
+        *done = *done && takes_stats(&plan->aggregates[a]);
+    if (!*done)
+        return AQ_OK;
     /* All aggregates or none: a trial that is merged only if every one of them could answer. */
     AQ_TRY(aq_group_sink_init(&trial, plan));
-    enum aq_status status = need_one_group(&trial);
+    enum aq_status status = aq_group_table_find(&trial.table, keys, 1, trial.groups);
+    if (status == AQ_OK)
+        status = grow_states(&trial);
     for (size_t a = 0; a < plan->aggregate_count && *done && status == AQ_OK; a++) {
         const struct aq_aggregate *aggregate = &plan->aggregates[a];
-        *done = aggregate->function->update_stats != NULL && !aggregate->distinct &&
-                aggregate->filter == NULL &&
-                (aggregate->arg_count == 0 || aggregate->args[0]->kind == AQ_EXPR_COLUMN) &&
-                aggregate->function->update_stats(aggregate, trial.states[a], row_count, stats[a]);
+        *done = aggregate->function->update_stats(aggregate, trial.states[a], row_count, stats[a]);
     }
     bool tie_open = false;
     if (status == AQ_OK && *done)

@@ -29,9 +29,11 @@ size_t aq_group_sink_bytes(const struct aq_group_sink *sink);
 enum aq_status aq_group_sink_add(struct aq_group_sink *sink, struct aq_eval *eval,
                                  const uint32_t *selection, size_t row_count, bool all_ties,
                                  bool *tie_open) AQ_RESULT;
-/** Add a whole unit of an ungrouped level by its statistics; `*done` = false: rows are needed. `stats`
- * holds one entry an aggregate, NULL for count(*) and where there are none. */
-enum aq_status aq_group_sink_add_stats(struct aq_group_sink *sink, uint64_t row_count,
+/** Add rows that are all of one group by their statistics; `*done` = false: rows are needed. `stats` holds one
+ * entry an aggregate, NULL for count(*) and where there are none; `keys` the group's, one row each, NULL without
+ * GROUP BY. */
+enum aq_status aq_group_sink_add_stats(struct aq_group_sink *sink,
+                                       const struct aq_vector *const *keys, uint64_t row_count,
                                        const struct aq_column_stats *const *stats,
                                        bool *done) AQ_RESULT;
 /** Add `from` to `to`; `from` stays to be released. */
