@@ -59,7 +59,8 @@ class Ledger:
                 self.errors.append(str(error))
                 return
             message.partition, message.offset = delivered.partition(), delivered.offset()
-            message.timestamp = delivered.timestamp()[1]
+            if message.timestamp is None:
+                message.timestamp = delivered.timestamp()[1]
             self.messages.append(message)
 
     def of(self, dataset, topic):
@@ -108,10 +109,13 @@ class Ledger:
         def delivered(error, record, message=message):
             self.note(message, error, record)
 
+        # The producer's own word: of a batch that it sent twice, a broker reports the newest message's time for all.
+        message.timestamp = time.time_ns() // 1_000_000
+
         while True:
             try:
                 producer.produce(message.topic, message.value, message.key, partition=partition,
-                                 headers=message.headers, on_delivery=delivered)
+                                 headers=message.headers, timestamp=message.timestamp, on_delivery=delivered)
                 return
             except BufferError:
                 producer.poll(0.1)
