@@ -1,5 +1,5 @@
 /* Fuzz target: a sequence of edits applied to a catalog. The input is a list of edits' records, each behind its size in two
- * bytes; headers and checksums are made right. Each edit is refused, or leaves a state that a checkpoint describes: applied to
+ * bytes, of which the highest bit says that it is a checkpoint; headers and checksums are made right. Each edit is refused, or leaves a state that a checkpoint describes: applied to
  * nothing, that gives a state which describes itself in the same bytes. */
 #include <assert.h>
 #include <stdlib.h>
@@ -42,11 +42,13 @@ static uint32_t count_records(struct aq_slice records)
 }
 
 /* The bytes of the next edit: a well-formed one, with these records in it. */
-static void make_edit(const struct aq_catalog *catalog, struct aq_slice records,
+static void make_edit(const struct aq_catalog *catalog, struct aq_slice records, bool checkpoint,
                       struct aq_bytes *out)
 {
-    struct aq_edit_header header = {
-        .number = catalog->number + 1, .previous_checksum = catalog->checksum, .time_us = 1};
+    struct aq_edit_header header = {.number = catalog->number + 1,
+                                    .previous_checksum = catalog->checksum,
+                                    .time_us = 1,
+                                    .checkpoint = checkpoint};
     struct aq_bytes empty = {0};
     uint64_t checksum;
     enum aq_status status = aq_edit_encode(&header, NULL, 0, &empty, &checksum, NULL);
@@ -130,14 +132,15 @@ static void check_description(const struct aq_catalog *catalog)
 }
 
 /* Upon a copy, as a commit does it: what is refused leaves no trace. NULL: refused. */
-static const struct aq_catalog *follow(const struct aq_catalog *catalog, struct aq_slice records)
+static const struct aq_catalog *follow(const struct aq_catalog *catalog, struct aq_slice records,
+                                       bool checkpoint)
 {
     struct aq_catalog_state state;
     struct aq_bytes edit = {0};
     struct aq_catalog empty = {0};
     enum aq_status status = aq_catalog_state_begin(&state, catalog);
     assert(status == AQ_OK);
-    make_edit(catalog != NULL ? catalog : &empty, records, &edit);
+    make_edit(catalog != NULL ? catalog : &empty, records, checkpoint, &edit);
     status = apply(&state, aq_bytes_view(&edit));
     aq_bytes_deinit(&edit);
     if (status == AQ_OK)
@@ -150,9 +153,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     const struct aq_catalog *catalog = NULL;
     for (unsigned edits = 0; size >= 2 && edits < EDITS_MAX; edits++) {
-        size_t wanted = data[0] | (size_t)data[1] << 8;
+        size_t wanted = data[0] | (size_t)(data[1] & 0x7f) << 8;
+        bool checkpoint = data[1] >> 7;
         size_t length = wanted < size - 2 ? wanted : size - 2;
-        const struct aq_catalog *next = follow(catalog, aq_slice_make(data + 2, length));
+        const struct aq_catalog *next =
+            follow(catalog, aq_slice_make(data + 2, length), checkpoint);
         data += 2 + length;
         size -= 2 + length;
         if (next == NULL)

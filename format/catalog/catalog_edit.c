@@ -9,6 +9,7 @@
  * that this version does not know is AQ_UNSUPPORTED: skipping it could resurrect removed rows. */
 #include "format/catalog/catalog_edit.h"
 
+#include <assert.h>
 #include <string.h>
 
 #include "format/base/preamble.h"
@@ -418,6 +419,12 @@ static const char *record_name(uint64_t tag)
     }
 }
 
+/* What only a whole state says: it follows from the edits, and would contradict them. */
+static bool is_of_checkpoints(uint64_t tag)
+{
+    return tag == AQ_RECORD_COUNTERS || tag == AQ_RECORD_COMPLETE || tag == AQ_RECORD_SINCE;
+}
+
 static void put_header(const struct aq_edit_header *header, size_t record_count,
                        struct aq_bytes *out)
 {
@@ -439,6 +446,7 @@ enum aq_status aq_edit_encode(const struct aq_edit_header *header, const struct 
     size_t base = out->size;
     put_header(header, record_count, out);
     for (size_t i = 0; i < record_count; i++) {
+        assert(header->checkpoint || !is_of_checkpoints(records[i].kind));
         aq_bytes_clear(&scratch);
         put_record(&scratch, &records[i]);
         out->failed |= scratch.failed;
@@ -498,9 +506,10 @@ static enum aq_status get_header(struct aq_slice bytes, struct aq_edit_header *h
     return AQ_OK;
 }
 
-static enum aq_status next_record(struct aq_reader *reader, struct aq_arena *arena,
+static enum aq_status next_record(struct aq_reader *reader, bool checkpoint, struct aq_arena *arena,
                                   struct aq_record *record, struct aq_error *err)
 {
+    size_t at = reader->offset;
     uint64_t tag = aq_reader_varint(reader);
     size_t length = aq_reader_count(reader);
     AQ_TRY(aq_reader_status(reader, "a record of a catalog edit", err));
@@ -510,6 +519,10 @@ static enum aq_status next_record(struct aq_reader *reader, struct aq_arena *are
                                "a catalog edit has a record of kind %llu, written by a newer "
                                "version; use a newer aqstore",
                                (unsigned long long)tag);
+    if (!checkpoint && is_of_checkpoints(tag))
+        return aq_error_set_at(err, AQ_CORRUPT, NULL, (int64_t)at,
+                               "an edit has a record \"%s\", which stands in checkpoints only",
+                               name);
     memset(record, 0, sizeof *record);
     record->kind = (enum aq_record_kind)tag;
     size_t end = reader->size;
@@ -538,7 +551,7 @@ enum aq_status aq_edit_decode(struct aq_slice bytes, struct aq_arena *arena,
         return aq_error_set(err, AQ_NO_MEMORY, "no memory for %zu catalog records", count);
     *record_count = count;
     for (size_t i = 0; i < count; i++)
-        AQ_TRY(next_record(&reader, arena, &(*records)[i], err));
+        AQ_TRY(next_record(&reader, header->checkpoint, arena, &(*records)[i], err));
     return aq_reader_finish(&reader, "a catalog edit", err);
 }
 

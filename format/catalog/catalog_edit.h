@@ -171,14 +171,15 @@ struct aq_edit_header {
 /** Nothing larger is written or read. */
 #define AQ_EDIT_BYTES_MAX ((uint64_t)1 << 30)
 
-/** Append a whole edit; `checksum` (of the edit) is what the next one names.
+/** Append a whole edit; `checksum` (of the edit) is what the next one names. Counters, complete and since are for
+ * checkpoints; in another edit they are a caller's bug (asserted).
  * On failure out->size is restored. */
 enum aq_status aq_edit_encode(const struct aq_edit_header *header, const struct aq_record *records,
                               size_t record_count, struct aq_bytes *out, uint64_t *checksum,
                               struct aq_error *err) AQ_RESULT;
 
 /** Decode and verify; everything lives in `arena` or borrows from `bytes`. An unknown record kind is
- * AQ_UNSUPPORTED ("written by a newer version"), damage is AQ_CORRUPT. */
+ * AQ_UNSUPPORTED ("written by a newer version"), damage is AQ_CORRUPT, as is a record that only a checkpoint has. */
 enum aq_status aq_edit_decode(struct aq_slice bytes, struct aq_arena *arena,
                               struct aq_edit_header *header, struct aq_record **records,
                               size_t *record_count, uint64_t *checksum,

@@ -74,6 +74,14 @@ static const struct aq_edit_header header = {
     .nonce = {0xa0, 0xa1, 0xa2, 0xa3},
     .time_us = INT64_C(1739516400000001),
 };
+/* Of a checkpoint, which may have all records. */
+static const struct aq_edit_header whole_state = {
+    .number = 42,
+    .previous_checksum = UINT64_C(0x0123456789abcdef),
+    .nonce = {0xa0, 0xa1, 0xa2, 0xa3},
+    .time_us = INT64_C(1739516400000001),
+    .checkpoint = true,
+};
 
 static struct aq_bytes encode(const struct aq_edit_header *edit_header,
                               const struct aq_record *records, size_t record_count)
@@ -106,7 +114,7 @@ Test(catalog_edit, every_record_comes_back)
     uint64_t checksum;
     aq_bytes_text(&bytes, "what was there before");
     size_t before = bytes.size;
-    cr_assert_eq(aq_edit_encode(&header, records, count, &bytes, &checksum, NULL), AQ_OK);
+    cr_assert_eq(aq_edit_encode(&whole_state, records, count, &bytes, &checksum, NULL), AQ_OK);
     struct aq_slice edit = aq_slice_make(bytes.data + before, bytes.size - before);
 
     struct aq_arena arena = {0};
@@ -123,7 +131,7 @@ Test(catalog_edit, every_record_comes_back)
     cr_assert_eq(back.previous_checksum, header.previous_checksum);
     cr_assert_eq(back.time_us, header.time_us);
     cr_assert_eq(memcmp(back.nonce, header.nonce, 16), 0);
-    cr_assert_not(back.checkpoint);
+    cr_assert(back.checkpoint);
     for (size_t i = 0; i < count; i++)
         cr_assert_eq(decoded[i].kind, records[i].kind);
     /* Equal members encode to equal bytes, so encoding what came back compares them all. */
@@ -162,7 +170,7 @@ Test(catalog_edit, checkpoints_and_empty_edits)
 Test(catalog_edit, every_flip_is_found)
 {
     struct aq_record records[24];
-    struct aq_bytes bytes = encode(&header, records, all_records(records));
+    struct aq_bytes bytes = encode(&whole_state, records, all_records(records));
     for (size_t bit = 0; bit < bytes.size * 8; bit++) {
         bytes.data[bit / 8] ^= (uint8_t)(1 << bit % 8);
         struct aq_error err = {0};
@@ -176,7 +184,7 @@ Test(catalog_edit, every_flip_is_found)
 Test(catalog_edit, every_truncation_and_extension_is_found)
 {
     struct aq_record records[24];
-    struct aq_bytes bytes = encode(&header, records, all_records(records));
+    struct aq_bytes bytes = encode(&whole_state, records, all_records(records));
     for (size_t size = 0; size < bytes.size; size++) {
         /* Memory of just that size, so that the sanitizer sees any read beyond it. */
         uint8_t *copy = malloc(size + 1);
@@ -219,11 +227,33 @@ Test(catalog_edit, newer_versions_are_named_as_such)
     aq_bytes_deinit(&bytes);
 }
 
+/* What only a whole state says, in an edit: refused where it stands. With the flag of a checkpoint it is read. */
+Test(catalog_edit, an_edit_has_no_records_of_checkpoints)
+{
+    static const enum aq_record_kind kinds[] = {AQ_RECORD_COUNTERS, AQ_RECORD_COMPLETE,
+                                                AQ_RECORD_SINCE};
+    struct aq_record all[24];
+    size_t count = all_records(all);
+    for (size_t i = 0; i < count; i++) {
+        bool refused =
+            all[i].kind == kinds[0] || all[i].kind == kinds[1] || all[i].kind == kinds[2];
+        struct aq_record two[] = {{.kind = AQ_RECORD_REMOVE, .remove = {.file_id = 4}}, all[i]};
+        struct aq_bytes bytes = encode(&whole_state, two, 2);
+        struct aq_error err = {0};
+        cr_assert_eq(decode(aq_bytes_view(&bytes), NULL), AQ_OK);
+        cr_assert_eq(decode_patched(&bytes, 64, 0, &err), refused ? AQ_CORRUPT : AQ_OK, "%d",
+                     (int)all[i].kind);
+        if (refused)
+            cr_assert(err.offset == 83 && strstr(err.message, "checkpoints only") != NULL);
+        aq_bytes_deinit(&bytes);
+    }
+}
+
 /* Whatever one byte becomes, with a right checksum: an answer, never a crash. */
 Test(catalog_edit, forged_bytes_do_no_harm)
 {
     struct aq_record records[24];
-    struct aq_bytes bytes = encode(&header, records, all_records(records));
+    struct aq_bytes bytes = encode(&whole_state, records, all_records(records));
     unsigned refused = 0;
     for (size_t offset = 80; offset < bytes.size - 8; offset++) {
         for (unsigned bit = 0; bit < 8; bit++)
