@@ -2,16 +2,17 @@
 
 import datetime
 import json
+import shutil
 import signal
 import time
 
 import aq
 import judge
-from workload.model import VIEWS, Model
+from workload.model import CHANGING, Model
 from workload.queries import CITIES, Queries, fingerprint
 
 DAY = datetime.timedelta(days=1)
-BEGIN = datetime.datetime(2024, 1, 1, tzinfo=datetime.timezone.utc)
+BEGIN = datetime.datetime(2015, 1, 1, tzinfo=datetime.timezone.utc)
 
 DATASET = """
   {name}:
@@ -23,16 +24,18 @@ DATASET = """
       city: {{type: text, required: true}}
       station: {{type: bigint}}
       ts: {{type: timestamptz, required: true}}
-      pm25: {{type: double}}
       n: {{type: bigint}}
-      note: {{type: text}}
 {columns}"""
-UNIQUE = {
+UNIQUE = "    unique: [city, station, ts]\n"
+RULES = {
     "plain": "",
-    "latest": "    unique: [city, station, ts]\n",
-    "revised": "    unique: [city, station, ts]\n    keep: first\n    version: rev\n",
+    "latest": UNIQUE,
+    "earliest": UNIQUE + "    keep: first\n",
+    "revised": UNIQUE + "    keep: first\n    version: n\n",
+    "highest": UNIQUE + "    version: n\n",
 }
-GARBAGE = ('{"city": "oslo"', '{"city": "lima", "ts": "not a time"}', '{"ts": "2024-01-01T00:00:00Z"}', "[1, 2]")
+TYPES = {"pm25": "double", "note": "text", "extra": "double"}
+GARBAGE = ('{"city": "oslo"', '{"city": "lima", "ts": "not a time"}', '{"ts": "2015-01-01T00:00:00Z"}', "[1, 2]")
 
 
 class Clock:
@@ -50,35 +53,57 @@ class Clock:
         return moment.replace(microsecond=0) - datetime.timedelta(minutes=moment.minute % 5, seconds=moment.second)
 
 
+def slot_middle(moment, slot):
+    """(beginning, middle) of the slot that the moment lies in."""
+    begin = moment.replace(minute=0, second=0, microsecond=0)
+    if slot != "hour":
+        begin = begin.replace(hour=0)
+    if slot == "month":
+        begin = begin.replace(day=1)
+    return begin, begin + {"hour": DAY / 48, "day": DAY / 2, "month": 14 * DAY}[slot]
+
+
 class Workload:
-    def __init__(self, folder, rng, datasets=tuple(VIEWS), bucket=None):
+    def __init__(self, folder, rng, datasets, bucket=None):
         folder.mkdir(parents=True, exist_ok=True)
         self.folder, self.rng, self.bucket = folder, rng, bucket
-        self.model = Model(datasets)
+        self.model = Model(datasets, folder / "rows.json")
+        self.tables = list(self.model.tables.values())
         self.clock = Clock()
         self.queries = Queries(rng, self.clock)
-        self.store = aq.Store(folder / "home", folder / "store.yaml", env=dict(bucket.env) if bucket else None)
+        self.store = aq.Store(folder / "home0", folder / "store.yaml", env=dict(bucket.env) if bucket else None)
         self.number = 0  # of rows so far: the value of n
-        self.files = []  # imported ones, with their dataset
+        self.names = 0  # given to columns and homes so far
+        self.files = []  # imported ones, with their table
+        self.contents = {name: set() for name in datasets}  # a file is known by its bytes
         self.recent = []  # rows to send again
         self.done = []  # names of the steps, for a failure's message
         self.slots = {name: rng.choice(("hour", "day", "month")) for name in datasets}
-        self.with_extra = False
+        self.settings = "compaction: {target_size: 128MiB}\n"
         self.configure()
-        for name in datasets:
-            self.step_import(name)
+        for table in self.tables:
+            self.step_import(table)
+        weights = {name: weight for name, weight in WEIGHTS.items() if bucket or name not in IN_A_BUCKET}
+        self.steps, self.weights = list(weights), list(weights.values())
 
-    def configure(self):
-        text = f"store: {self.folder / 'home'}\ndatasets:\n"
-        for name in self.model.datasets:
-            columns = "      extra: {type: double}\n" if self.with_extra else ""
-            columns += "      rev: {type: bigint, from: n}\n" if name == "revised" else ""
-            text += DATASET.format(name=name, slot=self.slots[name], more=UNIQUE[name], columns=columns)
-        target = self.rng.choice(("1MiB", "128MiB"))
-        text += f"compaction: {{target_size: {target}}}\n"
+    def configure(self, retention=None):
+        """`retention`: of one dataset, (name, YAML)."""
+        text = f"store: {self.store.home}\ndatasets:\n"
+        for table in self.tables:
+            more = RULES[table.name]
+            if retention and retention[0] == table.name:
+                more += f"    retention: {retention[1]}\n"
+            columns = ""
+            for column in CHANGING:
+                if column in table.visible:
+                    more_of_it = f", was: [{', '.join(table.was[column])}]" if table.was[column] else ""
+                    more_of_it += ', null_values: ["-"]' if column == "pm25" and table.lenient else ""
+                    columns += f"      {table.names[column]}: {{type: {TYPES[column]}{more_of_it}}}\n"
+            text += DATASET.format(name=table.name, slot=self.slots[table.name], more=more, columns=columns)
+        text += self.settings
         if self.bucket:
             text += (f'tier: {{to: "s3://{self.bucket.name}/{self.folder.name}", endpoint: "{self.bucket.endpoint}",'
-                     " after: 1d, keep_home: 1d}\n")
+                     f" after: 1d, keep_home: {self.rng.choice(('1d', '1d', '100y'))}}}\n")
         self.store.config.write_text(text)
 
     # -- rows
@@ -98,129 +123,215 @@ class Workload:
             row["pm25"] = rng.choice((rng.randrange(400) / 4, round(rng.gauss(50, 30), 1), 0.1 + 0.2, -0.0))
         if rng.random() < 0.5:
             row["note"] = rng.choice(("a", "bb", "abc", "ü", "b" * 40))
-        if self.with_extra and rng.random() < 0.5:
+        if rng.random() < 0.5:
             row["extra"] = rng.random()
         return row
 
-    def write_file(self):
-        """An NDJSON file of some rows and some garbage: (file, the model's copy, rejects)."""
-        rng = self.rng
-        rows = [self.row() for _ in range(rng.choice((1, 3, 10, 20, 60)))]
-        self.recent = (self.recent + rows)[-300:]
-        name = f"{self.number:08d}"
-        file, good = self.folder / f"{name}.ndjson", self.folder / "good.json"
-        rejects = 0
-        with file.open("w") as out, good.open("w") as kept:
-            for record, row in enumerate(rows):
-                out.write(json.dumps(row) + "\n")
-                kept.write(json.dumps({**row, "record": record}) + "\n")
-                if rng.random() < 0.02:
-                    out.write(rng.choice(GARBAGE) + "\n")
-                    rejects += 1
-        return file, good, rejects
+    def rows(self, day):
+        for _ in range(self.rng.choice((1, 3, 10, 20, 60))):
+            row = self.row()
+            if day is not None:
+                row["ts"] = (day + self.rng.randrange(288) * datetime.timedelta(minutes=5)).isoformat()
+            else:
+                self.recent.append(row)
+            yield row
+        self.recent = self.recent[-300:]
+
+    def write_file(self, table, day=None):
+        """An NDJSON file of some rows, on that day if one is given, else with some garbage: (file, what the model gets)."""
+        rng, lines, messages = self.rng, [], []
+        for row in self.rows(day):
+            message = table.message(row)
+            lines.append(json.dumps(message))
+            messages.append((len(self.done), len(lines), message))
+            if day is None and rng.random() < 0.03:
+                self.number += 1
+                bad = json.loads(lines[-1]) | {table.names["pm25"]: "-", "n": self.number}
+                lines.append(rng.choice((json.dumps(bad), *GARBAGE)))
+                messages.append((len(self.done), len(lines), bad if lines[-1] not in GARBAGE else None))
+        file = self.folder / f"{len(self.done):06d}-{table.name}.ndjson"
+        file.write_text("\n".join(lines) + "\n")
+        return file, messages
 
     # -- steps: each changes store and model alike; those named in MAINTENANCE change no answer
 
-    def step_import(self, dataset=None):
-        dataset = dataset or self.rng.choice(self.model.datasets)
-        file, good, rejects = self.write_file()
-        self.store.load(dataset, file)
-        self.model.add(dataset, good, len(self.done), rejects)
-        self.files.append((dataset, file))
+    def take(self, table, file, messages):
+        self.store.load(table.name, file)
+        content = hash(file.read_bytes())
+        if content not in self.contents[table.name]:
+            self.contents[table.name].add(content)
+            self.model.add(table, messages)
+        self.files.append((table, file))
         if len(self.files) > 20:
             self.files.pop(0)[1].unlink()
 
-    def step_killed_import(self):
-        dataset = self.rng.choice(self.model.datasets)
-        file, good, rejects = self.write_file()
-        process = self.store.start("import", "--dataset", dataset, file)
-        time.sleep(self.rng.random() * 0.03)
+    def step_import(self, table=None):
+        table = table or self.rng.choice(self.tables)
+        self.take(table, *self.write_file(table))
+
+    def kill(self, *command, seconds):
+        process = self.store.start(*command)
+        time.sleep(self.rng.random() * seconds)
         process.send_signal(signal.SIGKILL)
         process.communicate()
-        self.store.load(dataset, file)
-        self.model.add(dataset, good, len(self.done), rejects)
+
+    def step_killed_import(self):
+        table = self.rng.choice(self.tables)
+        file, messages = self.write_file(table)
+        self.kill("import", "--dataset", table.name, file, seconds=0.03)
+        self.take(table, file, messages)
 
     def step_replace(self):
         """A day of one dataset comes anew; keys that the new file lacks vanish with the old."""
-        dataset = self.rng.choice(self.model.datasets)
+        table = self.rng.choice(self.tables)
         day = self.clock.random_moment(self.rng).replace(hour=0, minute=0, second=0)
-        file, good, rejects = self.write_file()
-        rows = [json.loads(line) for line in good.read_text().splitlines()]
-        for row in rows:
-            row["ts"] = (day + self.rng.randrange(288) * datetime.timedelta(minutes=5)).isoformat()
-        file.write_text("".join(json.dumps({k: v for k, v in row.items() if k != "record"}) + "\n" for row in rows))
-        good.write_text("".join(json.dumps({**row, "record": i}) + "\n" for i, row in enumerate(rows)))
-        self.store.run("import", "--dataset", dataset, "--replace", "--span", "day", file)
-        self.model.remove(dataset, f"ts >= '{day.isoformat()}' AND ts < '{(day + DAY).isoformat()}'")
-        self.model.add(dataset, good, len(self.done), 0)
+        file, messages = self.write_file(table, day)
+        self.store.run("import", "--dataset", table.name, "--replace", "--span", "day", file)
+        self.model.remove(table, f"ts >= '{day.isoformat()}' AND ts < '{(day + DAY).isoformat()}'")
+        self.model.add(table, messages)
+        file.unlink()
 
     def step_again(self):
-        if self.files:
-            dataset, file = self.rng.choice(self.files)
-            self.store.load(dataset, file)
+        """Files that the store has: it knows them by their content."""
+        table, file = self.rng.choice(self.files)
+        assert self.store.load(table.name, file)["rows"] == 0
+
+    def step_change(self):
+        """Columns are added, hidden, shown, renamed: the store takes that down when the next import begins."""
+        table, column = self.rng.choice(self.tables), self.rng.choice(CHANGING)
+        if self.rng.random() < 0.4:
+            self.names += 1
+            table.rename(column, self.names)
+        else:
+            table.hide_or_show(column)
+        self.recent.clear()  # the same message would be another row
+        self.configure()
+        self.step_import(table)
+        self.model.declare(table)
+        if self.rng.random() < 0.5:
+            table.was[column].clear()
+
+    def step_replay(self):
+        """What was refused and can be read now becomes rows, in one edit."""
+        table = self.rng.choice(self.tables)
+        if self.rng.random() < 0.5:
+            table.lenient = not table.lenient
+        self.configure()
+        report = json.loads(self.store.run("--json", "rejects", "replay", "--dataset", table.name).text)
+        assert sum(entry["rows"] for entry in report["datasets"]) == self.model.replay(table)
+
+    def step_retention(self):
+        """Rows of one dataset, or of one of its keys, from before some moment are dropped."""
+        table = self.rng.choice(self.tables)
+        begin, middle = slot_middle(self.clock.random_moment(self.rng) - 60 * DAY, self.slots[table.name])
+        minutes = (datetime.datetime.now(datetime.timezone.utc) - middle) // datetime.timedelta(minutes=1)
+        city = self.rng.choice((None, *CITIES[:4]))
+        span = f'{{"{city[:2]}*": {minutes}m}}' if city else f"{{default: {minutes}m, rejects: forever}}"
+        self.configure((table.name, span))
+        self.store.compact()
+        self.model.remove(table, f"ts < '{begin.isoformat()}'" + (f" AND city = '{city}'" if city else ""))
+        self.configure()
 
     def step_compact(self):
-        self.store.compact()
+        """By the clock, long after all slots have closed; by another one, which closes them as time goes on; in part."""
+        options = self.rng.choice((
+            (),
+            ("--now", (self.clock.now - self.rng.choice((0, 0, 5, 100)) * DAY).isoformat()),
+            ("--before", self.clock.random_moment(self.rng).isoformat()),
+            (self.rng.choice(self.tables).name,),
+        ))
+        self.store.run("compact", *options)
 
     def step_killed_compact(self):
-        process = self.store.start("compact")
-        time.sleep(self.rng.random() * 0.05)
-        process.send_signal(signal.SIGKILL)
-        process.communicate()
+        self.kill("compact", seconds=0.05)
 
     def step_gc(self):
-        self.store.run("gc")
-
-    def step_tier(self):
-        if self.bucket:
-            self.store.run("tier")
+        self.store.run("gc", *self.rng.choice(((), ("--age", "0s"))))
 
     def step_settings(self):
-        """Another target size; now and then another column, which earlier rows do not have."""
-        self.with_extra = self.with_extra or self.rng.random() < 0.2
+        """Other sizes, another way of writing files."""
+        self.settings = f"compaction: {{target_size: {self.rng.choice(('1MiB', '128MiB'))}}}\n"
+        self.store.io = self.rng.choice((None, None, "posix"))
         self.configure()
 
     def step_verify(self):
-        self.store.run("verify")
+        self.store.run("verify", *self.rng.choice(((), ("--deep",))))
+
+    def move(self):
+        former, self.names = self.store.home, self.names + 1
+        self.store.home = self.folder / f"home{self.names}"
+        return former
+
+    def step_restart(self):
+        """The home is put back from a copy that lacks what the catalog and the segments can be read without."""
+        former = self.move()
+        shutil.copytree(former, self.store.home)
+        (self.store.home / "catalog/latest").unlink(missing_ok=True)
+        for page in self.store.home.glob("segments/*.pub"):
+            page.unlink()
+        shutil.rmtree(former)
+        self.configure()
+
+    def step_tier(self):
+        self.store.run("tier")
+        mirror = aq.Store(f"s3://{self.bucket.name}/{self.folder.name}", self.store.config, env=self.store.env)
+        sql = fingerprint(self.rng.choice(self.tables))
+        assert mirror.ndjson(sql) == self.store.ndjson(sql), "the mirror has another answer"
+
+    def step_killed_tier(self):
+        self.kill("tier", seconds=0.2)
+
+    def step_restore(self):
+        """The home is lost; all had been copied just before."""
+        self.store.run("tier")
+        shutil.rmtree(self.move())
+        self.configure()
+        self.store.run("restore", "--from", f"s3://{self.bucket.name}/{self.folder.name}")
 
     # -- checks
 
-    def fingerprints(self):
-        return {name: self.store.ndjson(fingerprint(name)) for name in self.model.datasets}
-
     def check_query(self):
-        query = self.queries.any(self.rng.choice(self.model.datasets))
+        query = self.queries.any(self.rng.choice(self.tables))
         judge.compare(query, self.store.rows(query.sql.replace(judge.SCALES, "")), self.model.duck.answer(query),
                       self.model.duck.name, may_be_empty=True)
 
-    def check_counts(self):
-        for name in self.model.datasets:
-            assert self.store.value(f"SELECT count(*) FROM {name}") == self.model.count(name), name
+    def check_counts(self, tables):
+        for table in tables:
+            assert self.store.value(f"SELECT count(*) FROM {table.name}") == self.model.count(table), table.name
+            assert self.store.value(f"SELECT count(*) FROM {table.name}_rejects") == len(table.rejects), table.name
 
     def step(self):
         """One random step, with its checks."""
-        name = self.rng.choices(list(WEIGHTS), list(WEIGHTS.values()))[0]
+        (name,) = self.rng.choices(self.steps, self.weights)
         self.done.append(name)
         self.clock.step(self.rng)
-        before = self.fingerprints() if name in MAINTENANCE and self.rng.random() < 0.5 else None
+        sql = fingerprint(self.rng.choice(self.tables))
+        before = self.store.ndjson(sql) if name in MAINTENANCE and self.rng.random() < 0.5 else None
         getattr(self, f"step_{name}")()
         if before is not None:
-            assert self.fingerprints() == before, f"{name} changed an answer"
-        if self.rng.random() < 0.2:
-            self.check_counts()
+            assert self.store.ndjson(sql) == before, f"{name} changed an answer"
+        if self.rng.random() < 0.05:
+            self.check_counts([self.rng.choice(self.tables)])
         self.check_query()
 
 
-MAINTENANCE = {"again", "compact", "killed_compact", "gc", "tier", "settings", "verify"}
+IN_A_BUCKET = {"tier", "killed_tier", "restore"}
+MAINTENANCE = {"again", "compact", "killed_compact", "gc", "settings", "verify", "restart"} | IN_A_BUCKET
 WEIGHTS = {
-    "import": 40,
-    "killed_import": 4,
-    "replace": 4,
-    "again": 3,
-    "compact": 12,
-    "killed_compact": 4,
-    "gc": 4,
-    "tier": 2,
-    "settings": 2,
-    "verify": 1,
+    "import": 400,
+    "killed_import": 30,
+    "replace": 40,
+    "again": 20,
+    "change": 20,
+    "replay": 20,
+    "retention": 15,
+    "compact": 120,
+    "killed_compact": 30,
+    "gc": 30,
+    "settings": 15,
+    "verify": 10,
+    "restart": 10,
+    "tier": 30,
+    "killed_tier": 10,
+    "restore": 5,
 }
