@@ -66,7 +66,7 @@ REPLAY_BINARIES := $(FUZZ:fuzz/fuzz_%.c=$B/replay/%)
 FUZZ_BINARIES := $(FUZZ:fuzz/%.c=build/fuzz/bin/%)
 VENV := build/venv/bin
 
-.PHONY: all help demo test test-long unit unit-binaries check check-all bench bench-size bench-merge bench-year bench-kafka fuzz fuzz-binaries model \
+.PHONY: all help demo test test-long unit unit-binaries check check-all bench bench-size bench-decode bench-merge bench-year bench-kafka fuzz fuzz-binaries model \
 	kafka s3 install clean ALWAYS
 .SUFFIXES:
 .DELETE_ON_ERROR:
@@ -126,7 +126,7 @@ $(UNIT_BINARIES): $B/libtools.a $B/libaqstore.a
 
 $B/unit/test_crash_states: $B/tests/sim/sim_disk.o
 
-$B/bench/encode: $B/bench/encode.o $B/libaqstore.a
+$B/bench/encode $B/bench/decode: $B/bench/%: $B/bench/%.o $B/libaqstore.a
 	$(CXX) $(LDFLAGS) -o $@ $^ $(PKG_LIBS)
 
 $B/bench/discard: $B/bench/discard.o
@@ -173,6 +173,11 @@ bench-size: all ## measure bytes a row of every shared data set beside other for
 	@[ -x build/bench-venv/bin/python ] || python3 -m venv build/bench-venv
 	@build/bench-venv/bin/pip install -q -r bench/requirements.txt
 	@build/bench-venv/bin/python bench/size.py
+
+bench-decode: all $B/bench/decode ## measure decoding beside memcpy, Vortex and Parquet
+	@[ -x build/bench-venv/bin/python ] || python3 -m venv build/bench-venv
+	@build/bench-venv/bin/pip install -q -r bench/requirements.txt
+	@build/bench-venv/bin/python bench/decode.py
 
 bench-merge: all $B/bench/encode ## measure merging beside DuckDB and ClickHouse
 	@[ -x build/bench-venv/bin/python ] || python3 -m venv build/bench-venv

@@ -2,20 +2,15 @@
  * else to do. Usage: encode ARCHIVE... ; prints rows a second.
  *
  * All tiles are decoded first, then coded on all cores. Failures: a message and exit code 1. */
-#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
+#include "bench/archive_file.h"
 #include "compaction/merge/workers.h"
 #include "engine/base/clock.h"
-#include "engine/io/io.h"
 
 struct bench {
-    struct aq_archive_root root;
-    struct aq_arena arena;
-    struct aq_slice file;
+    struct archive_file file;
     struct aq_batch *tiles;
     enum aq_status *statuses;
 };
@@ -26,43 +21,17 @@ static void fail(const char *path, const struct aq_error *err)
     exit(1);
 }
 
-static enum aq_status read_file(const char *path, struct bench *bench, struct aq_error *err)
-{
-    struct stat stat;
-    int fd = open(path, O_RDONLY | O_CLOEXEC);
-    if (fd < 0 || fstat(fd, &stat) != 0)
-        return aq_error_set(err, AQ_IO, "cannot be opened");
-    size_t size = (size_t)stat.st_size;
-    uint8_t *bytes = aq_arena_alloc(&bench->arena, size);
-    enum aq_status status = bytes == NULL ? aq_error_set(err, AQ_NO_MEMORY, "is too large")
-                                          : aq_io_pread_exact(fd, path, 0, bytes, size, err);
-    close(fd);
-    AQ_TRY(status);
-    uint64_t offset;
-    uint32_t root_size;
-    bench->file = aq_slice_make(bytes, size);
-    if (size < AQ_ARCHIVE_TRAILER_BYTES)
-        return aq_error_set(err, AQ_CORRUPT, "is no archive");
-    AQ_TRY(aq_archive_trailer_decode(
-        aq_slice_make(bytes + size - AQ_ARCHIVE_TRAILER_BYTES, AQ_ARCHIVE_TRAILER_BYTES), size,
-        &offset, &root_size, err));
-    return aq_archive_root_decode(aq_slice_make(bytes + offset, root_size), &bench->arena,
-                                  &bench->root, err);
-}
-
 static enum aq_status decode_tile(struct bench *bench, size_t index, struct aq_error *err)
 {
-    const struct aq_tile_entry *entry = &bench->root.tiles[index];
+    const struct aq_tile_entry *entry = &bench->file.root.tiles[index];
     struct aq_batch *batch = &bench->tiles[index];
     struct aq_tile_directory directory;
-    AQ_TRY(aq_schema_stored_batch_init(&bench->root.schema, batch));
-    AQ_TRY(aq_tile_directory_decode(
-        aq_slice_make(bench->file.data + entry->directory_offset, entry->directory_size_bytes),
-        entry, &bench->root, &bench->arena, &directory, err));
+    AQ_TRY(aq_schema_stored_batch_init(&bench->file.root.schema, batch));
+    AQ_TRY(archive_file_directory(&bench->file, entry, &directory, err));
     for (size_t i = 0; i < batch->column_count; i++) {
         const struct aq_chunk_entry *chunk = &directory.chunks[i];
-        AQ_TRY(aq_chunk_decode(aq_slice_make(bench->file.data + chunk->offset, chunk->size_bytes),
-                               chunk, entry->row_count, &batch->arena, &batch->columns[i], err));
+        AQ_TRY(aq_chunk_decode(archive_file_chunk(&bench->file, chunk), chunk, entry->row_count,
+                               &batch->arena, &batch->columns[i], err));
     }
     batch->row_count = entry->row_count;
     return AQ_OK;
@@ -71,7 +40,7 @@ static enum aq_status decode_tile(struct bench *bench, size_t index, struct aq_e
 static void encode_task(void *context, size_t index)
 {
     struct bench *bench = context;
-    struct aq_archive_options options = {.schema = &bench->root.schema};
+    struct aq_archive_options options = {.schema = &bench->file.root.schema};
     struct aq_archive_tile *tile;
     bench->statuses[index] = aq_archive_tile_encode(&options, &bench->tiles[index], &tile, NULL);
     aq_archive_tile_destroy(tile);
@@ -82,29 +51,30 @@ static double encode(const char *path, const struct aq_workers *workers, uint64_
 {
     struct bench bench = {0};
     struct aq_error err = {0};
-    enum aq_status status = read_file(path, &bench, &err);
+    enum aq_status status = archive_file_read(path, &bench.file, &err);
     if (status == AQ_OK) {
-        bench.tiles = calloc(bench.root.tile_count + 1, sizeof *bench.tiles);
-        bench.statuses = calloc(bench.root.tile_count + 1, sizeof *bench.statuses);
+        bench.tiles = calloc(bench.file.root.tile_count + 1, sizeof *bench.tiles);
+        bench.statuses = calloc(bench.file.root.tile_count + 1, sizeof *bench.statuses);
         if (bench.tiles == NULL || bench.statuses == NULL)
             status = aq_error_set(&err, AQ_NO_MEMORY, "is too large");
     }
-    for (size_t i = 0; status == AQ_OK && i < bench.root.tile_count; i++)
+    for (size_t i = 0; status == AQ_OK && i < bench.file.root.tile_count; i++)
         status = decode_tile(&bench, i, &err);
     if (status != AQ_OK)
         fail(path, &err);
     int64_t begin_us = aq_clock_us();
-    workers->executor.run(workers->executor.context, bench.root.tile_count, encode_task, &bench);
+    workers->executor.run(workers->executor.context, bench.file.root.tile_count, encode_task,
+                          &bench);
     double seconds = aq_clock_seconds_since(begin_us);
-    for (size_t i = 0; i < bench.root.tile_count; i++) {
+    for (size_t i = 0; i < bench.file.root.tile_count; i++) {
         if (bench.statuses[i] != AQ_OK)
             fail(path, &(struct aq_error){.message = "cannot be coded"});
         aq_batch_deinit(&bench.tiles[i]);
     }
-    *row_count += bench.root.row_count;
+    *row_count += bench.file.root.row_count;
     free(bench.tiles);
     free(bench.statuses);
-    aq_arena_deinit(&bench.arena);
+    aq_arena_deinit(&bench.file.arena);
     return seconds;
 }
 
