@@ -43,13 +43,16 @@ static inline unsigned aq_ans_token(uint64_t word, unsigned *raw_bits)
 }
 
 /* The context of the next word after `last`, before which was `older`. */
-static inline unsigned aq_ans_context(enum aq_ans_kind kind, uint64_t last, uint64_t older)
+static inline __attribute__((always_inline)) unsigned aq_ans_context(enum aq_ans_kind kind,
+                                                                     uint64_t last, uint64_t older)
 {
     if (kind == AQ_ANS_NONE)
         return 0;
     if (kind == AQ_ANS_WORD)
         return last < 16 ? (unsigned)last : 16;
-    unsigned length = aq_bit_length((last < 8191 ? last : 8191) + (older < 8191 ? older : 8191));
+    uint32_t sum = (uint32_t)((last < 8191 ? last : 8191) + (older < 8191 ? older : 8191));
+    unsigned length =
+        31 - (unsigned)__builtin_clz(2 * sum + 1); /* as aq_bit_length, without a case for 0 */
     return length < 13 ? length : 13;
 }
 

@@ -2,12 +2,12 @@
  * value its distance from it in as few bits as the largest distance needs.
  *
  * The packed bits are one little-endian stream per vector, the first value in the lowest bits.
- * Decoding reads each value by itself (no carried state), so that the loop can be vectorised; a
- * vector's bytes are copied behind which there is room, for the loads reach past the last one. */
+ * Decoding is a kernel (unpack.c), whose loads reach past the last byte: where no others follow, it
+ * is given a copy with room behind it. */
+#include "format/encode/kernel/kernel.h"
 #include "format/encode/node.h"
 
 #define WIDTH_MAX 64
-#define LOAD_SLACK 16
 
 static size_t packed_size(size_t count, unsigned width)
 {
@@ -87,27 +87,15 @@ size_t aq_bitpack_size(const int64_t *values, size_t count)
     return size;
 }
 
-static void unpack_narrow(const uint8_t *packed, size_t count, uint64_t reference, unsigned width,
-                          int64_t *values)
+/* A vector's bytes where they are if there is room behind them, else a copy with room. */
+static const uint8_t *with_slack(const struct aq_reader *reader, struct aq_slice packed,
+                                 uint8_t *padded)
 {
-    uint64_t mask = (UINT64_C(1) << width) - 1;
-    for (size_t i = 0; i < count; i++) {
-        size_t bit = i * width;
-        values[i] = (int64_t)(reference + ((aq_load_u64(packed + (bit >> 3)) >> (bit & 7)) & mask));
-    }
-}
-
-/* A value of more than 57 bits may begin late in its first byte and reach into a ninth. */
-static void unpack_wide(const uint8_t *packed, size_t count, uint64_t reference, unsigned width,
-                        int64_t *values)
-{
-    uint64_t mask = width == WIDTH_MAX ? UINT64_MAX : (UINT64_C(1) << width) - 1;
-    for (size_t i = 0; i < count; i++) {
-        size_t bit = i * width;
-        aq_uint128 both = aq_load_u64(packed + (bit >> 3));
-        both |= (aq_uint128)packed[(bit >> 3) + 8] << 64;
-        values[i] = (int64_t)(reference + ((uint64_t)(both >> (bit & 7)) & mask));
-    }
+    if (aq_reader_left(reader) >= AQ_UNPACK_SLACK)
+        return packed.data;
+    memcpy(padded, packed.data, packed.size);
+    memset(padded + packed.size, 0, AQ_UNPACK_SLACK);
+    return padded;
 }
 
 static enum aq_status decode_vector(struct aq_decoder *decoder, int64_t *values, size_t count,
@@ -119,14 +107,21 @@ static enum aq_status decode_vector(struct aq_decoder *decoder, int64_t *values,
         return aq_decoder_corrupt(decoder);
     struct aq_slice packed = aq_reader_bytes(&decoder->reader, packed_size(count, width));
     AQ_TRY(aq_decoder_check(decoder));
-    uint8_t padded[AQ_VECTOR_ROWS_MAX * 8 + LOAD_SLACK];
-    memcpy(padded, packed.data, packed.size);
-    memset(padded + packed.size, 0, LOAD_SLACK);
-    if (width <= 57)
-        unpack_narrow(padded, count, reference, width, values);
-    else
-        unpack_wide(padded, count, reference, width, values);
     *width_max = width > *width_max ? width : *width_max;
+    uint8_t padded[AQ_VECTOR_ROWS_MAX * 8 + AQ_UNPACK_SLACK];
+    if (width == 0) {
+        for (size_t i = 0; i < count; i++)
+            values[i] = (int64_t)reference;
+    } else if (count == AQ_VECTOR_ROWS_MAX) {
+        decoder->kernels->unpack(with_slack(&decoder->reader, packed, padded), width, reference,
+                                 values);
+    } else { /* the last vector: as a whole one, of which some is kept */
+        int64_t whole[AQ_VECTOR_ROWS_MAX];
+        memcpy(padded, packed.data, packed.size);
+        memset(padded + packed.size, 0, sizeof padded - packed.size);
+        decoder->kernels->unpack(padded, width, reference, whole);
+        memcpy(values, whole, count * sizeof *values);
+    }
     return AQ_OK;
 }
 

@@ -1,5 +1,6 @@
 /* Byte planes: of every word (words.h) its lowest byte, then of every word the next one, and so on for
  * as many as the widest needs; each plane is a block of its own, so that zstd's tables fit it. */
+#include "format/encode/kernel/kernel.h"
 #include "format/encode/words.h"
 
 #define PLANES_MAX 8
@@ -45,14 +46,13 @@ static enum aq_status decode_planes(struct aq_decoder *decoder, int64_t *values,
     if (plane_count == 0 || plane_count > PLANES_MAX)
         return aq_decoder_corrupt(decoder);
     aq_decoder_trace(decoder, " %u", plane_count);
+    const uint8_t *planes[PLANES_MAX];
     for (unsigned p = 0; p < plane_count; p++) {
         struct aq_slice plane;
         AQ_TRY(aq_block_decode(decoder, count, &plane));
-        for (size_t i = 0; p == 0 && i < count; i++)
-            values[i] = plane.data[i];
-        for (size_t i = 0; p > 0 && i < count; i++)
-            values[i] = (int64_t)((uint64_t)values[i] | (uint64_t)plane.data[i] << 8 * p);
+        planes[p] = plane.data;
     }
+    decoder->kernels->merge(planes, plane_count, (uint64_t *)values, count);
     return AQ_OK;
 }
 

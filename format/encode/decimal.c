@@ -7,6 +7,7 @@
  * which is what reading the decimal's text gives too.
  * @source Afroozeh, Kuffo, Boncz, "ALP: Adaptive Lossless floating-Point Compression", SIGMOD 2023;
  * division in place of its multiplications, so that every decimal of 15 digits is hit. */
+#include "format/encode/kernel/kernel.h"
 #include "format/encode/node.h"
 
 #include <assert.h>
@@ -304,18 +305,13 @@ enum aq_status aq_decimal_decode(struct aq_decoder *decoder, double *values, siz
     int64_t *rows = NULL;
     int64_t *bits = NULL;
     size_t patch_count;
-    int64_t *integers;
+    int64_t *words = (int64_t *)values; /* integers become doubles in their place */
     AQ_TRY(decode_segments(decoder, count, &segments, &segment_count));
     AQ_TRY(decode_patches(decoder, count, &rows, &bits, &patch_count));
-    AQ_TRY(aq_decoder_alloc(decoder, count, sizeof *integers, &integers));
-    AQ_TRY(aq_decode_ints(decoder, integers, count));
-    for (size_t s = 0; s < segment_count; s++) {
-        double power = powers[segments[s].exponent];
-        uint64_t multiple = segments[s].multiple;
-        size_t end = segments[s].first + segments[s].count;
-        for (size_t i = segments[s].first; i < end; i++)
-            values[i] = (double)(int64_t)((uint64_t)integers[i] * multiple) / power;
-    }
+    AQ_TRY(aq_decode_ints(decoder, words, count));
+    for (size_t s = 0; s < segment_count; s++)
+        decoder->kernels->decimals(words + segments[s].first, segments[s].count,
+                                   segments[s].multiple, powers[segments[s].exponent]);
     assert(patch_count == 0 || (rows != NULL && bits != NULL));
     for (size_t i = 0; i < patch_count; i++)
         memcpy(&values[rows[i]], &bits[i], sizeof bits[i]);
@@ -335,9 +331,5 @@ enum aq_status aq_bits_encode(struct aq_encoder *encoder, const double *values, 
 
 enum aq_status aq_bits_decode(struct aq_decoder *decoder, double *values, size_t count)
 {
-    int64_t *bits;
-    AQ_TRY(aq_decoder_alloc(decoder, count, sizeof *bits, &bits));
-    AQ_TRY(aq_decode_ints(decoder, bits, count));
-    memcpy(values, bits, count * sizeof *bits);
-    return AQ_OK;
+    return aq_decode_ints(decoder, (int64_t *)values, count);
 }

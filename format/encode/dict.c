@@ -108,12 +108,14 @@ enum aq_status aq_dict_decode(struct aq_decoder *decoder, int64_t *values, size_
     AQ_TRY(aq_decoder_alloc(decoder, entry_count, sizeof *entries, &entries));
     AQ_TRY(aq_decode_ints(decoder, entries, entry_count));
     AQ_TRY(aq_decode_ints(decoder, values, count));
+    bool good =
+        true; /* judged at the end: leaving the loop early would cost more than the rest of it */
     for (size_t i = 0; i < count; i++) {
-        if ((uint64_t)values[i] >= entry_count)
-            return aq_decoder_corrupt(decoder);
-        values[i] = entries[values[i]];
+        uint64_t code = (uint64_t)values[i];
+        good &= code < entry_count;
+        values[i] = entries[code < entry_count ? code : 0];
     }
-    return AQ_OK;
+    return good ? AQ_OK : aq_decoder_corrupt(decoder);
 }
 
 enum aq_status aq_text_dict_decode(struct aq_decoder *decoder, struct aq_slice *values,
@@ -127,10 +129,11 @@ enum aq_status aq_text_dict_decode(struct aq_decoder *decoder, struct aq_slice *
     AQ_TRY(aq_decoder_alloc(decoder, count, sizeof *codes, &codes));
     AQ_TRY(aq_decode_slices(decoder, entries, entry_count));
     AQ_TRY(aq_decode_ints(decoder, codes, count));
+    bool good = true;
     for (size_t i = 0; i < count; i++) {
-        if ((uint64_t)codes[i] >= entry_count)
-            return aq_decoder_corrupt(decoder);
-        values[i] = entries[codes[i]];
+        uint64_t code = (uint64_t)codes[i];
+        good &= code < entry_count;
+        values[i] = entries[code < entry_count ? code : 0];
     }
-    return AQ_OK;
+    return good ? AQ_OK : aq_decoder_corrupt(decoder);
 }

@@ -107,6 +107,30 @@ enum aq_status aq_decode_ints(struct aq_decoder *decoder, int64_t *values, size_
     return node_end(decoder, decode_ints_body(decoder, encoding, values, count));
 }
 
+/* Flags as integers first, for the encodings that make no bytes themselves. */
+static enum aq_status decode_flags_body(struct aq_decoder *decoder, uint8_t encoding,
+                                        uint8_t *flags, size_t count)
+{
+    if (encoding == AQ_ENCODING_RUN)
+        return aq_run_decode_flags(decoder, flags, count);
+    int64_t *values;
+    uint64_t used = 0;
+    AQ_TRY(aq_decoder_alloc(decoder, count, sizeof *values, &values));
+    AQ_TRY(decode_ints_body(decoder, encoding, values, count));
+    for (size_t i = 0; i < count; i++) {
+        used |= (uint64_t)values[i];
+        flags[i] = (uint8_t)values[i];
+    }
+    return used <= 1 ? AQ_OK : aq_decoder_corrupt(decoder);
+}
+
+enum aq_status aq_decode_flags(struct aq_decoder *decoder, uint8_t *flags, size_t count)
+{
+    uint8_t encoding;
+    AQ_TRY(node_begin(decoder, count, &encoding));
+    return node_end(decoder, decode_flags_body(decoder, encoding, flags, count));
+}
+
 enum aq_status aq_decode_doubles(struct aq_decoder *decoder, double *values, size_t count)
 {
     uint8_t encoding;

@@ -98,11 +98,14 @@ void aq_encoder_deinit(struct aq_encoder *encoder);
 
 /* ---- decoding ---- */
 
+struct aq_kernels; /* kernel.h */
+
 struct aq_decoder {
     struct aq_reader reader;
     struct aq_arena *arena;  /* of slices that outlive the call */
     struct aq_arena scratch; /* of everything else */
-    size_t bytes_left;       /* that may still be allocated */
+    const struct aq_kernels *kernels;
+    size_t bytes_left; /* that may still be allocated */
     unsigned depth;
     struct aq_bytes *trace; /* NULL, or gets the names of the encodings met */
     bool has_children;      /* of the node being traced */
@@ -120,6 +123,8 @@ void aq_decoder_trace(struct aq_decoder *decoder, const char *format, ...) AQ_PR
 
 /* A node of exactly `count` > 0 values. (node.c) */
 enum aq_status aq_decode_ints(struct aq_decoder *decoder, int64_t *values, size_t count) AQ_RESULT;
+/** As integers that are all 0 or 1. */
+enum aq_status aq_decode_flags(struct aq_decoder *decoder, uint8_t *flags, size_t count) AQ_RESULT;
 enum aq_status aq_decode_doubles(struct aq_decoder *decoder, double *values,
                                  size_t count) AQ_RESULT;
 enum aq_status aq_decode_slices(struct aq_decoder *decoder, struct aq_slice *values,
@@ -131,6 +136,8 @@ enum aq_status aq_constant_decode(struct aq_decoder *decoder, int64_t *values,
 enum aq_status aq_bitpack_decode(struct aq_decoder *decoder, int64_t *values,
                                  size_t count) AQ_RESULT;
 enum aq_status aq_run_decode(struct aq_decoder *decoder, int64_t *values, size_t count) AQ_RESULT;
+enum aq_status aq_run_decode_flags(struct aq_decoder *decoder, uint8_t *flags,
+                                   size_t count) AQ_RESULT;
 enum aq_status aq_delta_decode(struct aq_decoder *decoder, int64_t *values, size_t count) AQ_RESULT;
 enum aq_status aq_byteplane_decode(struct aq_decoder *decoder, int64_t *values,
                                    size_t count) AQ_RESULT;

@@ -9,6 +9,7 @@
 #include <assert.h>
 #include <stdio.h>
 
+#include "format/encode/kernel/kernel.h"
 #include "format/encode/node.h"
 
 enum null_kind { NULLS_NONE = 0, NULLS_ALL = 1, NULLS_SOME = 2 };
@@ -60,19 +61,14 @@ static void fill_nulls(int64_t *values, const uint8_t *valid, size_t count)
 
 static bool ints_fit(enum aq_type type, const int64_t *values, size_t count)
 {
-    int64_t min = INT64_MIN;
-    int64_t max = INT64_MAX;
-    if (type == AQ_TYPE_BOOLEAN) {
-        min = 0;
-        max = 1;
-    } else if (type == AQ_TYPE_INTEGER || type == AQ_TYPE_DATE) {
-        min = INT32_MIN;
-        max = INT32_MAX;
-    }
-    bool fit = true;
+    bool boolean = type == AQ_TYPE_BOOLEAN;
+    if (!boolean && type != AQ_TYPE_INTEGER && type != AQ_TYPE_DATE)
+        return true;
+    uint64_t min = boolean ? 0 : (uint64_t)INT32_MIN;
+    uint64_t distances = 0;
     for (size_t i = 0; i < count; i++)
-        fit &= values[i] >= min && values[i] <= max;
-    return fit;
+        distances |= (uint64_t)values[i] - min;
+    return distances >> (boolean ? 1 : 32) == 0;
 }
 
 /* Integers and doubles: 8 bytes each. */
@@ -177,16 +173,9 @@ static enum aq_status decode_nulls(struct aq_decoder *decoder, struct aq_vector 
         clear_values(vector);
         return AQ_OK;
     }
-    int64_t *bits;
-    AQ_TRY(aq_decoder_alloc(decoder, vector->row_count, sizeof *bits, &bits));
     aq_decoder_trace(decoder, "nulls ");
-    AQ_TRY(aq_decode_ints(decoder, bits, vector->row_count));
+    AQ_TRY(aq_decode_flags(decoder, vector->valid, vector->row_count));
     aq_decoder_trace(decoder, "; ");
-    for (size_t i = 0; i < vector->row_count; i++) {
-        if ((uint64_t)bits[i] > 1)
-            return aq_decoder_corrupt(decoder);
-        vector->valid[i] = (uint8_t)bits[i];
-    }
     return AQ_OK;
 }
 
@@ -237,8 +226,10 @@ enum aq_status aq_column_decode(struct aq_slice bytes, enum aq_type type, size_t
 {
     assert(vector->type == type);
     aq_vector_clear(vector);
-    struct aq_decoder decoder = {
-        .reader = aq_reader_make(bytes), .arena = arena, .bytes_left = AQ_DECODED_BYTES_MAX};
+    struct aq_decoder decoder = {.reader = aq_reader_make(bytes),
+                                 .arena = arena,
+                                 .kernels = aq_kernels(),
+                                 .bytes_left = AQ_DECODED_BYTES_MAX};
     enum aq_status status = finish(&decoder, decode_column(&decoder, vector, count), err);
     if (status != AQ_OK)
         aq_vector_clear(vector);
@@ -287,6 +278,7 @@ enum aq_status aq_column_describe(struct aq_slice bytes, char *out, size_t out_s
     aq_vector_init(&vector, AQ_TYPE_BYTEA); /* the widest values, whichever come */
     struct aq_decoder decoder = {.reader = aq_reader_make(bytes),
                                  .arena = &arena,
+                                 .kernels = aq_kernels(),
                                  .bytes_left = AQ_DECODED_BYTES_MAX,
                                  .trace = &trace};
     enum aq_status status = finish(&decoder, describe_column(&decoder, &vector), err);

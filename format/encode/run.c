@@ -23,24 +23,54 @@ enum aq_status aq_run_encode(struct aq_encoder *encoder, const int64_t *values, 
     return aq_encode_ints(encoder, heads, run_count, depth + 1, out);
 }
 
-enum aq_status aq_run_decode(struct aq_decoder *decoder, int64_t *values, size_t count)
+struct runs {
+    size_t count;
+    int64_t *ends; /* the row behind each run */
+    int64_t *heads;
+};
+
+static enum aq_status read_runs(struct aq_decoder *decoder, size_t row_count, struct runs *runs)
 {
     uint64_t run_count = aq_reader_varint(&decoder->reader);
-    if (run_count == 0 || run_count > count)
+    if (run_count == 0 || run_count > row_count)
         return aq_decoder_corrupt(decoder);
-    int64_t *lengths;
-    int64_t *heads;
-    AQ_TRY(aq_decoder_alloc(decoder, run_count, sizeof *lengths, &lengths));
-    AQ_TRY(aq_decoder_alloc(decoder, run_count, sizeof *heads, &heads));
-    AQ_TRY(aq_decode_ints(decoder, lengths, run_count));
-    AQ_TRY(aq_decode_ints(decoder, heads, run_count));
+    AQ_TRY(aq_decoder_alloc(decoder, run_count, sizeof *runs->ends, &runs->ends));
+    AQ_TRY(aq_decoder_alloc(decoder, run_count, sizeof *runs->heads, &runs->heads));
+    AQ_TRY(aq_decode_ints(decoder, runs->ends, run_count));
+    AQ_TRY(aq_decode_ints(decoder, runs->heads, run_count));
     size_t at = 0;
     for (size_t run = 0; run < run_count; run++) {
-        uint64_t more = (uint64_t)lengths[run];
-        if (more >= count - at)
+        uint64_t more = (uint64_t)runs->ends[run];
+        if (more >= row_count - at)
             return aq_decoder_corrupt(decoder);
-        for (size_t end = at + more + 1; at < end; at++)
-            values[at] = heads[run];
+        at += more + 1;
+        runs->ends[run] = (int64_t)at;
     }
-    return at == count ? AQ_OK : aq_decoder_corrupt(decoder);
+    runs->count = run_count;
+    return at == row_count ? AQ_OK : aq_decoder_corrupt(decoder);
+}
+
+enum aq_status aq_run_decode(struct aq_decoder *decoder, int64_t *values, size_t count)
+{
+    struct runs runs;
+    AQ_TRY(read_runs(decoder, count, &runs));
+    size_t at = 0;
+    for (size_t run = 0; run < runs.count; run++)
+        for (; at < (size_t)runs.ends[run]; at++)
+            values[at] = runs.heads[run];
+    return AQ_OK;
+}
+
+enum aq_status aq_run_decode_flags(struct aq_decoder *decoder, uint8_t *flags, size_t count)
+{
+    struct runs runs;
+    AQ_TRY(read_runs(decoder, count, &runs));
+    size_t at = 0;
+    for (size_t run = 0; run < runs.count; run++) {
+        if ((uint64_t)runs.heads[run] > 1)
+            return aq_decoder_corrupt(decoder);
+        memset(flags + at, (int)runs.heads[run], (size_t)runs.ends[run] - at);
+        at = (size_t)runs.ends[run];
+    }
+    return AQ_OK;
 }

@@ -1,0 +1,75 @@
+/* The variants: kernel_body.h compiled for each set of instructions. */
+#include "format/encode/kernel/kernel.h"
+
+#define KERNEL(name) name##_portable
+#define KERNEL_TARGET
+#include "format/encode/kernel/kernel_body.h"
+#undef KERNEL
+#undef KERNEL_TARGET
+
+static const struct aq_kernels portable = {.name = "portable",
+                                           .unpack = aq_unpack_portable,
+                                           .decimals = decimals_portable,
+                                           .merge = merge_portable,
+                                           .ans = ans_portable};
+
+#ifdef __x86_64__
+
+#define KERNEL(name) name##_avx2
+#define KERNEL_TARGET __attribute__((target("avx2,bmi,bmi2")))
+#include "format/encode/kernel/kernel_body.h"
+#undef KERNEL
+#undef KERNEL_TARGET
+
+#define KERNEL(name) name##_avx512
+#define KERNEL_TARGET \
+    __attribute__((target("avx2,bmi,bmi2,avx512f,avx512dq,avx512bw,avx512vl,avx512vbmi")))
+#include "format/encode/kernel/kernel_body.h"
+#undef KERNEL
+#undef KERNEL_TARGET
+
+static const struct aq_kernels avx2 = {.name = "AVX2",
+                                       .unpack = aq_unpack_portable,
+                                       .decimals = decimals_avx2,
+                                       .merge = merge_avx2,
+                                       .ans = ans_avx2};
+
+static const struct aq_kernels avx512 = {.name = "AVX-512",
+                                         .unpack = aq_unpack_avx512,
+                                         .decimals = decimals_avx512,
+                                         .merge = merge_avx512,
+                                         .ans = ans_avx512};
+
+static const struct aq_kernels *const variants[] = {&portable, &avx2, &avx512};
+
+static size_t variant_count(void)
+{
+    bool has_avx2 = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("bmi") &&
+                    __builtin_cpu_supports("bmi2");
+    bool has_avx512 = __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512dq") &&
+                      __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512vl") &&
+                      __builtin_cpu_supports("avx512vbmi");
+    return !has_avx2 ? 1 : !has_avx512 ? 2 : 3;
+}
+
+#else
+
+static const struct aq_kernels *const variants[] = {&portable};
+
+static size_t variant_count(void)
+{
+    return 1;
+}
+
+#endif
+
+const struct aq_kernels *aq_kernels(void)
+{
+    return variants[variant_count() - 1];
+}
+
+const struct aq_kernels *const *aq_kernels_all(size_t *count)
+{
+    *count = variant_count();
+    return variants;
+}

@@ -1,0 +1,74 @@
+/* The inner loops of decoding, in as many variants as the processors they run on differ. All variants of a kernel give the
+ * same bits; tests/unit/format/test_kernels.c compares those that the machine has. Private to format/encode.
+ *
+ * Kernels know nothing of lengths that came from a file: their callers have bounded what they are given.
+ * @source Afroozeh, Boncz, "The FastLanes Compression Layout", VLDB 2023, for one loop a width; the layout of packed bits is
+ * the plain one, which vectors of bytes permuted into place read as fast as they write. */
+#ifndef AQ_FORMAT_ENCODE_KERNEL_KERNEL_H
+#define AQ_FORMAT_ENCODE_KERNEL_KERNEL_H
+
+#include "format/encode/ans.h"
+#include "format/table/vector.h"
+
+/** Bytes behind packed ones that aq_kernels.unpack may read, whatever is in them. */
+#define AQ_UNPACK_SLACK 64
+
+/* ---- entropy coding (ans.h) ---- */
+
+/* Of each context the token of its 4096 places; of each token where its places begin << 16 | how many they are. In two
+ * steps, since 17 contexts of 16 KiB would not stay near the processor, but 17 of 4 KiB do. */
+struct aq_ans_tables {
+    uint8_t tokens[AQ_ANS_CONTEXTS_MAX][AQ_ANS_SCALE];
+    uint32_t stretches[AQ_ANS_CONTEXTS_MAX][256];
+};
+
+/* A word is its token's base and as many raw bits as its width. */
+struct aq_ans_tokens {
+    uint64_t base[AQ_ANS_TOKENS_MAX];
+    uint8_t width[AQ_ANS_TOKENS_MAX];
+};
+
+/** What decoding stands on. Both streams have AQ_ANS_SLACK_BYTES behind them, what a step of all lanes can read. */
+#define AQ_ANS_SLACK_BYTES 64
+struct aq_ans_streams {
+    const struct aq_ans_tables *tables;
+    const struct aq_ans_tokens *tokens;
+    uint32_t states[AQ_ANS_LANES];
+    uint64_t last[AQ_ANS_LANES]; /* word of each lane, and the one before it */
+    uint64_t older[AQ_ANS_LANES];
+    const uint8_t *at; /* of the tokens' stream */
+    const uint8_t *end;
+    const uint8_t *raw;
+    size_t raw_bit; /* next one */
+    size_t raw_bits;
+};
+
+/* ---- the variants ---- */
+
+struct aq_kernels {
+    const char *name;
+    /** AQ_VECTOR_ROWS_MAX distances of `width` (1 to 64) bits each, added to `reference`. */
+    void (*unpack)(const uint8_t *packed, unsigned width, uint64_t reference, int64_t *values);
+    /** Integers become the bits of doubles in their place: double(integer x multiple) / power. */
+    void (*decimals)(int64_t *words, size_t count, uint64_t multiple, double power);
+    /** Byte p of each word is in planes[p]; plane_count is 1 to 8. */
+    void (*merge)(const uint8_t *const *planes, unsigned plane_count, uint64_t *words,
+                  size_t count);
+    /** Words from `streams`. False: the streams end too early. */
+    bool (*ans)(struct aq_ans_streams *streams, enum aq_ans_kind kind, uint64_t *words,
+                size_t count);
+};
+
+/** The fastest that this processor has. @thread Any. */
+const struct aq_kernels *aq_kernels(void);
+/** All that it has, the portable ones first. */
+const struct aq_kernels *const *aq_kernels_all(size_t *count);
+
+/* unpack.c */
+void aq_unpack_portable(const uint8_t *packed, unsigned width, uint64_t reference, int64_t *values);
+#ifdef __x86_64__
+/** Needs AVX512-VBMI. */
+void aq_unpack_avx512(const uint8_t *packed, unsigned width, uint64_t reference, int64_t *values);
+#endif
+
+#endif

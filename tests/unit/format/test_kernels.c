@@ -1,0 +1,187 @@
+/* Kernels of decoding: every variant that this processor has gives the bits that a plain computation gives, and whole
+ * columns decode to the same bits by each. */
+#include <criterion/criterion.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "format/encode/kernel/kernel.h"
+
+#define ROWS 5000
+
+static uint64_t random_state = 1;
+
+/* @source Vigna, splitmix64. */
+static uint64_t next_random(void)
+{
+    uint64_t z = random_state += UINT64_C(0x9e3779b97f4a7c15);
+    z = (z ^ z >> 30) * UINT64_C(0xbf58476d1ce4e5b9);
+    z = (z ^ z >> 27) * UINT64_C(0x94d049bb133111eb);
+    return z ^ z >> 31;
+}
+
+/* Of any size, both signs. */
+static int64_t any_integer(void)
+{
+    int64_t value = (int64_t)(next_random() >> next_random() % 64);
+    return next_random() % 2 == 0 ? value : -value;
+}
+
+/* One bit after the other. */
+static int64_t slow_unpack(const uint8_t *packed, unsigned width, size_t row, uint64_t reference)
+{
+    uint64_t value = 0;
+    for (unsigned bit = 0; bit < width; bit++) {
+        size_t at = row * width + bit;
+        value |= (uint64_t)(packed[at / 8] >> at % 8 & 1) << bit;
+    }
+    return (int64_t)(reference + value);
+}
+
+Test(kernels, unpack_every_width)
+{
+    size_t variant_count;
+    const struct aq_kernels *const *variants = aq_kernels_all(&variant_count);
+    static uint8_t packed[AQ_VECTOR_ROWS_MAX * 8 + AQ_UNPACK_SLACK];
+    static int64_t values[AQ_VECTOR_ROWS_MAX];
+    for (size_t i = 0; i < sizeof packed; i++)
+        packed[i] = (uint8_t)next_random();
+    for (size_t v = 0; v < variant_count; v++)
+        for (unsigned width = 1; width <= 64; width++) {
+            uint64_t reference = next_random();
+            variants[v]->unpack(packed, width, reference, values);
+            for (size_t row = 0; row < AQ_VECTOR_ROWS_MAX; row++)
+                cr_assert_eq(values[row], slow_unpack(packed, width, row, reference),
+                             "%s, width %u, row %zu", variants[v]->name, width, row);
+        }
+}
+
+Test(kernels, decimals_are_rounded_once)
+{
+    size_t variant_count;
+    const struct aq_kernels *const *variants = aq_kernels_all(&variant_count);
+    static const uint64_t multiples[] = {1, 5, UINT64_C(0x8000000000000001)};
+    static const double powers[] = {1, 10, 1e3, 1e22};
+    static int64_t integers[ROWS];
+    static int64_t words[ROWS];
+    for (size_t i = 0; i < ROWS; i++)
+        integers[i] = any_integer();
+    memcpy(integers, (int64_t[]){0, -1, INT64_MIN, INT64_MAX, 1LL << 53, (1LL << 53) + 1}, 48);
+    for (size_t v = 0; v < variant_count; v++)
+        for (size_t m = 0; m < 3; m++)
+            for (size_t p = 0; p < 4; p++) {
+                memcpy(words, integers, sizeof words);
+                variants[v]->decimals(words, ROWS, multiples[m], powers[p]);
+                for (size_t i = 0; i < ROWS; i++) {
+                    double expected =
+                        (double)(int64_t)((uint64_t)integers[i] * multiples[m]) / powers[p];
+                    cr_assert_eq(memcmp(&words[i], &expected, sizeof expected), 0,
+                                 "%s of %lld x %llu / %g", variants[v]->name,
+                                 (long long)integers[i], (unsigned long long)multiples[m],
+                                 powers[p]);
+                }
+            }
+}
+
+Test(kernels, merge_every_number_of_planes)
+{
+    size_t variant_count;
+    const struct aq_kernels *const *variants = aq_kernels_all(&variant_count);
+    static uint8_t bytes[8][ROWS];
+    static uint64_t words[ROWS];
+    const uint8_t *planes[8];
+    for (size_t p = 0; p < 8; p++) {
+        planes[p] = bytes[p];
+        for (size_t i = 0; i < ROWS; i++)
+            bytes[p][i] = (uint8_t)next_random();
+    }
+    for (size_t v = 0; v < variant_count; v++)
+        for (unsigned count = 1; count <= 8; count++) {
+            variants[v]->merge(planes, count, words, ROWS);
+            for (size_t i = 0; i < ROWS; i++) {
+                uint64_t expected = 0;
+                for (unsigned p = 0; p < count; p++)
+                    expected |= (uint64_t)bytes[p][i] << 8 * p;
+                cr_assert_eq(words[i], expected, "%s, %u planes", variants[v]->name, count);
+            }
+        }
+}
+
+/* Decode one column's node, behind its count and its byte for nulls, by a variant. */
+static void expect_decodes(const struct aq_bytes *coded, const struct aq_kernels *kernels,
+                           const int64_t *values, bool real)
+{
+    static int64_t decoded[ROWS];
+    struct aq_arena arena = {0};
+    struct aq_decoder decoder = {.reader = aq_reader_make(aq_bytes_view(coded)),
+                                 .arena = &arena,
+                                 .kernels = kernels,
+                                 .bytes_left = AQ_DECODED_BYTES_MAX};
+    (void)aq_reader_varint(&decoder.reader);
+    (void)aq_reader_u8(&decoder.reader);
+    enum aq_status status = real ? aq_decode_doubles(&decoder, (double *)decoded, ROWS)
+                                 : aq_decode_ints(&decoder, decoded, ROWS);
+    cr_assert_eq(status, AQ_OK, "%s", kernels->name);
+    cr_assert_eq(aq_reader_left(&decoder.reader), 0);
+    cr_assert_eq(memcmp(decoded, values, sizeof decoded), 0, "%s", kernels->name);
+    aq_arena_deinit(&decoder.scratch);
+    aq_arena_deinit(&arena);
+}
+
+/* Shapes that make the archive's writer choose each of its encodings; the last ones are doubles. */
+static int64_t value_of_shape(unsigned shape, size_t i, int64_t before)
+{
+    double real = (double)(next_random() % 100000) / 100;
+    switch (shape) {
+    case 0: /* entropy coding, of words small and large */
+        return (int64_t)(next_random() >> (40 + next_random() % 24));
+    case 1: /* the same, of a walk */
+        return before + (int64_t)(next_random() % 9 * (next_random() % 9)) - 16;
+    case 2: /* the same, with words of more than 57 raw bits */
+        return i % 50 == 0 ? (int64_t)next_random() : (int64_t)(next_random() % 9 % 4);
+    case 3: /* byte planes of many */
+        return any_integer();
+    case 4: /* packed bits */
+        return (int64_t)(next_random() % 1000);
+    case 5: /* a dictionary, entropy-coded */
+        return (int64_t)((next_random() % 7 * (next_random() % 7)) * UINT64_C(0x123456789abcdef));
+    case 6:
+        real = i % 60 == 0 ? 1 / (double)(i + 3) : real;
+        break;
+    default:
+        break;
+    }
+    memcpy(&before, &real, sizeof real);
+    return before;
+}
+#define SHAPES 8
+#define SHAPE_DOUBLES 6
+
+Test(kernels, columns_decode_alike)
+{
+    size_t variant_count;
+    const struct aq_kernels *const *variants = aq_kernels_all(&variant_count);
+    bool entropy_coded = false;
+    for (unsigned shape = 0; shape < SHAPES; shape++)
+        for (unsigned profile = 0; profile < 2; profile++) {
+            struct aq_vector vector;
+            struct aq_bytes coded = {0};
+            char text[256];
+            aq_vector_init(&vector, shape < SHAPE_DOUBLES ? AQ_TYPE_BIGINT : AQ_TYPE_DOUBLE);
+            for (size_t i = 0; i < ROWS; i++)
+                cr_assert_eq(
+                    aq_vector_append_int(&vector,
+                                         value_of_shape(shape, i, i == 0 ? 0 : vector.ints[i - 1])),
+                    AQ_OK);
+            cr_assert_eq(aq_column_encode(&vector, 0, ROWS,
+                                          profile == 0 ? AQ_PROFILE_FRAME : AQ_PROFILE_ARCHIVE,
+                                          &coded),
+                         AQ_OK);
+            for (size_t v = 0; v < variant_count; v++)
+                expect_decodes(&coded, variants[v], vector.ints, shape >= SHAPE_DOUBLES);
+            cr_assert_eq(aq_column_describe(aq_bytes_view(&coded), text, sizeof text, NULL), AQ_OK);
+            entropy_coded |= strstr(text, "ans") != NULL;
+            aq_bytes_deinit(&coded);
+            aq_vector_deinit(&vector);
+        }
+    cr_assert(entropy_coded);
+}
