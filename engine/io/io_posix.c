@@ -1,7 +1,7 @@
 /* The synchronous back end: each operation is over when it has been started.
  *
  * Happy path: pwritev2(RWF_DSYNC), preadv, fdatasync.
- * Failures: EINTR before a byte was moved -> again; a short write -> the rest, each part durable by
+ * Failures: EINTR or EAGAIN before a byte was moved -> again; a short write -> the rest, each part durable by
  * itself; anything else is the operation's errno. */
 #include "engine/io/io_backend.h"
 
@@ -32,7 +32,7 @@ static int transfer(struct aq_io_op *op)
 {
     while (op->transferred < op->size) {
         ssize_t count = move_bytes(op);
-        if (count < 0 && errno == EINTR)
+        if (count < 0 && (errno == EINTR || errno == EAGAIN))
             continue;
         if (count < 0)
             return errno;

@@ -9,12 +9,14 @@
 #include "engine/store/segment/segment_scan.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
+#define CACHE_ALIGNMENT ((uint64_t)1 << 16) /* no page of any machine is larger */
 #define SEARCH_BYTES ((size_t)1 << 20)
 _Static_assert(SEARCH_BYTES % AQ_FRAME_ALIGNMENT == 0, "chunks begin where frames may begin");
 
@@ -185,6 +187,14 @@ static enum aq_status judge_tail(const struct aq_segment_file *file, uint64_t si
                            sequence, end, failure->message);
 }
 
+/* A write or sync that failed may have left what the disk does not have in the page cache, as clean: no sync would write it.
+ * So what nobody has published as durable is read from the disk. */
+static void read_from_disk(const struct aq_segment_file *file, const struct aq_published *published)
+{
+    uint64_t known = published == NULL ? 0 : published->durable_bytes / CACHE_ALIGNMENT;
+    posix_fadvise(file->fd, (off_t)(known * CACHE_ALIGNMENT), 0, POSIX_FADV_DONTNEED);
+}
+
 enum aq_status aq_segment_find_prefix(const struct aq_segment_file *file,
                                       const struct aq_published *published,
                                       struct aq_segment_totals *totals, uint64_t *torn_bytes,
@@ -196,6 +206,7 @@ enum aq_status aq_segment_find_prefix(const struct aq_segment_file *file,
      * is mounted for reading only has nothing to lose. */
     if (fdatasync(file->fd) != 0 && errno != EROFS && errno != EINVAL)
         return aq_error_set_errno(err, errno, file->path, "cannot make durable");
+    read_from_disk(file, published);
     AQ_TRY(file_size(file, &size, err));
     enum aq_status status = scan_all(file, size, totals, &failure);
     if (status == AQ_CORRUPT) /* read again, to be sure that it is not the reading that failed */
