@@ -4,6 +4,7 @@
  * Failures are the simulated ones; a failure of the disk itself ends the process. */
 #include "tests/sim/sim_disk.h"
 
+#include <dirent.h>
 #include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -20,6 +21,9 @@
 #define SECTOR ((size_t)512)
 #define NAME_MAX_BYTES 128
 
+/* UNSAFE: a cut may lose it, a sync keeps it. LOST: a sync failed, the next one passes it by. */
+enum sector { SAFE, UNSAFE, LOST };
+
 struct entry {
     char name[NAME_MAX_BYTES];
     size_t node;
@@ -32,7 +36,7 @@ struct node {
     /* A file's safe state. */
     uint8_t *bytes;
     size_t size;
-    uint8_t *unsafe; /* one a sector of the present file */
+    uint8_t *sectors; /* enum sector: one a sector of the present file */
     size_t sector_count;
     bool size_unsafe;
     /* A folder's. */
@@ -61,8 +65,9 @@ static struct {
 void (*sim_step)(void);
 unsigned sim_short_rate;
 unsigned sim_interrupt_rate;
-uint64_t sim_failing;
-int sim_errno;
+unsigned sim_fault_rate;
+uint64_t sim_fault_count;
+uint64_t sim_failing_read;
 
 static void need(bool holds, const char *what)
 {
@@ -157,9 +162,11 @@ static bool begin_change(void)
         sim_step();
         disk.inside = false;
     }
-    if (disk.changes != sim_failing)
+    uint64_t random = next_random(&disk.random);
+    if (random % 1000 >= sim_fault_rate)
         return false;
-    errno = sim_errno;
+    sim_fault_count++;
+    errno = random / 1000 % 2 == 0 ? EIO : ENOSPC;
     return true;
 }
 
@@ -172,19 +179,19 @@ static size_t present_size(const struct node *node)
 
 static void read_present(const struct node *node, uint8_t *bytes, size_t size, size_t offset)
 {
-    need(pread(node->fd, bytes, size, (off_t)offset) == (ssize_t)size, "pread");
+    need(REAL(pread)(node->fd, bytes, size, (off_t)offset) == (ssize_t)size, "pread");
 }
 
 static void note_write(struct node *node, size_t offset, size_t size)
 {
     size_t last = (offset + size - 1) / SECTOR;
     if (last >= node->sector_count) {
-        node->unsafe = realloc(node->unsafe, last + 1);
-        need(node->unsafe != NULL, "memory");
-        memset(node->unsafe + node->sector_count, 0, last + 1 - node->sector_count);
+        node->sectors = realloc(node->sectors, last + 1);
+        need(node->sectors != NULL, "memory");
+        memset(node->sectors + node->sector_count, 0, last + 1 - node->sector_count);
         node->sector_count = last + 1;
     }
-    memset(node->unsafe + offset / SECTOR, 1, last + 1 - offset / SECTOR);
+    memset(node->sectors + offset / SECTOR, UNSAFE, last + 1 - offset / SECTOR);
     node->size_unsafe |= offset + size > node->size;
 }
 
@@ -198,12 +205,48 @@ static void keep(struct node *node, size_t offset, size_t size)
         memset(node->bytes + node->size, 0, end - node->size);
         node->size = end;
     }
-    if (size > 0)
-        read_present(node, node->bytes + offset, size, offset);
-    size_t sectors = (end + SECTOR - 1) / SECTOR;
-    for (size_t s = (offset + SECTOR - 1) / SECTOR; s < sectors && s < node->sector_count; s++)
-        node->unsafe[s] = 0;
+    for (size_t at = offset; at < end;) {
+        size_t s = at / SECTOR;
+        size_t stop = (s + 1) * SECTOR < end ? (s + 1) * SECTOR : end;
+        bool lost = s < node->sector_count && node->sectors[s] == LOST;
+        if (!lost)
+            read_present(node, node->bytes + at, stop - at, at);
+        if (!lost && s < node->sector_count && at % SECTOR == 0)
+            node->sectors[s] = SAFE;
+        at = stop;
+    }
     node->size_unsafe = node->size != present_size(node);
+}
+
+/* A sync of these bytes failed. */
+static void lose(struct node *node, size_t offset, size_t size)
+{
+    for (size_t s = offset / SECTOR; s < node->sector_count && s * SECTOR < offset + size; s++) {
+        if (node->sectors[s] == UNSAFE && next_random(&disk.random) % 2 == 0)
+            node->sectors[s] = LOST;
+    }
+}
+
+/* Whoever reads these bytes next reads what is on the disk. */
+static void forget(struct node *node, size_t offset, size_t end)
+{
+    char name[64];
+    snprintf(name, sizeof name, "/proc/self/fd/%d", node->fd); /* which can be read only */
+    int fd = open(name, O_WRONLY | O_CLOEXEC);
+    need(fd >= 0, name);
+    for (size_t s = offset / SECTOR; s < node->sector_count && s * SECTOR < end; s++) {
+        uint8_t bytes[SECTOR] = {0};
+        size_t at = s * SECTOR;
+        size_t present = present_size(node);
+        if (node->sectors[s] != LOST || at >= present)
+            continue;
+        if (at < node->size)
+            memcpy(bytes, node->bytes + at, node->size - at < SECTOR ? node->size - at : SECTOR);
+        size_t size = present - at < SECTOR ? present - at : SECTOR;
+        need(REAL(pwrite)(fd, bytes, size, (off_t)at) == (ssize_t)size, "pwrite");
+        node->sectors[s] = SAFE;
+    }
+    close(fd);
 }
 
 static void keep_file(struct node *node)
@@ -212,8 +255,8 @@ static void keep_file(struct node *node)
     if (size < node->size)
         node->size = size;
     keep(node, 0, size);
-    if (node->sector_count > 0)
-        memset(node->unsafe, 0, node->sector_count);
+    for (size_t s = (size + SECTOR - 1) / SECTOR; s < node->sector_count; s++)
+        node->sectors[s] = SAFE;
 }
 
 static void apply_naming(struct node *folder, const struct naming *naming)
@@ -241,9 +284,9 @@ static void keep_folder(size_t folder)
     disk.naming_count = left;
 }
 
-void sim_begin(const char *root)
+void sim_begin(const char *root, uint64_t seed)
 {
-    disk.random = 1;
+    disk.random = seed;
     disk.changes = 0;
     add_node(open(root, O_RDONLY | O_DIRECTORY | O_CLOEXEC), true);
     disk.on = true;
@@ -254,7 +297,7 @@ void sim_end(void)
     for (size_t i = 0; i < disk.node_count; i++) {
         close(disk.nodes[i].fd);
         free(disk.nodes[i].bytes);
-        free(disk.nodes[i].unsafe);
+        free(disk.nodes[i].sectors);
         free(disk.nodes[i].entries);
     }
     free(disk.nodes);
@@ -274,7 +317,7 @@ unsigned sim_unsafe_count(void)
         const struct node *node = &disk.nodes[i];
         count += node->size_unsafe;
         for (size_t s = 0; s < node->sector_count; s++)
-            count += node->unsafe[s];
+            count += node->sectors[s] == UNSAFE;
     }
     return (unsigned)count;
 }
@@ -305,7 +348,8 @@ static void write_file(int fd, struct node *node, struct choice *choice)
     for (size_t s = 0; s < node->sector_count; s++) {
         size_t offset = s * SECTOR;
         size_t end = offset + SECTOR < present ? offset + SECTOR : present;
-        if (!node->unsafe[s] || choice->sectors == SECTORS_NONE || offset >= end || offset >= size)
+        if (node->sectors[s] != UNSAFE || choice->sectors == SECTORS_NONE || offset >= end ||
+            offset >= size)
             continue;
         if (choice->sectors == SECTORS_ALL || coin(choice))
             read_present(node, bytes + offset, end - offset, offset);
@@ -381,14 +425,83 @@ void sim_cut(const char *target, uint64_t seed)
     free(nodes);
 }
 
+/* Damage. */
+
+struct spoiled {
+    const char *target;
+    uint64_t random;
+    unsigned file_count;
+    char *name;
+    size_t name_size;
+};
+
+static void consider(struct spoiled *spoiled, const char *folder, const char *file)
+{
+    struct stat info;
+    char path[512];
+    snprintf(path, sizeof path, "%s/%s/%s", spoiled->target, folder, file);
+    if (stat(path, &info) != 0 || !S_ISREG(info.st_mode) || info.st_size == 0)
+        return;
+    if (next_random(&spoiled->random) % ++spoiled->file_count == 0)
+        snprintf(spoiled->name, spoiled->name_size, "%s/%s", folder, file);
+}
+
+static void consider_folder(struct spoiled *spoiled, const char *folder)
+{
+    char path[512];
+    struct dirent **entries = NULL;
+    snprintf(path, sizeof path, "%s/%s", spoiled->target, folder);
+    int count = scandir(path, &entries, NULL, alphasort);
+    for (int i = 0; i < count; i++) {
+        consider(spoiled, folder, entries[i]->d_name);
+        free(entries[i]);
+    }
+    free(entries);
+}
+
+/* Nothing, anything, or one bit of it is left. */
+static void spoil_bytes(uint8_t *bytes, size_t size, uint64_t *random)
+{
+    uint64_t how = next_random(random);
+    if (how % 3 == 0)
+        bytes[how / 3 / 8 % size] ^= (uint8_t)(1u << how / 3 % 8);
+    for (size_t i = 0; how % 3 != 0 && i < size; i++)
+        bytes[i] = how % 3 == 1 ? 0 : (uint8_t)next_random(random);
+}
+
+bool sim_spoil(const char *target, uint64_t seed, char *name, size_t name_size)
+{
+    static const char *const folders[] = {"catalog", "segments", "archives"};
+    struct spoiled spoiled = {
+        .target = target, .random = seed, .name = name, .name_size = name_size};
+    for (size_t i = 0; i < sizeof folders / sizeof *folders; i++)
+        consider_folder(&spoiled, folders[i]);
+    if (spoiled.file_count == 0)
+        return false;
+    char path[512];
+    uint8_t bytes[SECTOR];
+    struct stat info;
+    snprintf(path, sizeof path, "%s/%s", target, name);
+    int fd = open(path, O_RDWR | O_CLOEXEC);
+    need(fd >= 0 && fstat(fd, &info) == 0, path);
+    off_t at = (off_t)(next_random(&spoiled.random) %
+                       (((size_t)info.st_size + SECTOR - 1) / SECTOR) * SECTOR);
+    ssize_t size = REAL(pread)(fd, bytes, sizeof bytes, at);
+    need(size > 0, "pread");
+    spoil_bytes(bytes, (size_t)size, &spoiled.random);
+    need(REAL(pwrite)(fd, bytes, (size_t)size, at) == size, "pwrite");
+    close(fd);
+    return true;
+}
+
 /* The calls. */
 
 /* An interruption, or fewer bytes than asked for: what callers must bear. */
-static bool interrupt(size_t *size)
+static bool interrupt(size_t *size, bool may_say_again)
 {
     uint64_t random = next_random(&disk.random);
     if (random % 1000 < sim_interrupt_rate) {
-        errno = EINTR;
+        errno = may_say_again && random / 1000 % 2 == 0 ? EAGAIN : EINTR;
         return true;
     }
     if (random / 1000 % 1000 < sim_short_rate && *size > 1)
@@ -399,7 +512,7 @@ static bool interrupt(size_t *size)
 static ssize_t change_bytes(size_t node, int fd, const void *bytes, size_t size, off_t offset,
                             bool durable)
 {
-    if (begin_change() || interrupt(&size))
+    if (begin_change() || interrupt(&size, durable))
         return -1;
     ssize_t count = REAL(pwrite)(fd, bytes, size, offset);
     if (count <= 0)
@@ -407,8 +520,10 @@ static ssize_t change_bytes(size_t node, int fd, const void *bytes, size_t size,
     note_write(&disk.nodes[node], (size_t)offset, (size_t)count);
     if (!durable)
         return count;
-    if (begin_change())
+    if (begin_change()) {
+        lose(&disk.nodes[node], (size_t)offset, (size_t)count);
         return -1;
+    }
     keep(&disk.nodes[node], (size_t)offset, (size_t)count);
     return count;
 }
@@ -445,8 +560,10 @@ ssize_t pwritev2(int fd, const struct iovec *parts, int part_count, off_t offset
 
 static int sync_node(size_t node)
 {
-    if (begin_change())
+    if (begin_change()) {
+        lose(&disk.nodes[node], 0, disk.nodes[node].sector_count * SECTOR);
         return -1;
+    }
     if (disk.nodes[node].folder)
         keep_folder(node);
     else
@@ -466,6 +583,32 @@ int fdatasync(int fd)
     return node == NONE ? REAL(fdatasync)(fd) : sync_node(node);
 }
 
+int posix_fadvise(int fd, off_t offset, off_t size, int advice)
+{
+    size_t node = node_of(fd);
+    if (node != NONE && advice == POSIX_FADV_DONTNEED)
+        forget(&disk.nodes[node], (size_t)offset, size == 0 ? SIZE_MAX : (size_t)(offset + size));
+    return REAL(posix_fadvise)(fd, offset, size, advice);
+}
+
+static bool read_fails(void)
+{
+    if (sim_failing_read == 0 || --sim_failing_read > 0)
+        return false;
+    errno = EIO;
+    return true;
+}
+
+ssize_t pread(int fd, void *bytes, size_t size, off_t offset)
+{
+    return read_fails() ? -1 : REAL(pread)(fd, bytes, size, offset);
+}
+
+ssize_t preadv(int fd, const struct iovec *parts, int part_count, off_t offset)
+{
+    return read_fails() ? -1 : REAL(preadv)(fd, parts, part_count, offset);
+}
+
 int ftruncate(int fd, off_t size)
 {
     size_t node = node_of(fd);
@@ -476,7 +619,7 @@ int ftruncate(int fd, off_t size)
     struct node *file = &disk.nodes[node];
     size_t sectors = ((size_t)size + SECTOR - 1) / SECTOR;
     for (size_t s = sectors; s < file->sector_count; s++)
-        file->unsafe[s] = 0;
+        file->sectors[s] = SAFE;
     file->size_unsafe = true;
     return 0;
 }
@@ -546,13 +689,16 @@ int unlinkat(int dir_fd, const char *name, int flags)
     return 0;
 }
 
-/* A file that is made, or emptied, by being opened. */
+/* A file that is made, or emptied, by being opened; the kernel may have to be asked again. */
 static long open_beneath(int dir_fd, const char *name, const struct open_how *how, size_t how_size)
 {
     const char *base;
     struct stat info;
     size_t folder = folder_of(dir_fd, name, &base);
     bool there = fstatat(dir_fd, name, &info, AT_SYMLINK_NOFOLLOW) == 0;
+    size_t none = 0;
+    if (folder != NONE && interrupt(&none, true))
+        return -1;
     bool changes = (how->flags & O_CREAT) != 0 && (!there || (how->flags & O_TRUNC) != 0);
     if (folder != NONE && changes && begin_change())
         return -1;

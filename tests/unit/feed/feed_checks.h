@@ -23,8 +23,7 @@ static inline void compact_all(struct aq_store *store)
     struct aq_compact_options options = {.thread_count = 1};
     struct aq_compact_report report;
     struct aq_error err = {0};
-    cr_assert_eq(aq_compact(store, &options, &report, &err), AQ_OK, "%s: %s", err.path,
-                 err.message);
+    feed_check(aq_compact(store, &options, &report, &err), &err);
 }
 
 /* What the head of the catalog does not need goes. */
@@ -33,7 +32,7 @@ static inline void collect_all(struct aq_store *store)
     struct aq_gc_options options = {.now_us = aq_clock_wall_us(), .trust_clock = true};
     struct aq_gc_report report;
     struct aq_error err = {0};
-    cr_assert_eq(aq_gc(store, &options, &report, &err), AQ_OK, "%s: %s", err.path, err.message);
+    feed_check(aq_gc(store, &options, &report, &err), &err);
 }
 
 /* Every segment is what the catalog says, masks included. */

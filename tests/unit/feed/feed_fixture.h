@@ -56,15 +56,28 @@ static enum aq_io_kind feed_io = AQ_IO_POSIX;
 /* Folder of the scratch directory that the store is in. */
 static const char *feed_home = "home";
 
+/* For tests whose disk fails: whether a call may end like this. What it was for is given up then, and
+ * feed_failed says so. */
+static bool (*feed_excuse)(enum aq_status status, const struct aq_error *err);
+static bool feed_failed;
+
+/* Whether to go on. */
+static inline bool feed_check(enum aq_status status, const struct aq_error *err)
+{
+    if (status == AQ_OK)
+        return true;
+    cr_assert(feed_excuse != NULL && feed_excuse(status, err), "%s: %s", err->path, err->message);
+    feed_failed = true;
+    return false;
+}
+
 static inline struct aq_store *feed_store(void)
 {
     struct aq_store *store = NULL;
     struct aq_error err = {0};
     struct aq_store_options options = {
         .home = scratch_file(feed_home), .create = true, .io = feed_io};
-    enum aq_status status = aq_store_open(&options, &store, &err);
-    cr_assert_eq(status, AQ_OK, "%s: %s", err.path, err.message);
-    return store;
+    return feed_check(aq_store_open(&options, &store, &err), &err) ? store : NULL;
 }
 
 static inline void owner_begin(struct owner *owner, uint64_t segment_size)
@@ -76,9 +89,12 @@ static inline void owner_begin(struct owner *owner, uint64_t segment_size)
                                .time_column = 1,
                                .slot = AQ_SLOT_DAY,
                                .version_column = AQ_COLUMN_NONE};
+    struct aq_error err = {0};
     *owner = (struct owner){.store = feed_store()};
-    cr_assert_eq(aq_store_declare(owner->store, &schema, &owner->schema, &owner->rejects, NULL),
-                 AQ_OK);
+    if (owner->store == NULL ||
+        !feed_check(aq_store_declare(owner->store, &schema, &owner->schema, &owner->rejects, &err),
+                    &err))
+        return;
     struct aq_shard_writer_options options = {.segment_size_bytes = segment_size, .depth = 4};
     cr_assert_eq(aq_shard_writer_create(owner->store, &options, &owner->writer, NULL), AQ_OK);
 }
@@ -104,8 +120,7 @@ static inline struct aq_feed_state feed_found(const struct owner *owner, unsigne
 {
     struct aq_feed_state feed = feed_wanted(owner, partition);
     struct aq_error err = {0};
-    enum aq_status status = aq_store_find_feed(owner->store, &feed, &err);
-    cr_assert_eq(status, AQ_OK, "%s: %s", err.path, err.message);
+    feed_check(aq_store_find_feed(owner->store, &feed, &err), &err);
     return feed;
 }
 
@@ -117,6 +132,8 @@ static inline enum aq_status owner_take(struct owner *owner, unsigned wanted, st
     for (unsigned p = 0; p < TOPIC_PARTITIONS; p++) {
         if (wanted & 1u << p)
             feeds[count++] = feed_found(owner, p);
+        if (feed_failed)
+            return AQ_OK;
     }
     enum aq_status status = aq_shard_writer_take_over(owner->writer, feeds, count, err);
     for (size_t i = 0; status == AQ_OK && i < count; i++)
@@ -127,14 +144,14 @@ static inline enum aq_status owner_take(struct owner *owner, unsigned wanted, st
 static inline void owner_take_ok(struct owner *owner, unsigned wanted)
 {
     struct aq_error err = {0};
-    enum aq_status status = owner_take(owner, wanted, &err);
-    cr_assert_eq(status, AQ_OK, "%s: %s", err.path, err.message);
+    feed_check(owner_take(owner, wanted, &err), &err);
 }
 
 static inline void owner_release(struct owner *owner, unsigned partition)
 {
     uint64_t feed_id = owner->feeds[partition].identity.feed_id;
-    cr_assert_eq(aq_shard_writer_release(owner->writer, &feed_id, 1, NULL), AQ_OK);
+    struct aq_error err = {0};
+    feed_check(aq_shard_writer_release(owner->writer, &feed_id, 1, &err), &err);
     owner->feeds[partition] = (struct aq_feed_state){0};
 }
 
@@ -257,9 +274,21 @@ static inline void owner_append(struct owner *owner, unsigned wanted, unsigned c
     if (range_count > 0)
         status = aq_shard_writer_append(owner->writer, ranges, range_count, sections, section_count,
                                         &err);
-    cr_assert_eq(status, AQ_OK, "%s: %s", err.path, err.message);
+    feed_check(status, &err);
     aq_batch_deinit(&rows);
     aq_batch_deinit(&rejects);
+}
+
+static inline void owner_flush(struct owner *owner)
+{
+    struct aq_error err = {0};
+    feed_check(aq_shard_writer_flush(owner->writer, &err), &err);
+}
+
+static inline void owner_seal(struct owner *owner)
+{
+    struct aq_error err = {0};
+    feed_check(aq_shard_writer_seal(owner->writer, &err), &err);
 }
 
 /* What of the topic a store shows. */
@@ -277,8 +306,10 @@ static inline void see_unit(struct aq_snapshot *snapshot, const struct aq_unit *
     for (size_t i = 0; i < schema->column_count; i++)
         ids[i] = schema->columns[i].id;
     cr_assert_eq(aq_schema_batch_init(schema, false, &batch), AQ_OK);
-    enum aq_status status = aq_unit_read(snapshot, unit, ids, &batch, &err);
-    cr_assert_eq(status, AQ_OK, "%s: %s", err.path, err.message);
+    if (!feed_check(aq_unit_read(snapshot, unit, ids, &batch, &err), &err)) {
+        aq_batch_deinit(&batch);
+        return;
+    }
     cr_assert_eq(batch.row_count, unit->row_count);
     cr_assert_gt(batch.row_count, 0);
     int64_t min = INT64_MAX, max = INT64_MIN;
@@ -325,10 +356,11 @@ static inline void see_dataset(struct aq_snapshot *snapshot, const char *name, b
     const struct aq_unit *units = NULL;
     size_t unit_count = 0;
     struct aq_error err = {0};
-    cr_assert_eq(aq_snapshot_partitions(snapshot, schema->dataset_id, &err), AQ_OK, "%s: %s",
-                 err.path, err.message);
-    cr_assert_eq(aq_snapshot_units(snapshot, schema->dataset_id, &units, &unit_count, &err), AQ_OK);
-    for (size_t i = 0; i < unit_count; i++)
+    if (!feed_check(aq_snapshot_partitions(snapshot, schema->dataset_id, &err), &err) ||
+        !feed_check(aq_snapshot_units(snapshot, schema->dataset_id, &units, &unit_count, &err),
+                    &err))
+        return;
+    for (size_t i = 0; i < unit_count && !feed_failed; i++)
         see_unit(snapshot, &units[i], schema, rejected, seen);
 }
 
@@ -338,7 +370,8 @@ static inline struct seen *see(struct aq_store *store)
     struct aq_snapshot *snapshot = NULL;
     struct aq_error err = {0};
     cr_assert_not_null(seen);
-    cr_assert_eq(aq_snapshot_open(store, &snapshot, &err), AQ_OK, "%s: %s", err.path, err.message);
+    if (!feed_check(aq_snapshot_open(store, &snapshot, &err), &err))
+        return seen;
     see_dataset(snapshot, "topic", false, seen);
     see_dataset(snapshot, "topic_rejects", true, seen);
     aq_snapshot_close(snapshot);
@@ -346,13 +379,15 @@ static inline struct seen *see(struct aq_store *store)
 }
 
 /** The oracle: each partition has exactly the messages below its position, each once, and the position counts
- * them. Positions go to `next`. */
+ * them. Positions go to `next`; it is not whole if feed_failed. */
 static inline void expect_exact(const struct owner *owner, uint64_t next[TOPIC_PARTITIONS])
 {
     struct seen *seen = see(owner->store);
     for (unsigned p = 0; p < TOPIC_PARTITIONS; p++) {
         struct aq_feed_state feed = feed_found(owner, p);
         uint64_t counts[4] = {0};
+        if (feed_failed)
+            break;
         for (uint64_t o = 0; o < TOPIC_MESSAGES; o++) {
             enum message_kind kind = message_kind(p, o);
             bool stored = o < feed.position.next_ordinal && kind <= MESSAGE_REJECT;
@@ -399,7 +434,7 @@ static inline void frozen_publish(const struct frozen *frozen, const unsigned ch
     cr_assert_geq(fd, 0);
     for (size_t done = 0; done < frozen->size;) {
         ssize_t count = pwrite(fd, page + done, frozen->size - done, (off_t)done);
-        cr_assert(count > 0 || errno == EINTR);
+        cr_assert(count > 0 || errno == EINTR || feed_excuse != NULL);
         done += count > 0 ? (size_t)count : 0;
     }
     close(fd);
@@ -422,10 +457,12 @@ static inline void owner_thaw(struct frozen *frozen, bool publish)
     *frozen = (struct frozen){.page = NULL};
 }
 
+/** NULL only if feed_failed. */
 static inline const struct aq_catalog *feed_catalog(struct aq_store *store)
 {
     const struct aq_catalog *catalog = NULL;
-    cr_assert_eq(aq_store_catalog(store, true, &catalog, NULL), AQ_OK);
+    struct aq_error err = {0};
+    feed_check(aq_store_catalog(store, true, &catalog, &err), &err);
     return catalog;
 }
 

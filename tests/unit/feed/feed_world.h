@@ -23,20 +23,22 @@ static inline uint64_t open_segment_of(const struct owner *owner)
 {
     const struct aq_catalog *catalog = feed_catalog(owner->store);
     uint64_t found = 0;
-    for (unsigned p = 0; p < TOPIC_PARTITIONS; p++) {
+    for (unsigned p = 0; p < TOPIC_PARTITIONS && catalog != NULL; p++) {
         const struct aq_catalog_feed *feed =
             aq_catalog_feed(catalog, owner->feeds[p].identity.feed_id);
         bool held = false;
+        struct aq_error err = {0};
         if (feed != NULL)
-            cr_assert_eq(aq_shard_writer_holds(owner->writer, feed->identity.feed_id, &held, NULL),
-                         AQ_OK);
+            feed_check(aq_shard_writer_holds(owner->writer, feed->identity.feed_id, &held, &err),
+                       &err);
         const struct aq_catalog_file *file =
             held ? aq_catalog_file(catalog, feed->claim_file_id) : NULL;
         if (file != NULL && file->state == AQ_FILE_OPEN)
             found = file->file_id;
     }
-    aq_catalog_release(catalog);
-    return found;
+    if (catalog != NULL)
+        aq_catalog_release(catalog);
+    return feed_failed ? 0 : found;
 }
 
 /* Whether the topic has messages left for what the owner believes to feed. */
@@ -62,20 +64,34 @@ static inline void freeze(struct world *world, unsigned who)
     struct frozen *frozen = &world->frozen[who];
     *frozen = owner_freeze(segment);
     owner_append(owner, bits, 1 + choose(world, 30));
-    cr_assert_eq(aq_shard_writer_flush(owner->writer, NULL), AQ_OK);
-    if (open_segment_of(owner) == segment)
+    owner_flush(owner);
+    if (!feed_failed && open_segment_of(owner) == segment)
         owner_unpublish(frozen);
     else
         owner_thaw(frozen, false); /* it rolled instead */
 }
 
+/* After a failure its process ends, and another one comes. */
+static inline void revive(struct world *world, unsigned who, uint64_t segment_size)
+{
+    while (feed_failed) {
+        feed_failed = false;
+        owner_thaw(&world->frozen[who], false);
+        owner_end(&world->owners[who]);
+        owner_begin(&world->owners[who], segment_size);
+    }
+}
+
 static inline void restart(struct world *world, unsigned who, uint64_t segment_size)
 {
+    unsigned other = (who + 1) % OWNERS;
     struct aq_recovery_report report;
+    struct aq_error err = {0};
     owner_end(&world->owners[who]);
-    if (choose(world, 4) == 0) /* it takes a second: others live */
-        cr_assert_eq(aq_store_recover(world->owners[(who + 1) % OWNERS].store, &report, NULL),
-                     AQ_OK);
+    if (choose(world, 4) == 0) { /* it takes a second: others live */
+        feed_check(aq_store_recover(world->owners[other].store, &report, &err), &err);
+        revive(world, other, segment_size);
+    }
     owner_begin(&world->owners[who], segment_size);
 }
 
@@ -98,7 +114,7 @@ static inline void world_step(struct world *world, uint64_t segment_size)
             owner_release(owner, partition);
         break;
     case 4:
-        cr_assert_eq(aq_shard_writer_seal(owner->writer, NULL), AQ_OK);
+        owner_seal(owner);
         break;
     case 5:
         freeze(world, who);
@@ -117,6 +133,15 @@ static inline void world_step(struct world *world, uint64_t segment_size)
         break;
     default:
         owner_append(owner, appendable(owner) & (1 + choose(world, 15)), 1 + choose(world, 30));
+    }
+    revive(world, who, segment_size);
+}
+
+static inline void world_flush(struct world *world, uint64_t segment_size)
+{
+    for (unsigned who = 0; who < OWNERS; who++) {
+        owner_flush(&world->owners[who]);
+        revive(world, who, segment_size);
     }
 }
 
