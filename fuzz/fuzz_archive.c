@@ -1,5 +1,8 @@
 /* Fuzz target: reading archives. The checksums are made right first, so that what they cover is reached;
- * every tile's directory and chunks are read as far as they can be. */
+ * every tile's directory, its runs' statistics and its chunks are read as far as they can be.
+ *
+ * Mutations know the structure: most change the body of one unit (a chunk's coded column, a directory, the root) and leave
+ * the file around it whole. */
 #include <assert.h>
 #include <stdlib.h>
 
@@ -7,10 +10,14 @@
 #include "format/base/checksum.h"
 
 #define ROOT_AT_FILE_SIZE 40
+#define ROOT_AT_BODY_SIZE 56
 #define TRAILER_AT_ROOT_OFFSET 24
 #define TRAILER_AT_ROOT_SIZE 32
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+size_t LLVMFuzzerCustomMutator(uint8_t *data, size_t size, size_t size_max, unsigned seed);
+/* libFuzzer's own; not there where the corpus alone is run. */
+__attribute__((weak)) size_t LLVMFuzzerMutate(uint8_t *data, size_t size, size_t size_max);
 
 /* Make the last 8 of `size` bytes the checksum of those before. */
 static void seal(uint8_t *bytes, size_t size)
@@ -45,17 +52,24 @@ static void read_tile(struct aq_slice file, const struct aq_tile_entry *listed,
     tile.directory_checksum = aq_checksum(bytes.data, bytes.size);
     if (aq_tile_directory_decode(bytes, &tile, root, arena, &directory, NULL) != AQ_OK)
         return;
-    for (size_t i = 0; i < directory.chunk_count; i++)
+    struct aq_column_stats *stats = aq_arena_alloc(arena, directory.run_count * sizeof *stats);
+    assert(stats != NULL);
+    for (size_t i = 0; i < directory.chunk_count; i++) {
         read_chunk(file, &directory.chunks[i], tile.row_count, arena);
+        enum aq_status status =
+            aq_run_stats_decode(&directory, &root->schema, i, arena, stats, NULL);
+        for (size_t run = 0; status == AQ_OK && run < directory.run_count; run++)
+            assert(stats[run].row_count == 0 ||
+                   stats[run].row_count == directory.runs[run].row_count);
+    }
 }
 
-static void read_archive(uint8_t *data, size_t size)
+/* Make the ends right, and read the root; false: there is none. */
+static bool open_root(uint8_t *data, size_t size, struct aq_arena *arena,
+                      struct aq_archive_root *root, uint64_t *root_offset)
 {
     uint8_t *trailer = data + size - AQ_ARCHIVE_TRAILER_BYTES;
-    uint64_t root_offset;
     uint32_t root_size;
-    struct aq_archive_root root;
-    struct aq_arena arena = {0};
     seal(data, AQ_ARCHIVE_HEADER_BYTES);
     uint64_t body_end = size - AQ_ARCHIVE_TRAILER_BYTES;
     aq_store_u64(trailer + TRAILER_AT_ROOT_OFFSET,
@@ -63,14 +77,22 @@ static void read_archive(uint8_t *data, size_t size)
     seal(trailer, AQ_ARCHIVE_TRAILER_BYTES);
     if (aq_archive_header_check(aq_slice_make(data, size), NULL) != AQ_OK ||
         aq_archive_trailer_decode(aq_slice_make(trailer, AQ_ARCHIVE_TRAILER_BYTES), size,
-                                  &root_offset, &root_size, NULL) != AQ_OK)
-        return;
+                                  root_offset, &root_size, NULL) != AQ_OK)
+        return false;
     if (root_size >= ROOT_AT_FILE_SIZE + 16) {
-        aq_store_u64(data + root_offset + ROOT_AT_FILE_SIZE, size);
-        seal(data + root_offset, root_size);
+        aq_store_u64(data + *root_offset + ROOT_AT_FILE_SIZE, size);
+        seal(data + *root_offset, root_size);
     }
-    if (aq_archive_root_decode(aq_slice_make(data + root_offset, root_size), &arena, &root, NULL) ==
-        AQ_OK) {
+    return aq_archive_root_decode(aq_slice_make(data + *root_offset, root_size), arena, root,
+                                  NULL) == AQ_OK;
+}
+
+static void read_archive(uint8_t *data, size_t size)
+{
+    struct aq_archive_root root;
+    struct aq_arena arena = {0};
+    uint64_t root_offset;
+    if (open_root(data, size, &arena, &root, &root_offset)) {
         for (size_t i = 0; i < root.tile_count; i++)
             read_tile(aq_slice_make(data, size), &root.tiles[i], &root, &arena);
     }
@@ -87,4 +109,58 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     read_archive(copy, size);
     free(copy);
     return 0;
+}
+
+/* A part of the file: a u32, so many bytes, then zeros up to the end. */
+static void mutate_body(uint8_t *unit, size_t size_field_at, size_t unit_size)
+{
+    size_t room = unit_size - size_field_at - 4;
+    uint8_t *body = unit + size_field_at + 4;
+    size_t size = aq_load_u32(unit + size_field_at);
+    size_t size_new = LLVMFuzzerMutate(body, size < room ? size : room, room);
+    memset(body + size_new, 0, room - size_new);
+    aq_store_u32(unit + size_field_at, (uint32_t)size_new);
+}
+
+/* Change the part that `choice` names, if there is such a part. */
+static void mutate_part(uint8_t *data, const struct aq_archive_root *root, uint64_t root_offset,
+                        size_t root_size, unsigned choice)
+{
+    const struct aq_tile_entry *tile =
+        root->tile_count == 0 ? NULL : &root->tiles[choice / 16 % root->tile_count];
+    struct aq_tile_entry entry;
+    struct aq_tile_directory directory;
+    struct aq_arena arena = {0};
+    if (tile == NULL || choice % 16 == 0) {
+        mutate_body(data + root_offset, ROOT_AT_BODY_SIZE, root_size - 8);
+        return;
+    }
+    entry = *tile;
+    struct aq_slice bytes =
+        aq_slice_make(data + tile->directory_offset, tile->directory_size_bytes);
+    entry.directory_checksum = aq_checksum(bytes.data, bytes.size);
+    if (choice % 16 < 5 ||
+        aq_tile_directory_decode(bytes, &entry, root, &arena, &directory, NULL) != AQ_OK) {
+        mutate_body(data + tile->directory_offset, 0, tile->directory_size_bytes);
+    } else {
+        const struct aq_chunk_entry *chunk = &directory.chunks[choice / 64 % directory.chunk_count];
+        mutate_body(data + chunk->offset, 0, chunk->size_bytes);
+    }
+    aq_arena_deinit(&arena);
+}
+
+size_t LLVMFuzzerCustomMutator(uint8_t *data, size_t size, size_t size_max, unsigned seed)
+{
+    struct aq_archive_root root;
+    struct aq_arena arena = {0};
+    uint64_t root_offset;
+    if (size < AQ_ARCHIVE_HEADER_BYTES + AQ_ARCHIVE_TRAILER_BYTES || seed % 32 == 0)
+        return LLVMFuzzerMutate(data, size, size_max);
+    if (open_root(data, size, &arena, &root, &root_offset))
+        mutate_part(data, &root, root_offset, size - AQ_ARCHIVE_TRAILER_BYTES - (size_t)root_offset,
+                    seed / 32);
+    else
+        size = LLVMFuzzerMutate(data, size, size_max);
+    aq_arena_deinit(&arena);
+    return size;
 }

@@ -16,8 +16,13 @@
 /* An incompatible feature, in the root: its body, and those of directories, may end with sections, each an id
  * and a slice. Those of unknown ids are passed over. */
 #define AQ_ARCHIVE_WITH_SECTIONS UINT32_C(1)
-/* Ids of sections in directories. */
-#define AQ_SECTION_RUN_STATS 1
+/* Sections of directories: name, id on disk, text. */
+#define AQ_SECTION_TABLE(X) X(AQ_SECTION_RUN_STATS, 1, "run-statistics")
+enum {
+#define AQ_SECTION_ENUM(name, number, text) name = (number),
+    AQ_SECTION_TABLE(AQ_SECTION_ENUM)
+#undef AQ_SECTION_ENUM
+};
 
 /* The shortest runs that have statistics; there are at most so many in a tile. */
 #define AQ_RUN_STATS_ROWS_MIN 1024

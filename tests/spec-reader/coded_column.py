@@ -1,6 +1,9 @@
 """Decodes coded columns: nulls and a tree of nodes, of integers (int64 arrays), doubles or strings (lists)."""
 
+import struct
+
 import numpy
+import xxhash
 import zstandard
 
 import ans
@@ -20,6 +23,22 @@ def coded(raw, kind, what, rows=None):
     values, _ = read_column(cursor, kind, rows)
     cursor.end()
     return values
+
+
+def content_hash(columns):
+    """The content hash of rows, of [(type, values)]: 32 hex digits, a colon, and how many."""
+    total, count = 0, len(columns[0][1])
+    for row in range(count):
+        total += xxhash.xxh3_128_intdigest(b"".join(hashed(kind, values[row]) for kind, values in columns))
+    return f"{total % (1 << 128):032x}:{count}"
+
+
+def hashed(kind, value):
+    if value is None:
+        return b"\0"
+    if CLASSES[kind] == STRINGS:
+        return b"\1" + struct.pack("<Q", len(value)) + value
+    return b"\1" + struct.pack("<d" if CLASSES[kind] == DOUBLES else "<q", value)
 
 
 def read_column(cursor, kind, rows=None):

@@ -13,6 +13,7 @@ from judge import instant
 
 sys.path.insert(0, str(aq.PROJECT / "tests/spec-reader"))
 
+import coded_column  # noqa: E402
 import reader  # noqa: E402
 
 GOLDEN = (aq.PROJECT / "tests/golden/archive.bin").read_bytes()
@@ -86,6 +87,31 @@ def test_golden_with_statistics_of_runs():
     columns = reader.Archive((aq.PROJECT / "tests/golden/archive-runs.bin").read_bytes()).columns()
     assert [len(list(columns["city"])), columns["city"].count(b"hoi an")] == [2210, 10]
     assert columns["pm25"].index(None) == 1500 and max(filter(None, columns["pm25"])) == 199.8
+
+
+V1 = aq.PROJECT / "tests/golden/v1"
+LISTED = [line.split() for line in (V1 / "manifest.txt").read_text().splitlines()]
+
+
+def read_listed(kind, type_number, name):
+    """The content hash of a golden file of version 1."""
+    data = (V1 / name).read_bytes()
+    if kind == "column":
+        return coded_column.content_hash([(int(type_number), coded_column.coded(data, int(type_number), name))])
+    archive = reader.Archive(data)
+    values = archive.columns()
+    return coded_column.content_hash([(column.type, values[column.name]) for column in archive.schema.stored])
+
+
+@pytest.mark.parametrize("kind, type_number, name, result", [
+    (kind, number, name, result) for kind, number, name, _, result in LISTED if kind in ("archive", "column")
+], ids=lambda one: one if "/" in one else "")
+def test_version_1(kind, type_number, name, result):
+    if result in ("corrupt", "unsupported"):
+        with pytest.raises(reader.Damaged):
+            read_listed(kind, type_number, name)
+    else:
+        assert read_listed(kind, type_number, name) == result
 
 
 def test_any_damaged_byte_is_noticed(rng):

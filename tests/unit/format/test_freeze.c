@@ -1,0 +1,441 @@
+/* The freeze: golden files of version 1 are read to the same values by this and every later version.
+ *
+ * tests/golden/v1/manifest.txt has a line for each: its kind, type, path, the XXH3-128 of its bytes, and what comes out:
+ * hash and count of the rows, or the name of the failure. Lines are added, never changed. What the code knows of
+ * encodings, types, records and sections must have its file: AQ_GOLDEN=write makes what is missing (then give what was
+ * added in the manifest a second look, and commit it). */
+#include <criterion/criterion.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "format/archive/archive_layout.h"
+#include "format/segment/frame_layout.h"
+#include "format/segment/segment_index.h"
+#include "tests/unit/format/archive_bytes.h"
+#include "tests/unit/format/freeze_make.h"
+#include "tests/unit/format/golden.h"
+
+#define FOLDER "tests/golden/v1/"
+#define MANIFEST FOLDER "manifest.txt"
+#define RESULT_MAX 128
+
+static struct aq_bytes read_file(const char *name)
+{
+    struct aq_bytes bytes = {0};
+    char path[256];
+    snprintf(path, sizeof path, FOLDER "%s", name);
+    FILE *file = fopen(path, "rb");
+    cr_assert_not_null(file, "%s", path);
+    uint8_t *at = aq_bytes_reserve(&bytes, 65536);
+    bytes.size = fread(at, 1, 65536, file);
+    fclose(file);
+    return bytes;
+}
+
+static void hex(const void *data, size_t size, char *out)
+{
+    for (size_t i = 0; i < size; i++)
+        snprintf(out + 2 * i, 3, "%02x", ((const uint8_t *)data)[i]);
+}
+
+static enum aq_status read_column(struct aq_slice bytes, enum aq_type type,
+                                  struct aq_content_hash *content)
+{
+    struct aq_batch batch;
+    struct aq_reader reader = aq_reader_make(bytes);
+    uint64_t count = aq_reader_varint(&reader);
+    cr_assert_eq(aq_batch_init(&batch, 1, &type), AQ_OK);
+    enum aq_status status =
+        aq_column_decode(bytes, type, (size_t)count, &batch.arena, &batch.columns[0], NULL);
+    batch.row_count = batch.columns[0].row_count;
+    if (status == AQ_OK)
+        cr_assert_eq(aq_batch_content_hash(&batch, 1, content), AQ_OK);
+    aq_batch_deinit(&batch);
+    return status;
+}
+
+/* An edit is read to what, written again, is the same bytes. */
+static enum aq_status read_edit(struct aq_slice bytes, struct aq_content_hash *content)
+{
+    struct aq_arena arena = {0};
+    struct aq_edit_header header;
+    struct aq_record *records;
+    struct aq_bytes again = {0};
+    uint64_t checksum;
+    enum aq_status status =
+        aq_edit_decode(bytes, &arena, &header, &records, &content->row_count, &checksum, NULL);
+    if (status == AQ_OK) {
+        cr_assert_eq(
+            aq_edit_encode(&header, records, content->row_count, &again, &content->low, NULL),
+            AQ_OK);
+        cr_assert(aq_slice_equal(aq_bytes_view(&again), bytes));
+    }
+    aq_bytes_deinit(&again);
+    aq_arena_deinit(&arena);
+    return status;
+}
+
+static enum aq_status read_section(struct aq_slice frame, const struct aq_section_entry *section,
+                                   struct aq_content_hash *content)
+{
+    const struct aq_schema *schema = section->dataset_id == 1 ? &sample_air : &sample_lookup;
+    uint32_t ids[8] = {0};
+    struct aq_batch batch;
+    struct aq_content_hash own;
+    for (size_t i = 0; i < schema->column_count; i++)
+        ids[i] = schema->columns[i].id;
+    ids[schema->column_count] = AQ_SYSTEM_ID_FEED;
+    ids[schema->column_count + 1] = AQ_SYSTEM_ID_ORDINAL;
+    ids[schema->column_count + 2] = AQ_SYSTEM_ID_STAMP;
+    cr_assert_eq(aq_schema_batch_init(schema, true, &batch), AQ_OK);
+    enum aq_status status =
+        aq_section_decode(aq_slice_make(frame.data + section->offset, section->size_bytes), section,
+                          schema, ids, &batch, NULL);
+    if (status == AQ_OK) {
+        cr_assert_eq(aq_batch_content_hash(&batch, batch.column_count, &own), AQ_OK);
+        aq_content_hash_add(content, &own);
+    }
+    aq_batch_deinit(&batch);
+    return status;
+}
+
+static enum aq_status read_frame(struct aq_slice bytes, struct aq_content_hash *content)
+{
+    struct aq_arena arena = {0};
+    struct aq_frame_header header;
+    enum aq_status status = aq_frame_header_decode(bytes, &arena, &header, NULL);
+    if (status == AQ_OK)
+        status = aq_frame_verify(bytes, &header, NULL);
+    for (size_t i = 0; status == AQ_OK && i < header.section_count; i++)
+        status = read_section(bytes, &header.sections[i], content);
+    aq_arena_deinit(&arena);
+    return status;
+}
+
+/* A segment's header, and its index and trailer; what lies between is left out. */
+static enum aq_status read_ends(struct aq_slice bytes, struct aq_content_hash *content)
+{
+    struct aq_segment_header header;
+    struct aq_segment_trailer trailer;
+    struct aq_segment_index index = {0};
+    struct aq_bytes again = {0};
+    if (bytes.size < 128)
+        return AQ_CORRUPT;
+    struct aq_slice end = aq_slice_make(bytes.data + bytes.size - 64, 64);
+    uint64_t index_at = aq_load_u64(end.data + 32);
+    AQ_TRY(aq_segment_header_decode(bytes, &header, NULL));
+    AQ_TRY(aq_segment_trailer_decode(end, index_at + bytes.size - 64, &trailer, NULL));
+    AQ_TRY(aq_segment_index_decode(aq_slice_make(bytes.data + 64, bytes.size - 128), &trailer,
+                                   &index, NULL));
+    aq_segment_header_encode(&header, &again);
+    cr_assert_eq(aq_segment_footer_encode(&index, &header, &again), AQ_OK);
+    cr_assert(aq_slice_equal(aq_bytes_view(&again), bytes));
+    content->row_count = index.frame_count;
+    aq_segment_index_deinit(&index);
+    aq_bytes_deinit(&again);
+    return AQ_OK;
+}
+
+/* What reading gives, as the manifest has it. */
+static void read_golden(const char *kind, unsigned type, struct aq_slice bytes,
+                        char result[RESULT_MAX])
+{
+    struct aq_content_hash content = {0};
+    struct aq_error err = {0};
+    enum aq_status status = AQ_INVALID;
+    if (strcmp(kind, "column") == 0)
+        status = read_column(bytes, (enum aq_type)type, &content);
+    else if (strcmp(kind, "edit") == 0)
+        status = read_edit(bytes, &content);
+    else if (strcmp(kind, "frame") == 0)
+        status = read_frame(bytes, &content);
+    else if (strcmp(kind, "ends") == 0)
+        status = read_ends(bytes, &content);
+    else if (strcmp(kind, "archive") == 0)
+        status = read_archive(bytes, &content, &err);
+    if (status == AQ_OK)
+        snprintf(result, RESULT_MAX, "%016" PRIx64 "%016" PRIx64 ":%" PRIu64, content.high,
+                 content.low, content.row_count);
+    else
+        snprintf(result, RESULT_MAX, "%s", status == AQ_UNSUPPORTED ? "unsupported" : "corrupt");
+    cr_assert(status == AQ_OK || status == AQ_CORRUPT || status == AQ_UNSUPPORTED);
+}
+
+/* Make the file, and its line, unless it is there. */
+static void make(const char *kind, unsigned type, const char *name, struct aq_bytes *bytes)
+{
+    char path[256], hash[40], result[RESULT_MAX];
+    snprintf(path, sizeof path, FOLDER "%s", name);
+    if (access(path, F_OK) != 0) {
+        struct aq_hash128 own = aq_hash128_of(bytes->data, bytes->size);
+        golden_write(path, aq_bytes_view(bytes));
+        hex(own.bytes, sizeof own.bytes, hash);
+        read_golden(kind, type, aq_bytes_view(bytes), result);
+        FILE *manifest = fopen(MANIFEST, "a");
+        cr_assert_not_null(manifest);
+        fprintf(manifest, "%s %u %s %s %s\n", kind, type, name, hash, result);
+        fclose(manifest);
+    }
+    aq_bytes_deinit(bytes);
+}
+
+static bool writes(void)
+{
+    const char *mode = getenv("AQ_GOLDEN");
+    return mode != NULL && strcmp(mode, "write") == 0;
+}
+
+static bool is_listed(const char *name)
+{
+    char line[512], listed[200];
+    FILE *manifest = fopen(MANIFEST, "r");
+    bool found = false;
+    while (manifest != NULL && !found && fgets(line, sizeof line, manifest) != NULL)
+        found = sscanf(line, "%*s %*s %199s", listed) == 1 && strcmp(listed, name) == 0;
+    if (manifest != NULL)
+        fclose(manifest);
+    return found;
+}
+
+static enum aq_type type_of(enum aq_encoding encoding)
+{
+    return encoding >= AQ_ENCODING_TEXT      ? AQ_TYPE_TEXT
+           : encoding >= AQ_ENCODING_DECIMAL ? AQ_TYPE_DOUBLE
+                                             : AQ_TYPE_BIGINT;
+}
+
+static void need_encoding(enum aq_encoding encoding, const char *text)
+{
+    char name[100], trace[256];
+    snprintf(name, sizeof name, "encoding/%02d-%s.bin", (int)encoding, text);
+    if (writes()) {
+        struct aq_bytes bytes = {0};
+        freeze_encode(encoding, &bytes);
+        make("column", type_of(encoding), name, &bytes);
+    }
+    cr_assert(is_listed(name), "%s: a new encoding needs a golden file", name);
+    struct aq_bytes bytes = read_file(name);
+    cr_assert_eq(aq_column_describe(aq_bytes_view(&bytes), trace, sizeof trace, NULL), AQ_OK);
+    cr_assert_eq(strncmp(trace, text, strlen(text)), 0, "%s has %s", name, trace);
+    aq_bytes_deinit(&bytes);
+}
+
+static void need_record(enum aq_record_kind kind, const char *text)
+{
+    char name[100];
+    snprintf(name, sizeof name, "record/%02d-%s.bin", (int)kind, text);
+    if (writes()) {
+        struct aq_record record = freeze_record(kind);
+        struct aq_bytes bytes = {0};
+        freeze_edit(&record, &bytes);
+        make("edit", 0, name, &bytes);
+    }
+    cr_assert(is_listed(name), "%s: a new record needs a golden file", name);
+}
+
+static void need_type(enum aq_type type, enum aq_profile profile)
+{
+    char name[100];
+    snprintf(name, sizeof name, "type/%02d-%s.bin", (int)type,
+             profile == AQ_PROFILE_FRAME ? "frame" : "archive");
+    if (writes()) {
+        struct aq_bytes bytes = {0};
+        struct aq_arena arena = {0};
+        struct aq_vector vector;
+        aq_vector_init(&vector, type);
+        freeze_fill(&vector, &arena);
+        cr_assert_eq(aq_column_encode(&vector, 0, vector.row_count, profile, &bytes), AQ_OK);
+        make("column", type, name, &bytes);
+        aq_vector_deinit(&vector);
+        aq_arena_deinit(&arena);
+    }
+    cr_assert(is_listed(name), "%s: a new type needs golden files", name);
+}
+
+Test(freeze, every_encoding_type_record_and_section_has_a_golden_file)
+{
+#define NEED_ENCODING(name, number, text) need_encoding(name, text);
+    AQ_ENCODING_TABLE(NEED_ENCODING)
+#define NEED_RECORD(name, number, text) need_record(name, text);
+    AQ_RECORD_TABLE(NEED_RECORD)
+    for (unsigned type = AQ_TYPE_BOOLEAN; type <= AQ_TYPE_TIMESTAMPTZ; type++) {
+        need_type((enum aq_type)type, AQ_PROFILE_FRAME);
+        need_type((enum aq_type)type, AQ_PROFILE_ARCHIVE);
+    }
+#define NEED_SECTION(name, number, text) \
+    cr_assert(is_listed("whole/archive-" text ".bin"), "section " text " needs a golden file");
+    AQ_SECTION_TABLE(NEED_SECTION)
+}
+
+/* Every file is as it was when it was listed, and is read to what it was read to then. */
+Test(freeze, golden_files_are_read_to_the_same_values)
+{
+    char line[512], kind[32], name[200], hash[40], expected[RESULT_MAX], found[40];
+    char result[RESULT_MAX];
+    unsigned type;
+    size_t count = 0;
+    FILE *manifest = fopen(MANIFEST, "r");
+    cr_assert_not_null(manifest);
+    while (fgets(line, sizeof line, manifest) != NULL) {
+        cr_assert_eq(sscanf(line, "%31s %u %199s %39s %127s", kind, &type, name, hash, expected), 5,
+                     "%s", line);
+        struct aq_bytes bytes = read_file(name);
+        struct aq_hash128 own = aq_hash128_of(bytes.data, bytes.size);
+        hex(own.bytes, sizeof own.bytes, found);
+        cr_assert_str_eq(found, hash, "%s has been changed", name);
+        read_golden(kind, type, aq_bytes_view(&bytes), result);
+        cr_assert_str_eq(result, expected, "%s", name);
+        aq_bytes_deinit(&bytes);
+        count++;
+    }
+    fclose(manifest);
+    cr_assert_geq(count, 75);
+}
+
+/* A copy of exactly these bytes, so that a sanitizer sees what is read behind them. */
+static void expect_refused(const char *kind, unsigned type, struct aq_slice bytes, size_t size,
+                           const char *what)
+{
+    char result[RESULT_MAX];
+    uint8_t *exact = malloc(size + (size == 0));
+    cr_assert_not_null(exact);
+    memcpy(exact, bytes.data, size);
+    read_golden(kind, type, aq_slice_make(exact, size), result);
+    cr_assert_str_eq(result, "corrupt", "%s", what);
+    free(exact);
+}
+
+/* Every bit, and every length. */
+static void damage(const char *kind, unsigned type, const char *name)
+{
+    char what[256];
+    struct aq_bytes bytes = read_file(name);
+    for (size_t bit = 0; bit < bytes.size * 8; bit++) {
+        snprintf(what, sizeof what, "bit %zu of %s", bit, name);
+        bytes.data[bit / 8] ^= (uint8_t)(1u << bit % 8);
+        expect_refused(kind, type, aq_bytes_view(&bytes), bytes.size, what);
+        bytes.data[bit / 8] ^= (uint8_t)(1u << bit % 8);
+    }
+    for (size_t size = 0; size < bytes.size; size++) {
+        snprintf(what, sizeof what, "%zu bytes of %s", size, name);
+        expect_refused(kind, type, aq_bytes_view(&bytes), size, what);
+    }
+    aq_bytes_deinit(&bytes);
+}
+
+Test(freeze, no_flip_and_no_cut_is_believed)
+{
+    char line[512], kind[32], name[200];
+    unsigned type;
+    size_t count = 0;
+    FILE *manifest = fopen(MANIFEST, "r");
+    cr_assert_not_null(manifest);
+    while (fgets(line, sizeof line, manifest) != NULL) {
+        cr_assert_eq(sscanf(line, "%31s %u %199s", kind, &type, name), 3);
+        if (strcmp(kind, "column") == 0 || strncmp(name, "bad/", 4) == 0)
+            continue; /* a coded column's checksum is its chunk's */
+        damage(kind, type, name);
+        count++;
+    }
+    fclose(manifest);
+    cr_assert_geq(count, 30);
+}
+
+/* A file of tests/golden, as a file of version 1. */
+static void adopt(const char *kind, const char *from, const char *name)
+{
+    char path[256];
+    snprintf(path, sizeof path, "../%s", from);
+    struct aq_bytes bytes = read_file(path);
+    make(kind, 0, name, &bytes);
+}
+
+/* The same with 32 bits set at an offset, and the checksum of [begin, end) made right at end. */
+static void alter(const char *kind, const char *from, const char *name, size_t at, uint32_t bits,
+                  size_t begin, size_t end)
+{
+    char path[256];
+    snprintf(path, sizeof path, "../%s", from);
+    struct aq_bytes bytes = read_file(path);
+    aq_bytes_patch_u32(&bytes, at, bits);
+    if (end > begin)
+        aq_bytes_patch_u64(&bytes, end, aq_checksum(bytes.data + begin, end - begin));
+    make(kind, 0, name, &bytes);
+}
+
+static void bad_column(enum aq_type type, const char *name, const void *data, size_t size)
+{
+    struct aq_bytes bytes = {0};
+    aq_bytes_append(&bytes, data, size);
+    make("column", type, name, &bytes);
+}
+
+static void make_whole(void)
+{
+    struct sample sample;
+    uint64_t checksum;
+    adopt("archive", "archive.bin", "whole/archive-plain.bin");
+    adopt("archive", "archive-unique.bin", "whole/archive-unique.bin");
+    adopt("archive", "archive-runs.bin", "whole/archive-run-statistics.bin");
+    adopt("frame", "frame.bin", "whole/frame-one-section.bin");
+    adopt("ends", "segment-ends.bin", "whole/segment-ends.bin");
+    adopt("edit", "catalog-edit.bin", "whole/edit-three-records.bin");
+    adopt("edit", "catalog-checkpoint.bin", "whole/checkpoint.bin");
+    sample_init(&sample);
+    struct aq_bytes bytes = sample_encode(&sample.input, &checksum);
+    make("frame", 0, "whole/frame-two-sections.bin", &bytes);
+    sample.input.range_count = sample.input.section_count = 0;
+    bytes = sample_encode(&sample.input, &checksum);
+    make("frame", 0, "whole/frame-marker.bin", &bytes);
+    sample_deinit(&sample);
+    /* Compatible features that nobody knows yet are passed over: in an archive's header and root, in a frame. */
+    alter("archive", "archive.bin", "whole/archive-header-compatible.bin", 12, 0x80000000, 0, 56);
+    alter("archive", "archive.bin", "whole/archive-root-compatible.bin", 448 + 12, 0x80000000, 448,
+          704 - 8);
+}
+
+static void make_bad(void)
+{
+    alter("archive", "archive.bin", "bad/archive-header-incompatible.bin", 16, 0x80000000, 0, 56);
+    alter("archive", "archive.bin", "bad/archive-root-incompatible.bin", 448 + 16, 0x80000000, 448,
+          704 - 8);
+    alter("archive", "archive.bin", "bad/archive-version.bin", 8, 2, 0, 56);
+    alter("archive", "archive.bin", "bad/archive-chunk.bin", 200, 7, 0, 0);
+    alter("archive", "archive.bin", "bad/archive-padding.bin", 128 + 60, 1, 0, 0);
+    alter("frame", "frame.bin", "bad/frame-incompatible.bin", 16, 4, 0, 120);
+    alter("frame", "frame.bin", "bad/frame-version.bin", 8, 2, 0, 120);
+    alter("frame", "frame.bin", "bad/frame-section.bin", 0x188, 7, 0, 0);
+    alter("ends", "segment-ends.bin", "bad/segment-header-incompatible.bin", 16, 1, 0, 56);
+    alter("edit", "catalog-edit.bin", "bad/edit-incompatible.bin", 16, 1, 0, 128);
+    alter("edit", "catalog-edit.bin", "bad/edit-flag.bin", 64, 2, 0, 128);
+    alter("edit", "catalog-edit.bin", "bad/edit-unknown-record.bin", 120, 0x0101027f, 0, 128);
+    alter("edit", "catalog-edit.bin", "bad/edit-checksum.bin", 40, 0, 0, 0);
+#define BAD(type, name, ...)                                              \
+    bad_column(type, "bad/column-" name ".bin", (uint8_t[]){__VA_ARGS__}, \
+               sizeof(uint8_t[]){__VA_ARGS__})
+    BAD(AQ_TYPE_BIGINT, "code-without-entry", 3, 0, 3, 1, 1, 2, 1, 10);
+    BAD(AQ_TYPE_BIGINT, "five-deep", 9, 0, 5, 0, 5, 0, 5, 0, 5, 0, 1, 0);
+    BAD(AQ_TYPE_BIGINT, "width-65", 1, 0, 4, 0, 65, 0, 0, 0, 0, 0, 0, 0, 0, 0);
+    BAD(AQ_TYPE_BIGINT, "left-over", 1, 0, 1, 2, 0);
+    BAD(AQ_TYPE_BIGINT, "unknown-encoding", 1, 0, 15, 2);
+    BAD(AQ_TYPE_BIGINT, "long-varint", 1, 0, 1, 0x82, 0);
+    BAD(AQ_TYPE_BOOLEAN, "boolean-2", 1, 0, 1, 4);
+    BAD(AQ_TYPE_INTEGER, "integer-of-33-bits", 1, 0, 1, 0x80, 0x80, 0x80, 0x80, 0x20);
+    BAD(AQ_TYPE_BIGINT, "null-flag-2", 2, 2, 1, 4, 1, 2);
+    BAD(AQ_TYPE_DOUBLE, "exponent-23", 1, 0, 16, 1, 1, 23, 1, 0, 1, 2);
+    BAD(AQ_TYPE_TEXT, "length-below-0", 1, 0, 32, 1, 1, 0);
+    /* Half a GiB that is said to come out of a frame of zstd of 13 bytes. */
+    BAD(AQ_TYPE_TEXT, "bomb", 1, 0, 32, 1, 0x80, 0x80, 0x80, 0x80, 4, 1, 13, 0x28, 0xb5, 0x2f, 0xfd,
+        0x20, 0, 1, 0, 0, 0, 0, 0, 0);
+#undef BAD
+}
+
+Test(freeze, make_what_is_missing)
+{
+    if (!writes())
+        return;
+    make_whole();
+    make_bad();
+}
