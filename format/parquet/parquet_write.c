@@ -130,29 +130,15 @@ static enum aq_status put_group(struct aq_parquet_writer *writer, struct aq_erro
     return AQ_OK;
 }
 
-static size_t held_bytes(const struct aq_batch *rows)
-{
-    size_t size = rows->arena.used_bytes;
-    for (size_t i = 0; i < rows->column_count; i++)
-        size += rows->row_count *
-                (aq_type_physical(rows->columns[i].type) == AQ_PHYSICAL_SLICE ? 16 : 8);
-    return size;
-}
-
 enum aq_status aq_parquet_writer_append(struct aq_parquet_writer *writer,
                                         const struct aq_batch *batch, struct aq_error *err)
 {
     struct aq_batch *rows = &writer->rows;
     for (size_t row = 0; row < batch->row_count; row++) {
-        for (size_t i = 0; i < rows->column_count; i++) {
-            enum aq_status status =
-                aq_vector_append_from(&rows->columns[i], &batch->columns[i], row, &rows->arena);
-            if (status < 0)
-                return aq_error_set(err, status, "no memory for a row group");
-        }
-        rows->row_count++;
+        if (aq_batch_append_row(rows, batch, row) < 0)
+            return aq_error_set(err, AQ_NO_MEMORY, "no memory for a row group");
         if (rows->row_count >= writer->options.group_rows_max ||
-            held_bytes(rows) >= writer->options.group_bytes_max)
+            aq_batch_size_bytes(rows) >= writer->options.group_bytes_max)
             AQ_TRY(put_group(writer, err));
     }
     return AQ_OK;

@@ -281,6 +281,24 @@ void aq_batch_clear(struct aq_batch *batch)
     batch->row_count = 0;
 }
 
+enum aq_status aq_batch_append_row(struct aq_batch *batch, const struct aq_batch *from, size_t row)
+{
+    for (size_t i = 0; i < batch->column_count; i++)
+        AQ_TRY(aq_vector_append_from(&batch->columns[i], &from->columns[i], row, &batch->arena));
+    batch->row_count++;
+    return AQ_OK;
+}
+
+size_t aq_batch_size_bytes(const struct aq_batch *batch)
+{
+    size_t size = batch->arena.used_bytes;
+    for (size_t i = 0; i < batch->column_count; i++) {
+        bool fixed = aq_type_physical(batch->columns[i].type) != AQ_PHYSICAL_SLICE;
+        size += batch->row_count * (fixed ? sizeof(int64_t) : sizeof(struct aq_slice));
+    }
+    return size;
+}
+
 /* Rows are hashed so many at a time: their bytes are put together column by column. */
 #define HASH_ROWS 64
 

@@ -107,6 +107,12 @@ void aq_batch_deinit(struct aq_batch *batch);
 /** No rows; arena reset; memory kept. */
 void aq_batch_clear(struct aq_batch *batch);
 
+/** Append row `row` of `from`, by its first columns, which are of the batch's types; slices are copied. */
+enum aq_status aq_batch_append_row(struct aq_batch *batch, const struct aq_batch *from,
+                                   size_t row) AQ_RESULT;
+/** Bytes that the values take in memory, roughly. */
+size_t aq_batch_size_bytes(const struct aq_batch *batch);
+
 /**
  * Order-independent 128-bit content hash of rows [0, row_count) over the first `column_count`
  * columns: the sum modulo 2^128 of each row's XXH3-128 over (validity, value) of every column. Equal

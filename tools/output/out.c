@@ -174,6 +174,11 @@ enum aq_status aq_out_close(struct aq_out *stream, bool keep, struct aq_error *e
     return status;
 }
 
+bool aq_out_is_file(const struct aq_out *stream)
+{
+    return stream->temporary != NULL;
+}
+
 bool aq_out_is_terminal(const struct aq_out *stream)
 {
     return stream->terminal;

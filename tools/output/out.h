@@ -30,6 +30,8 @@ void aq_out_flush(struct aq_out *stream);
 enum aq_status aq_out_status(const struct aq_out *stream, struct aq_error *err) AQ_RESULT;
 bool aq_out_broken(const struct aq_out *stream);
 
+/** Whether it is a file that appears when it is whole, not a pipe or a device. */
+bool aq_out_is_file(const struct aq_out *stream);
 /** Whether it is a terminal, and how many columns that has (80 when it is none or does not say). */
 bool aq_out_is_terminal(const struct aq_out *stream);
 unsigned aq_out_columns(const struct aq_out *stream);

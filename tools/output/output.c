@@ -5,6 +5,7 @@
 #include <string.h>
 #include <strings.h>
 
+#include "format/arrow/arrow_write.h"
 #include "format/parquet/parquet_write.h"
 #include "format/table/key_text.h"
 #include "tools/output/forms/output_forms.h"
@@ -21,6 +22,7 @@ static const struct form {
     [AQ_OUTPUT_NDJSON] = {"ndjson", "ndjson|jsonl", &aq_output_ndjson_ops},
     [AQ_OUTPUT_MARKDOWN] = {"markdown", "md|markdown", &aq_output_markdown_ops},
     [AQ_OUTPUT_PARQUET] = {"parquet", "parquet", &aq_output_parquet_ops},
+    [AQ_OUTPUT_ARROW] = {"arrow", "arrow|feather", &aq_output_arrow_ops},
 };
 #define FORM_COUNT (sizeof(forms) / sizeof(forms[0]))
 
@@ -131,6 +133,7 @@ void aq_output_destroy(struct aq_output *output)
         return;
     aq_table_destroy(output->table);
     aq_parquet_writer_destroy(output->parquet);
+    aq_arrow_writer_destroy(output->arrow);
     free(output->file_columns);
     aq_bytes_deinit(&output->text);
     free(output);

@@ -14,6 +14,7 @@ enum aq_output_form {
     AQ_OUTPUT_NDJSON,
     AQ_OUTPUT_MARKDOWN,
     AQ_OUTPUT_PARQUET,
+    AQ_OUTPUT_ARROW,
 };
 
 /** By name ("csv"); AQ_NOT_FOUND. */

@@ -111,7 +111,7 @@ def test_the_form_of_an_error(store):
 COMPLETIONS = {
     "aqstore im": {"import"},
     "aqstore --log-format ": {"text", "json"},
-    "aqstore query --format ": {"table", "csv", "json", "ndjson", "markdown", "parquet"},
+    "aqstore query --format ": {"table", "csv", "json", "ndjson", "markdown", "parquet", "arrow"},
     "aqstore import --format ": {"csv", "ndjson", "json"},
     "aqstore --quiet ingest --on": {"--once"},
     "aqstore config ": {"check", "show"},

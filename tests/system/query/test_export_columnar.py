@@ -104,15 +104,15 @@ def wanted(store, folder):
     return multiset(rows)
 
 
-def read_by_duckdb(file):
+def read_by_duckdb(source, **tables):
     duck = duckdb.connect()
     duck.execute("SET TimeZone = 'UTC'")
-    types = [row[1] for row in duck.execute(f"DESCRIBE SELECT * FROM '{file}'").fetchall()]
+    for name, table in tables.items():
+        duck.register(name, table)
+    types = [row[1] for row in duck.execute(f"DESCRIBE SELECT * FROM {source}").fetchall()]
     assert types == DUCK_TYPES
-    # As text: of times and days Python has no more than the years 1 to 9999.
-    return duck.execute(
-        f"SELECT * REPLACE (strftime(ts AT TIME ZONE 'UTC', '%Y-%m-%dT%H:%M:%S.%f+00:00') AS ts) FROM '{file}'"
-    ).fetchall()
+    moment = "strftime(ts AT TIME ZONE 'UTC', '%Y-%m-%dT%H:%M:%S.%f+00:00') AS ts"
+    return duck.execute(f"SELECT * REPLACE ({moment}) FROM {source}").fetchall()
 
 
 def read_by_pyarrow(table):
@@ -131,17 +131,25 @@ def read_by_polars(frame):
 
 def readers(file):
     """(name, rows) of each reader there is."""
-    yield "DuckDB", read_by_duckdb(file)
-    yield "pyarrow", read_by_pyarrow(pyarrow.parquet.read_table(file))
-    yield "Polars", read_by_polars(polars.read_parquet(file))
+    if file.suffix == ".parquet":
+        yield "DuckDB", read_by_duckdb(f"'{file}'")
+        yield "pyarrow", read_by_pyarrow(pyarrow.parquet.read_table(file))
+        yield "Polars", read_by_polars(polars.read_parquet(file))
+        return
+    table = pyarrow.ipc.open_file(file).read_all()
+    table.validate(full=True)
+    yield "pyarrow", read_by_pyarrow(table)
+    yield "Polars", read_by_polars(polars.read_ipc(file))
+    yield "DuckDB", read_by_duckdb("arrow_table", arrow_table=table)
 
 
-@pytest.mark.parametrize("count", (0, 1, 1500))
-def test_every_type_comes_back(count, rng, tmp_path):
+@pytest.mark.parametrize("form", ("parquet", "arrow"))
+@pytest.mark.parametrize("count", (0, 1, 400))
+def test_every_type_comes_back(form, count, rng, tmp_path):
     store = stored(tmp_path, "every", edge_rows(rng, count))
     want = wanted(store, tmp_path / "ndjson")
     assert len(want) == count
-    file = store.export("every", "parquet", tmp_path / "parquet")
+    file = store.export("every", form, tmp_path / form)
     for name, rows in readers(file):
         assert multiset(rows) == want, name
 
@@ -151,7 +159,7 @@ def test_all_null(tmp_path):
     rows = [{"city": "a", "ts": "2024-01-01T00:00:00Z", **nulls}] * 5000
     store = stored(tmp_path, "every", rows)
     file = store.export("every", "parquet", tmp_path / "parquet")
-    for name, got in readers(file):
+    for name, got in [*readers(file), *readers(store.export("every", "arrow", tmp_path / "arrow"))]:
         assert all(value is None for row in got for value in row[2:]) and len(got) == 5000, name
     meta = pyarrow.parquet.read_metadata(file).row_group(0)
     for column in range(2, meta.num_columns):
@@ -193,7 +201,7 @@ def test_statistics(rng, tmp_path):
 
 def test_row_groups(tmp_path):
     """More rows than a row group takes: 1,048,576; and dictionaries, differences and runs across pages."""
-    count = 1_100_000
+    count = 1_050_000
     file = tmp_path / "numbers.csv"
     file.write_text("n,word\n" + "".join(f"{n * n},{'' if n % 7 == 0 else n // 5 % 1000}\n" for n in range(count)))
     store = aq.Store(tmp_path / "store", CONFIG)
@@ -206,10 +214,13 @@ def test_row_groups(tmp_path):
     duck = duckdb.connect()
     assert duck.execute(f"(SELECT * FROM '{out}') EXCEPT ALL ({truth}) LIMIT 5").fetchall() == []
     assert duck.execute(f"SELECT count(*) FROM '{out}'").fetchone() == (count,)
+    arrow = pyarrow.ipc.open_file(store.export("numbers", "arrow", tmp_path / "out"))
+    assert arrow.num_record_batches == -(-count // 65536)
+    assert arrow.read_all().sort_by("n").equals(pyarrow.parquet.read_table(out).sort_by("n"))
     assert polars.read_parquet(out).to_arrow().cast(pyarrow.schema([("n", "int64"), ("word", "string")])).equals(
         pyarrow.parquet.read_table(out))
     # Statistics are believed: groups that cannot match are not read.
-    assert duck.execute(f"SELECT word FROM '{out}' WHERE n = {1_099_999 ** 2}").fetchone() == (str(1_099_999 // 5 % 1000),)
+    assert duck.execute(f"SELECT word FROM '{out}' WHERE n = {1_049_999 ** 2}").fetchone() == (str(1_049_999 // 5 % 1000),)
 
 
 def test_query_results_and_pipes(tmp_path):
@@ -220,9 +231,14 @@ def test_query_results_and_pipes(tmp_path):
     assert schema.types == [pyarrow.int32(), pyarrow.timestamp("us"), pyarrow.bool_()]
     piped = store.run("export", "--dataset", "every", "--format", "parquet", "--to", "-").out
     assert pyarrow.parquet.read_table(pyarrow.BufferReader(piped)).num_rows == 1
-    refused = store.run("query", "-o", tmp_path / "no.parquet", "SELECT ts - ts AS span FROM every", code=aq.USAGE)
-    assert "'span' is of type interval, which Parquet has not: write span::text" in refused.message
-    assert not (tmp_path / "no.parquet").exists()
+    streamed = store.run("query", "--format", "arrow", "SELECT ts, ts - ts < '1 day' AS soon FROM every").out
+    assert pyarrow.ipc.open_stream(streamed).read_all().to_pylist() == [
+        {"ts": datetime.datetime(2024, 1, 1, tzinfo=UTC), "soon": True}]
+    for form, why in (("parquet", "which Parquet has not"), ("arrow", "which is not written")):
+        out = tmp_path / f"no.{form}"
+        refused = store.run("query", "-o", out, "SELECT ts - ts AS span FROM every", code=aq.USAGE)
+        assert f"'span' is of type interval, {why}: write span::text" in refused.message
+        assert not out.exists() and [*tmp_path.glob("no.*")] == []
 
 
 def test_clickhouse_reads_it(rng, tmp_path):

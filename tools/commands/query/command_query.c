@@ -77,7 +77,7 @@ static enum aq_status find_form(const struct aq_options *options, enum aq_output
     if (aq_output_form_of_path(options->output, form) < 0)
         return aq_error_set_at(err, AQ_INVALID, options->output, -1,
                                "its extension names no format; add one of .csv .json .ndjson .md "
-                               ".txt .parquet, or give --format");
+                               ".txt .parquet .arrow, or give --format");
     return AQ_OK;
 }
 

@@ -1,8 +1,10 @@
 /* Parquet and Arrow: the binary forms. Batches go to their writers in format/ as they are, without the text form.
+ * Arrow to a file is the file format, to a pipe the stream format, which needs no seeking.
  *
  * Failures: those of the writers; and a terminal, which has no use for such bytes. */
 #include <stdlib.h>
 
+#include "format/arrow/arrow_write.h"
 #include "format/parquet/parquet_write.h"
 #include "tools/output/forms/output_forms.h"
 #include "tools/program.h"
@@ -56,3 +58,30 @@ static enum aq_status parquet_end(struct aq_output *output, double seconds, stru
 }
 
 const struct aq_output_ops aq_output_parquet_ops = {parquet_begin, parquet_batch, parquet_end};
+
+static enum aq_status arrow_begin(struct aq_output *output, struct aq_error *err)
+{
+    AQ_TRY(make_columns(output, err));
+    struct aq_arrow_options options = {
+        .column_count = output->options.column_count,
+        .columns = output->file_columns,
+        .stream = !aq_out_is_file(output->options.stream),
+        .sink = sink,
+        .sink_context = output->options.stream,
+    };
+    return aq_arrow_writer_create(&options, &output->arrow, err);
+}
+
+static enum aq_status arrow_batch(struct aq_output *output, const struct aq_batch *batch,
+                                  struct aq_error *err)
+{
+    return aq_arrow_writer_append(output->arrow, batch, err);
+}
+
+static enum aq_status arrow_end(struct aq_output *output, double seconds, struct aq_error *err)
+{
+    (void)seconds;
+    return aq_arrow_writer_end(output->arrow, err);
+}
+
+const struct aq_output_ops aq_output_arrow_ops = {arrow_begin, arrow_batch, arrow_end};

@@ -6,6 +6,7 @@
 
 struct aq_table; /* output_table.c: rows kept until the widths are known */
 
+struct aq_arrow_writer;
 struct aq_parquet_writer; /* output_columnar.c, as is `file_columns` */
 
 struct aq_output {
@@ -15,6 +16,7 @@ struct aq_output {
     struct aq_table *table;
     struct aq_column *file_columns;
     struct aq_parquet_writer *parquet;
+    struct aq_arrow_writer *arrow;
 };
 
 struct aq_output_ops {
@@ -30,6 +32,7 @@ extern const struct aq_output_ops aq_output_json_ops;
 extern const struct aq_output_ops aq_output_ndjson_ops;
 extern const struct aq_output_ops aq_output_markdown_ops;
 extern const struct aq_output_ops aq_output_parquet_ops;
+extern const struct aq_output_ops aq_output_arrow_ops;
 void aq_table_destroy(struct aq_table *table);
 
 /** Clear output->text and put the text form of a value there; nothing for null. */
