@@ -101,6 +101,9 @@ $B/libaqstore.a: $(LIBRARY_OBJECTS)
 	@rm -f $@
 	ar rcs $@ $^
 
+# What the encoder chooses is the same on machines that can contract a multiplication and an addition.
+$B/format/encode/%.o: CFLAGS += -ffp-contract=off
+
 # Everything of the program but its main, for unit tests; what is in its parts is linked as it is.
 $B/libtools.a: $(filter-out $B/tools/main.o $B/tools/parts/%,$(TOOL_OBJECTS))
 	@rm -f $@

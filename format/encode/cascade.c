@@ -5,10 +5,8 @@
  * keep the smallest; equals go to the first tried, so the order below is from cheap to costly to read.
  * Either way the outcome is a function of the values alone. */
 #include <assert.h>
-#include <math.h>
-#include <stdlib.h>
 
-#include "format/encode/node.h"
+#include "format/encode/estimate.h"
 
 #define RUN_ROWS_MIN 4        /* mean length from which runs are worth a look */
 #define DICT_ENTRIES_MAX 4096 /* of integers */
@@ -105,75 +103,11 @@ static enum aq_status trials_judge_if(struct trials *trials, enum aq_status stat
     return status == AQ_NOT_FOUND ? AQ_OK : status;
 }
 
-/* Bits that an entropy coder would need, about: the class (bit length) of each word by how rare it is,
- * then the bits below its highest as they are. */
-static double class_cost(const size_t *classes, size_t count)
-{
-    double bits = 0;
-    for (unsigned class = 0; class <= 64; class ++) {
-        if (classes[class] == 0)
-            continue;
-        double rare = log2((double)count / (double)classes[class]);
-        bits += (double)classes[class] * (rare + (class == 0 ? 0 : class - 1));
-    }
-    return bits;
-}
-
-/* Whether deltas are worth a trial, and values as they are; at least one of them is. */
-static void weigh(const int64_t *values, size_t count, const struct profile *seen, bool *plain,
-                  bool *delta)
-{
-    *plain = true;
-    *delta = true;
-    if (count < WEIGH_ROWS_MIN)
-        return;
-    size_t plain_classes[65] = {0};
-    size_t delta_classes[65] = {0};
-    bool both_signs = seen->min < 0 && seen->max > 0;
-    for (size_t i = 1; i < count; i++) {
-        uint64_t distance =
-            both_signs ? aq_zigzag(values[i]) : (uint64_t)values[i] - (uint64_t)seen->min;
-        uint64_t step = aq_zigzag((int64_t)((uint64_t)values[i] - (uint64_t)values[i - 1]));
-        plain_classes[distance == 0 ? 0 : 64 - __builtin_clzll(distance)]++;
-        delta_classes[step == 0 ? 0 : 64 - __builtin_clzll(step)]++;
-    }
-    double plain_cost = class_cost(plain_classes, count - 1);
-    double delta_cost = class_cost(delta_classes, count - 1);
-    *plain = plain_cost <= delta_cost * WEIGH_MARGIN;
-    *delta = delta_cost <= plain_cost * WEIGH_MARGIN;
-}
-
-static int compare_words(const void *a, const void *b)
-{
-    int64_t x = *(const int64_t *)a;
-    int64_t y = *(const int64_t *)b;
-    return (x > y) - (x < y);
-}
-
-/* By a sample of 16 stretches of 64 values: whether most occur more than once. */
-static bool seem_few(const int64_t *values, size_t count)
-{
-    int64_t sample[SAMPLE_STRETCHES * SAMPLE_ROWS];
-    size_t size = 0;
-    for (size_t i = 0; i < SAMPLE_STRETCHES && count >= SAMPLE_STRETCHES * SAMPLE_ROWS; i++) {
-        size_t first = i * (count - SAMPLE_ROWS) / (SAMPLE_STRETCHES - 1);
-        memcpy(sample + size, values + first, SAMPLE_ROWS * sizeof *sample);
-        size += SAMPLE_ROWS;
-    }
-    if (size == 0)
-        return count >= 2 * DICT_ROWS_MIN;
-    qsort(sample, size, sizeof *sample, compare_words);
-    size_t different = 1;
-    for (size_t i = 1; i < size; i++)
-        different += sample[i] != sample[i - 1];
-    return different <= size / 2;
-}
-
 static enum aq_status try_dict(struct aq_encoder *encoder, const int64_t *values, size_t count,
                                unsigned depth, const struct profile *seen, struct trials *trials)
 {
     uint64_t span = (uint64_t)seen->max - (uint64_t)seen->min;
-    if (span <= UINT8_MAX || !seem_few(values, count)) /* one byte plane is a dictionary */
+    if (span <= UINT8_MAX || count < 2 * DICT_ROWS_MIN) /* one byte plane is a dictionary */
         return AQ_OK;
     size_t entry_max = count / DICT_ROWS_MIN;
     entry_max = entry_max < DICT_ENTRIES_MAX ? entry_max : DICT_ENTRIES_MAX;
@@ -191,43 +125,21 @@ static void trials_claim(struct trials *trials, size_t size)
     out->size = trials->begin + size;
 }
 
-static enum aq_status try_all(struct aq_encoder *encoder, const int64_t *values, size_t count,
-                              unsigned depth, const struct profile *seen, bool plain, bool delta,
-                              struct trials *trials)
-{
-    struct aq_bytes *out = trials->out;
-    if (plain) {
-        AQ_TRY(trials_judge_if(trials, aq_byteplane_encode(encoder, values, count, out)));
-        size_t size_max = trials->best_size - trials->best_size / ANS_SAVES_MIN;
-        if (count >= ANS_ROWS_MIN && (uint64_t)seen->max - (uint64_t)seen->min > 3)
-            AQ_TRY(trials_judge_if(trials, aq_ans_encode(encoder, values, count, size_max, out)));
-    }
-    if (depth + 1 == AQ_NODE_DEPTH_MAX || count < 2)
-        return AQ_OK;
-    if (delta)
-        AQ_TRY(trials_judge_if(trials, aq_delta_encode(encoder, values, count, depth, out)));
-    if (seen->run_count <= count / RUN_ROWS_MIN)
-        AQ_TRY(trials_judge_if(trials, aq_run_encode(encoder, values, count, depth, out)));
-    return try_dict(encoder, values, count, depth, seen, trials);
-}
-
-/* Bit packing comes first, but its bytes are made last, if nothing was smaller: mostly something is. */
-static enum aq_status encode_ints_best(struct aq_encoder *encoder, const int64_t *values,
-                                       size_t count, unsigned depth, const struct profile *seen,
-                                       struct aq_bytes *out)
+/* What holds no other node, the smallest of them. Bit packing comes first, but its bytes are made last, if
+ * nothing was smaller: mostly something is. */
+static enum aq_status encode_leaf(struct aq_encoder *encoder, const int64_t *values, size_t count,
+                                  enum aq_shape shape, const struct profile *seen,
+                                  struct aq_bytes *out)
 {
     struct trials trials = trials_begin(out);
-    bool plain = true;
-    bool delta = true;
-    size_t packed_size = SIZE_MAX;
-    if (depth + 1 < AQ_NODE_DEPTH_MAX && count >= 2)
-        weigh(values, count, seen, &plain, &delta);
-    if (plain) {
-        packed_size = aq_bitpack_size(values, count);
-        trials_claim(&trials, packed_size);
-    }
-    AQ_TRY(try_all(encoder, values, count, depth, seen, plain, delta, &trials));
-    if (plain && trials.best_size == packed_size) {
+    size_t packed_size = aq_bitpack_size(values, count);
+    trials_claim(&trials, packed_size);
+    if (shape != AQ_SHAPE_ANS)
+        AQ_TRY(trials_judge_if(&trials, aq_byteplane_encode(encoder, values, count, out)));
+    size_t size_max = trials.best_size - trials.best_size / ANS_SAVES_MIN;
+    if (shape != AQ_SHAPE_PLANES && count >= ANS_ROWS_MIN && seen->max - 1 != seen->min)
+        AQ_TRY(trials_judge_if(&trials, aq_ans_encode(encoder, values, count, size_max, out)));
+    if (trials.best_size == packed_size) {
         out->size = trials.begin;
         aq_bitpack_encode(values, count, out);
         assert(out->failed || out->size - trials.begin == packed_size);
@@ -235,17 +147,82 @@ static enum aq_status encode_ints_best(struct aq_encoder *encoder, const int64_t
     return AQ_OK;
 }
 
+/* Few values: every way. */
+static enum aq_status try_all(struct aq_encoder *encoder, const int64_t *values, size_t count,
+                              unsigned depth, const struct profile *seen, struct aq_bytes *out)
+{
+    struct trials trials = trials_begin(out);
+    AQ_TRY(trials_judge_if(&trials, encode_leaf(encoder, values, count, AQ_SHAPE_LEAF, seen, out)));
+    if (depth + 1 == AQ_NODE_DEPTH_MAX || count < 2)
+        return AQ_OK;
+    AQ_TRY(trials_judge_if(&trials, aq_delta_encode(encoder, values, count, depth, out)));
+    if (seen->run_count <= count / RUN_ROWS_MIN)
+        AQ_TRY(trials_judge_if(&trials, aq_run_encode(encoder, values, count, depth, out)));
+    return try_dict(encoder, values, count, depth, seen, &trials);
+}
+
+/* Flags: nothing but runs may be smaller than a leaf. */
+static enum aq_status encode_flags(struct aq_encoder *encoder, const int64_t *values, size_t count,
+                                   unsigned depth, const struct profile *seen, struct aq_bytes *out)
+{
+    struct trials trials = trials_begin(out);
+    if (depth + 1 < AQ_NODE_DEPTH_MAX && seen->run_count <= count / RUN_ROWS_MIN)
+        AQ_TRY(trials_judge_if(&trials, aq_run_encode(encoder, values, count, depth, out)));
+    return trials_judge_if(&trials, encode_leaf(encoder, values, count, AQ_SHAPE_LEAF, seen, out));
+}
+
+static enum aq_status encode_as_planned(struct aq_encoder *encoder, const int64_t *values,
+                                        size_t count, unsigned depth, aq_plan plan,
+                                        const struct profile *seen, struct aq_bytes *out)
+{
+    encoder->plan = plan >> AQ_PLAN_BITS;
+    switch (aq_plan_shape(plan)) {
+    case AQ_SHAPE_DELTA:
+        return aq_delta_encode(encoder, values, count, depth, out);
+    case AQ_SHAPE_RUN:
+        return aq_run_encode(encoder, values, count, depth, out);
+    case AQ_SHAPE_DICT:
+        return aq_dict_encode(encoder, values, count, count, depth, out);
+    default:
+        return encode_leaf(encoder, values, count, aq_plan_shape(plan), seen, out);
+    }
+}
+
+/* Many values: the way that a sample shows to be the smallest. */
+static enum aq_status encode_many(struct aq_encoder *encoder, const int64_t *values, size_t count,
+                                  unsigned depth, aq_plan plan, const struct profile *seen,
+                                  struct aq_bytes *out)
+{
+    if (aq_plan_shape(plan) == AQ_SHAPE_OPEN)
+        plan = aq_plan_make(values, count, seen->run_count, depth);
+    if (aq_plan_shape(plan) != AQ_SHAPE_DICT_MAYBE)
+        return encode_as_planned(encoder, values, count, depth, plan, seen, out);
+    struct trials trials = trials_begin(out);
+    enum aq_status status =
+        encode_as_planned(encoder, values, count, depth, plan >> AQ_PLAN_BITS, seen, out);
+    AQ_TRY(trials_judge_if(&trials, status));
+    status = encode_as_planned(encoder, values, count, depth,
+                               AQ_SHAPE_DICT | AQ_SHAPE_LEAF << AQ_PLAN_BITS, seen, out);
+    return trials_judge_if(&trials, status);
+}
+
 enum aq_status aq_encode_ints(struct aq_encoder *encoder, const int64_t *values, size_t count,
                               unsigned depth, struct aq_bytes *out)
 {
     struct profile seen = look(values, count);
+    aq_plan plan = encoder->plan;
+    encoder->plan = AQ_SHAPE_OPEN;
     if (seen.min == seen.max) {
         aq_constant_encode(seen.min, out);
         return AQ_OK;
     }
     if (encoder->options->profile == AQ_PROFILE_FRAME)
         return encode_ints_quick(encoder, values, count, depth, &seen, out);
-    return encode_ints_best(encoder, values, count, depth, &seen, out);
+    if (count < WEIGH_ROWS_MIN)
+        return try_all(encoder, values, count, depth, &seen, out);
+    if (seen.max - 1 == seen.min)
+        return encode_flags(encoder, values, count, depth, &seen, out);
+    return encode_many(encoder, values, count, depth, plan, &seen, out);
 }
 
 enum aq_status aq_encode_doubles(struct aq_encoder *encoder, const double *values, size_t count,

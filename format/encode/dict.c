@@ -52,25 +52,79 @@ enum aq_status aq_dictionary_build(struct aq_encoder *encoder, const struct aq_s
     return AQ_OK;
 }
 
+/* Integers by themselves: no slices, and slots that grow with the entries. */
+struct int_dictionary {
+    struct slots slots;
+    size_t entry_count;
+    size_t entry_capacity; /* half of the slots */
+    int64_t *entries;
+};
+
+static inline size_t int_slot(const struct slots *slots, int64_t value)
+{
+    return ((uint64_t)value * UINT64_C(0x9e3779b97f4a7c15) >> 32) & slots->mask;
+}
+
+static enum aq_status int_dictionary_grow(struct aq_encoder *encoder,
+                                          struct int_dictionary *dictionary)
+{
+    size_t capacity = dictionary->entry_capacity == 0 ? 512 : dictionary->entry_capacity * 4;
+    int64_t *entries = aq_encoder_alloc(encoder, capacity, sizeof *entries);
+    if (entries == NULL)
+        return AQ_NO_MEMORY;
+    AQ_TRY(slots_make(encoder, capacity, &dictionary->slots));
+    for (size_t i = 0; i < dictionary->entry_count; i++) {
+        size_t slot = int_slot(&dictionary->slots, dictionary->entries[i]);
+        while (dictionary->slots.codes[slot] != 0)
+            slot = (slot + 1) & dictionary->slots.mask;
+        dictionary->slots.codes[slot] = (uint32_t)i + 1;
+        entries[i] = dictionary->entries[i];
+    }
+    dictionary->entries = entries;
+    dictionary->entry_capacity = capacity;
+    return AQ_OK;
+}
+
+static enum aq_status build_ints(struct aq_encoder *encoder, const int64_t *values, size_t count,
+                                 size_t entry_max, struct int_dictionary *dictionary,
+                                 int64_t *codes)
+{
+    AQ_TRY(int_dictionary_grow(encoder, dictionary));
+    for (size_t i = 0; i < count; i++) {
+        size_t slot = int_slot(&dictionary->slots, values[i]);
+        uint32_t code;
+        while ((code = dictionary->slots.codes[slot]) != 0 &&
+               dictionary->entries[code - 1] != values[i])
+            slot = (slot + 1) & dictionary->slots.mask;
+        if (code == 0) {
+            if (dictionary->entry_count == entry_max)
+                return AQ_NOT_FOUND;
+            code = (uint32_t)++dictionary->entry_count;
+            dictionary->entries[code - 1] = values[i];
+            dictionary->slots.codes[slot] = code;
+            if (dictionary->entry_count == dictionary->entry_capacity)
+                AQ_TRY(int_dictionary_grow(encoder, dictionary));
+        }
+        codes[i] = code - 1;
+    }
+    return AQ_OK;
+}
+
 enum aq_status aq_dict_encode(struct aq_encoder *encoder, const int64_t *values, size_t count,
                               size_t entry_max, unsigned depth, struct aq_bytes *out)
 {
-    struct aq_slice *slices = aq_encoder_alloc(encoder, count, sizeof *slices);
-    if (slices == NULL)
+    struct int_dictionary dictionary = {0};
+    uint32_t codes_plan = encoder->plan;
+    int64_t *codes = aq_encoder_alloc(encoder, count, sizeof *codes);
+    if (codes == NULL)
         return AQ_NO_MEMORY;
-    for (size_t i = 0; i < count; i++)
-        slices[i] = aq_slice_make(&values[i], sizeof values[i]);
-    struct aq_dictionary dictionary;
-    AQ_TRY(aq_dictionary_build(encoder, slices, count, entry_max, &dictionary));
-    int64_t *entries = aq_encoder_alloc(encoder, dictionary.entry_count, sizeof *entries);
-    if (entries == NULL)
-        return AQ_NO_MEMORY;
-    for (size_t i = 0; i < dictionary.entry_count; i++)
-        entries[i] = values[dictionary.firsts[i]];
+    encoder->plan = 0;
+    AQ_TRY(build_ints(encoder, values, count, entry_max, &dictionary, codes));
     aq_bytes_u8(out, AQ_ENCODING_DICT);
     aq_bytes_varint(out, dictionary.entry_count);
-    AQ_TRY(aq_encode_ints(encoder, entries, dictionary.entry_count, depth + 1, out));
-    return aq_encode_ints(encoder, dictionary.codes, count, depth + 1, out);
+    AQ_TRY(aq_encode_ints(encoder, dictionary.entries, dictionary.entry_count, depth + 1, out));
+    encoder->plan = codes_plan;
+    return aq_encode_ints(encoder, codes, count, depth + 1, out);
 }
 
 enum aq_status aq_text_dict_encode(struct aq_encoder *encoder, const struct aq_slice *values,

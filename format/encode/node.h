@@ -35,6 +35,7 @@ struct aq_encoder {
     const struct aq_encode_options *options;
     struct aq_arena scratch; /* everything an encoder needs besides its output */
     void *zstd;              /* ZSTD_CCtx, made when first needed */
+    uint32_t plan; /* of the next aq_encode_ints alone: aq_plan (estimate.h), 0 to make one */
 };
 
 static inline void *aq_encoder_alloc(struct aq_encoder *encoder, size_t count, size_t size)
