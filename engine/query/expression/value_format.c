@@ -2,10 +2,42 @@
 #include <float.h>
 #include <math.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
+#include "engine/base/text/shortest.h"
 #include "engine/query/expression/function.h"
+
+static int digits_value(const char *at, const char *end)
+{
+    int number = 0;
+    for (; at < end; at++)
+        number = number * 10 + (*at - '0');
+    return number;
+}
+
+/* "1.25" with an exponent of -4 to 14 as "0.000125" to "125000000000000". */
+static void append_plain(const char *digits, size_t size, int exponent, struct aq_bytes *out)
+{
+    static const char zeros[] = "00000000000000";
+    char all[AQ_SHORTEST_BYTES_MAX];
+    size_t count = size > 1 ? size - 1 : 1; /* without the point */
+    all[0] = digits[0];
+    memcpy(all + 1, digits + 2, count - 1);
+    if (exponent < 0) {
+        aq_bytes_append(out, "0.", 2);
+        aq_bytes_append(out, zeros, (size_t)(-exponent - 1));
+        aq_bytes_append(out, all, count);
+        return;
+    }
+    size_t whole = (size_t)exponent + 1;
+    aq_bytes_append(out, all, count < whole ? count : whole);
+    if (count < whole)
+        aq_bytes_append(out, zeros, whole - count);
+    if (count > whole) {
+        aq_bytes_u8(out, '.');
+        aq_bytes_append(out, all + whole, count - whole);
+    }
+}
 
 /* The fewest digits that read back as the same value, in PostgreSQL's layout: an exponent below -4
  * or from 15 (real: 6) on is written as one. */
@@ -20,32 +52,17 @@ static void format_double(double value, bool real, struct aq_bytes *out)
         aq_bytes_append(out, text, strlen(text));
         return;
     }
-    char text[40];
-    int digits = real ? FLT_DIG : DBL_DIG;
-    int digits_max = real ? 9 : 17;
-    for (; digits <= digits_max; digits++) {
-        snprintf(text, sizeof text, "%.*e", digits - 1, value);
-        if (real ? strtof(text, NULL) == (float)value : strtod(text, NULL) == value)
-            break;
-    }
-    char *exponent_text = strchr(text, 'e');
-    int exponent = (int)strtol(exponent_text + 1, NULL, 10);
-    char *end = exponent_text;
-    while (end[-1] == '0')
-        end--;
-    if (end[-1] == '.')
-        end--;
-    int kept = (int)(end - text) - (text[0] == '-');
-    kept -= kept > 1; /* the point */
+    char text[AQ_SHORTEST_BYTES_MAX];
+    size_t size = aq_double_shortest(value, real, text);
+    const char *mark = memchr(text, 'e', size);
+    int exponent = (mark[1] == '-' ? -1 : 1) * digits_value(mark + 2, text + size);
     if (exponent < -4 || exponent >= (real ? FLT_DIG : DBL_DIG)) {
-        aq_bytes_append(out, text, (size_t)(end - text));
-        aq_bytes_append(out, exponent_text, strlen(exponent_text));
+        aq_bytes_append(out, text, size);
         return;
     }
-    char plain[64];
-    int places = kept - 1 - exponent;
-    int size = snprintf(plain, sizeof plain, "%.*f", places > 0 ? places : 0, strtod(text, NULL));
-    aq_bytes_append(out, plain, (size_t)size);
+    const char *digits = text + (text[0] == '-');
+    aq_bytes_append(out, text, (size_t)(digits - text));
+    append_plain(digits, (size_t)(mark - digits), exponent, out);
 }
 
 static void format_date(int64_t days, struct aq_bytes *out)
