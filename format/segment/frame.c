@@ -100,9 +100,20 @@ static void find_time_bounds(const struct aq_section_input *section, struct aq_s
     }
 }
 
-static enum aq_status put_section(const struct aq_section_input *section, struct aq_bytes *coded,
-                                  struct aq_bytes *out, struct aq_section_entry *entry)
+/* Zeros behind a part of the frame, which has `size` bytes with it. */
+static void put_padding(const struct aq_frame_input *input, size_t size, bool last,
+                        struct aq_bytes *out)
 {
+    uint64_t alignment = last && input->fill_block ? AQ_FRAME_BLOCK_BYTES : AQ_FRAME_ALIGNMENT;
+    aq_bytes_append_zeros(out, -(input->file_offset + size) % alignment);
+}
+
+/* Section `number` of the frame that begins at `base`. */
+static enum aq_status put_section(const struct aq_frame_input *input, size_t number, size_t base,
+                                  struct aq_bytes *coded, struct aq_bytes *out,
+                                  struct aq_section_entry *entry)
+{
+    const struct aq_section_input *section = &input->sections[number];
     assert(section->rows->column_count == section->schema->column_count ||
            section->rows->column_count == section->schema->column_count + AQ_SYSTEM_COLUMN_COUNT);
     if (section->rows->row_count > AQ_FRAME_ROWS_MAX)
@@ -116,8 +127,10 @@ static enum aq_status put_section(const struct aq_section_input *section, struct
     find_time_bounds(section, entry);
     put_partitions(section, out);
     AQ_TRY(put_columns(section, coded, out));
-    aq_bytes_append_zeros(out, -(out->size - start) % AQ_FRAME_ALIGNMENT);
     AQ_TRY(aq_bytes_status(out));
+    put_padding(input, out->size - base, number + 1 == input->section_count, out);
+    AQ_TRY(aq_bytes_status(out));
+    entry->offset = start - base;
     entry->size_bytes = out->size - start;
     entry->checksum = aq_checksum(out->data + start, out->size - start);
     return AQ_OK;
@@ -155,15 +168,16 @@ static enum aq_status put_frame(const struct aq_frame_input *input, struct aq_by
         return AQ_LIMIT;
     aq_preamble_append(out, AQ_FRAME_MAGIC, AQ_FRAME_VERSION);
     aq_bytes_append_zeros(out, header_size - AQ_PREAMBLE_BYTES);
+    if (input->section_count == 0)
+        put_padding(input, out->size - base, true, out);
+    header_size = out->size - base;
     AQ_TRY(aq_bytes_status(out));
     size_t at = base + AQ_FRAME_PREFIX_BYTES;
     for (size_t i = 0; i < input->range_count; i++, at += AQ_RANGE_BYTES)
         put_range(out->data + at, &input->ranges[i]);
     for (size_t i = 0; i < input->section_count; i++, at += AQ_SECTION_ENTRY_BYTES) {
         struct aq_section_entry entry;
-        uint64_t offset = out->size - base;
-        AQ_TRY(put_section(&input->sections[i], coded, out, &entry));
-        entry.offset = offset;
+        AQ_TRY(put_section(input, i, base, coded, out, &entry));
         put_section_entry(out->data + at, &entry);
     }
     if (out->size - base > AQ_FRAME_BYTES_MAX)

@@ -53,11 +53,14 @@ struct aq_frame_input {
     size_t range_count;
     const struct aq_section_input *sections; /* may be 0: a marker */
     size_t section_count;
+    uint64_t file_offset; /* where the frame will begin; a multiple of AQ_FRAME_ALIGNMENT */
+    bool fill_block; /* its last part gets zeros, so that it ends where a block of the file ends */
 };
 
 /** Append the frame's bytes, a multiple of AQ_FRAME_ALIGNMENT, to `out`; `header_checksum` is what
  * the next frame names as its previous_checksum. On failure out->size is restored. */
 #define AQ_FRAME_ALIGNMENT 64
+#define AQ_FRAME_BLOCK_BYTES 4096 /* what direct writes to any disk may be multiples of */
 enum aq_status aq_frame_encode(const struct aq_frame_input *input, struct aq_bytes *out,
                                uint64_t *header_checksum, struct aq_error *err) AQ_RESULT;
 

@@ -38,7 +38,11 @@ static enum aq_status check_prefix_sizes(const uint8_t *bytes, struct aq_error *
     uint64_t header_size = aq_load_u32(bytes + AQ_FRAME_AT_HEADER_SIZE);
     uint64_t expected = aq_frame_header_size(aq_load_u32(bytes + AQ_FRAME_AT_RANGE_COUNT),
                                              aq_load_u32(bytes + AQ_FRAME_AT_SECTION_COUNT));
-    if (header_size > frame_size || header_size != expected)
+    /* Without a section behind it the header is what ends at the end of a block. */
+    uint64_t longest = aq_load_u32(bytes + AQ_FRAME_AT_SECTION_COUNT) > 0
+                           ? expected
+                           : expected + AQ_FRAME_BLOCK_BYTES - AQ_FRAME_ALIGNMENT;
+    if (header_size > frame_size || header_size < expected || header_size > longest)
         return corrupt(err, AQ_FRAME_AT_HEADER_SIZE, "a frame's header has an impossible size");
     if (!all_zero(bytes + AQ_FRAME_AT_ZERO, 4) || !all_zero(bytes + AQ_FRAME_AT_RESERVED, 8))
         return corrupt(err, AQ_FRAME_AT_ZERO, "a frame has bytes set that must be zero");
@@ -253,7 +257,7 @@ static enum aq_status find_columns(struct aq_slice section, const struct aq_sect
     *column_count = count;
     AQ_TRY(aq_reader_status(&reader, "a section's column table", err));
     size_t left = aq_reader_left(&reader);
-    if (left >= AQ_FRAME_ALIGNMENT || !all_zero(section.data + reader.offset, left))
+    if (left >= AQ_FRAME_BLOCK_BYTES || !all_zero(section.data + reader.offset, left))
         return corrupt(err, reader.offset, "a section's padding is not zero");
     return AQ_OK;
 }

@@ -179,12 +179,38 @@ Test(frame, markers_and_empty_sections)
     sample_deinit(&sample);
 }
 
-Test(frame, every_flip_is_found)
+/* Wherever the frame begins, it ends at the end of a block; what it holds is the same. */
+static void fills_its_block(struct sample *sample, uint64_t file_offset)
+{
+    uint64_t checksum;
+    struct aq_bytes plain = sample_encode(&sample->input, &checksum);
+    struct aq_frame_input input = sample->input;
+    input.fill_block = true;
+    input.file_offset = file_offset;
+    struct aq_bytes filled = sample_encode(&input, &checksum);
+    cr_assert_eq((file_offset + filled.size) % AQ_FRAME_BLOCK_BYTES, 0);
+    cr_assert(filled.size >= plain.size && filled.size < plain.size + AQ_FRAME_BLOCK_BYTES);
+    cr_assert_eq(read_all(aq_bytes_view(&filled), NULL), AQ_OK);
+    aq_bytes_deinit(&plain);
+    aq_bytes_deinit(&filled);
+}
+
+Test(frame, frames_that_end_with_their_block)
 {
     struct sample sample;
     sample_init(&sample);
+    for (uint64_t offset = 64; offset <= 2 * AQ_FRAME_BLOCK_BYTES; offset += AQ_FRAME_ALIGNMENT)
+        fills_its_block(&sample, offset);
+    sample.input.section_count = 0;
+    for (uint64_t offset = 64; offset <= 2 * AQ_FRAME_BLOCK_BYTES; offset += AQ_FRAME_ALIGNMENT)
+        fills_its_block(&sample, offset);
+    sample_deinit(&sample);
+}
+
+static void flip_every_bit(const struct sample *sample)
+{
     uint64_t checksum;
-    struct aq_bytes bytes = sample_encode(&sample.input, &checksum);
+    struct aq_bytes bytes = sample_encode(&sample->input, &checksum);
     cr_assert_eq(read_all(aq_bytes_view(&bytes), NULL), AQ_OK);
     for (size_t bit = 0; bit < bytes.size * 8; bit++) {
         bytes.data[bit / 8] ^= (uint8_t)(1 << bit % 8);
@@ -193,6 +219,36 @@ Test(frame, every_flip_is_found)
         cr_assert(err.offset >= 0 && (size_t)err.offset <= bit / 8, "bit %zu", bit);
         bytes.data[bit / 8] ^= (uint8_t)(1 << bit % 8);
     }
+    aq_bytes_deinit(&bytes);
+}
+
+Test(frame, every_flip_is_found)
+{
+    struct sample sample;
+    sample_init(&sample);
+    flip_every_bit(&sample);
+    sample.input.fill_block = true;
+    flip_every_bit(&sample);
+    sample.input.section_count = 0;
+    flip_every_bit(&sample);
+    sample_deinit(&sample);
+}
+
+Test(frame, zeros_past_a_block_are_refused)
+{
+    struct sample sample;
+    sample_init(&sample);
+    sample.input.section_count = 0;
+    sample.input.fill_block = true;
+    uint64_t checksum;
+    struct aq_bytes bytes = sample_encode(&sample.input, &checksum);
+    aq_bytes_append_zeros(&bytes, AQ_FRAME_BLOCK_BYTES);
+    aq_bytes_patch_u64(&bytes, 24, bytes.size);
+    aq_bytes_patch_u32(&bytes, 32, (uint32_t)bytes.size);
+    aq_bytes_patch_u64(&bytes, 120, aq_checksum(bytes.data, 120));
+    struct aq_error err = {0};
+    cr_assert_eq(read_all(aq_bytes_view(&bytes), &err), AQ_CORRUPT);
+    cr_assert_eq(err.offset, 32);
     aq_bytes_deinit(&bytes);
     sample_deinit(&sample);
 }
