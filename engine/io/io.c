@@ -72,6 +72,12 @@ enum aq_status aq_io_open(struct aq_io *io, int dir_fd, const char *name, unsign
     return io->backend->open(io, dir_fd, name, flags, path, file, err);
 }
 
+enum aq_status aq_io_open_direct(struct aq_io *io, const struct aq_io_file *file, const char *path,
+                                 struct aq_io_file **direct, struct aq_error *err)
+{
+    return io->backend->open_direct(io, file, path, direct, err);
+}
+
 void aq_io_close(struct aq_io_file *file)
 {
     if (file != NULL)
@@ -147,6 +153,8 @@ bool aq_io_advance(struct aq_io_op *op, size_t count)
 {
     assert(count <= op->size - op->transferred);
     op->transferred += count;
+    if (op->file->direct && op->transferred < op->size)
+        op->transferred -= op->transferred % AQ_IO_BLOCK_BYTES;
     return op->transferred < op->size;
 }
 

@@ -30,6 +30,8 @@ enum aq_io_flags {
     AQ_IO_WRITE = 1,
     AQ_IO_CREATE_NEW = 2, /* with WRITE: must not exist */
     AQ_IO_LOCK = 4,       /* take an exclusive flock, or AQ_CONFLICT at once */
+    AQ_IO_UNNAMED =
+        8, /* with WRITE: a new file in the folder `name`, without a name of its own yet */
 };
 
 /** Open `name` beneath the directory `dir_fd` (never outside it). `path` is for messages. With
@@ -37,6 +39,15 @@ enum aq_io_flags {
 enum aq_status aq_io_open(struct aq_io *io, int dir_fd, const char *name, unsigned flags,
                           const char *path, struct aq_io_file **file,
                           struct aq_error *err) AQ_RESULT;
+/** Give a file opened with AQ_IO_UNNAMED its name: AQ_EXISTS when it is taken. Durable when AQ_OK, as far as the
+ * file's content is. */
+enum aq_status aq_io_name(const struct aq_io_file *file, int dir_fd, const char *name,
+                          const char *path, struct aq_error *err) AQ_RESULT;
+/** Open `file` once more, for writes past the kernel's cache: their buffers, sizes and offsets must be multiples
+ * of AQ_IO_BLOCK_BYTES. Fails where the file system has no such writes. Locks stay with `file`. */
+#define AQ_IO_BLOCK_BYTES 4096
+enum aq_status aq_io_open_direct(struct aq_io *io, const struct aq_io_file *file, const char *path,
+                                 struct aq_io_file **direct, struct aq_error *err) AQ_RESULT;
 void aq_io_close(struct aq_io_file *file); /* NULL allowed; no operation in flight */
 int aq_io_file_fd(const struct aq_io_file *file);
 

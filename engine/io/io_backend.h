@@ -10,6 +10,8 @@ struct aq_io_backend {
     void (*destroy)(struct aq_io *io);
     enum aq_status (*open)(struct aq_io *io, int dir_fd, const char *name, unsigned flags,
                            const char *path, struct aq_io_file **file, struct aq_error *err);
+    enum aq_status (*open_direct)(struct aq_io *io, const struct aq_io_file *file, const char *path,
+                                  struct aq_io_file **direct, struct aq_error *err);
     void (*close)(struct aq_io_file *file);
     /** Start `op`; fewer than `depth` are pending. When it is over: aq_io_finish. */
     enum aq_status (*start)(struct aq_io *io, struct aq_io_op *op, struct aq_error *err);
@@ -31,6 +33,7 @@ struct aq_io {
 struct aq_io_file {
     const struct aq_io_backend *backend;
     int fd;
+    bool direct; /* past the kernel's cache: what is left of a short write begins at a block */
 };
 
 /** Queue `op` for its callback; os_errno 0 is success. */
@@ -52,6 +55,9 @@ int aq_io_fd_perform(struct aq_io_op *op);
 enum aq_status aq_io_fd_open(struct aq_io *io, int dir_fd, const char *name, unsigned flags,
                              const char *path, struct aq_io_file **file,
                              struct aq_error *err) AQ_RESULT;
+enum aq_status aq_io_fd_open_direct(struct aq_io *io, const struct aq_io_file *file,
+                                    const char *path, struct aq_io_file **direct,
+                                    struct aq_error *err) AQ_RESULT;
 void aq_io_fd_close(struct aq_io_file *file);
 
 #endif

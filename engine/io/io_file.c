@@ -6,6 +6,7 @@
 #include "engine/base/clock.h"
 #include "engine/io/io_backend.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/openat2.h>
@@ -34,11 +35,16 @@ static bool stays_beneath(const char *name)
     return true;
 }
 
+static bool makes_file(int flags)
+{
+    return (flags & O_CREAT) != 0 || (flags & O_TMPFILE) == O_TMPFILE;
+}
+
 int aq_io_openat_beneath(int dir_fd, const char *name, int flags, unsigned mode)
 {
     struct open_how how = {
         .flags = (uint64_t)(unsigned)flags | O_CLOEXEC,
-        .mode = (flags & O_CREAT) != 0 ? mode : 0,
+        .mode = makes_file(flags) ? mode : 0,
         .resolve = RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS,
     };
     int fd;
@@ -100,6 +106,8 @@ enum aq_status aq_io_fd_open(struct aq_io *io, int dir_fd, const char *name, uns
     int open_flags = (flags & AQ_IO_WRITE) != 0 ? O_RDWR : O_RDONLY;
     if ((flags & AQ_IO_CREATE_NEW) != 0)
         open_flags |= O_CREAT | O_EXCL;
+    if ((flags & AQ_IO_UNNAMED) != 0)
+        open_flags |= O_TMPFILE;
     int fd = aq_io_openat_beneath(dir_fd, name, open_flags, 0644);
     if (fd < 0)
         return aq_error_set_errno(err, errno, path, "cannot open");
@@ -120,6 +128,44 @@ enum aq_status aq_io_fd_open(struct aq_io *io, int dir_fd, const char *name, uns
     }
     *opened = (struct aq_io_file){.backend = io->backend, .fd = fd};
     *file = opened;
+    return AQ_OK;
+}
+
+/* The kernel's name for an open file: also of one that has no other. */
+static void name_descriptor(int fd, char *name, size_t name_size)
+{
+    snprintf(name, name_size, "/proc/self/fd/%d", fd);
+}
+
+enum aq_status aq_io_name(const struct aq_io_file *file, int dir_fd, const char *name,
+                          const char *path, struct aq_error *err)
+{
+    char descriptor[32];
+    name_descriptor(file->fd, descriptor, sizeof descriptor);
+    assert(stays_beneath(name));
+    if (linkat(AT_FDCWD, descriptor, dir_fd, name, AT_SYMLINK_FOLLOW) != 0)
+        return aq_error_set_errno(err, errno, path, "cannot give the file its name");
+    return aq_io_sync_parent(dir_fd, name, path, err);
+}
+
+enum aq_status aq_io_fd_open_direct(struct aq_io *io, const struct aq_io_file *file,
+                                    const char *path, struct aq_io_file **direct,
+                                    struct aq_error *err)
+{
+    char descriptor[32];
+    name_descriptor(file->fd, descriptor, sizeof descriptor);
+    struct aq_io_file *opened = malloc(sizeof *opened);
+    int fd = open(descriptor, O_RDWR | O_DIRECT | O_CLOEXEC);
+    if (opened == NULL || fd < 0) {
+        enum aq_status status = aq_error_set_errno(err, opened == NULL ? ENOMEM : errno, path,
+                                                   "cannot write past the cache");
+        free(opened);
+        if (fd >= 0)
+            close(fd);
+        return status;
+    }
+    *opened = (struct aq_io_file){.backend = io->backend, .fd = fd, .direct = true};
+    *direct = opened;
     return AQ_OK;
 }
 

@@ -69,6 +69,7 @@ static const struct aq_io_backend posix_backend = {
     .kind = AQ_IO_POSIX,
     .destroy = posix_destroy,
     .open = aq_io_fd_open,
+    .open_direct = aq_io_fd_open_direct,
     .close = aq_io_fd_close,
     .start = posix_start,
     .reap = posix_reap,

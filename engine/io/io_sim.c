@@ -64,10 +64,27 @@ static enum aq_status sim_reap(struct aq_io *io, bool wait, struct aq_error *err
     return AQ_OK;
 }
 
+/* The same descriptor's file; how a write past the cache ends is what is simulated, not its way. */
+static enum aq_status sim_open_direct(struct aq_io *io, const struct aq_io_file *file,
+                                      const char *path, struct aq_io_file **direct,
+                                      struct aq_error *err)
+{
+    struct aq_io_file *opened = malloc(sizeof *opened);
+    int fd = dup(file->fd);
+    if (opened == NULL || fd < 0) {
+        free(opened);
+        return aq_error_set_errno(err, fd < 0 ? errno : ENOMEM, path, "cannot open again");
+    }
+    *opened = (struct aq_io_file){.backend = io->backend, .fd = fd, .direct = true};
+    *direct = opened;
+    return AQ_OK;
+}
+
 static const struct aq_io_backend sim_backend = {
     .kind = AQ_IO_SIM,
     .destroy = sim_destroy,
     .open = aq_io_fd_open,
+    .open_direct = sim_open_direct,
     .close = aq_io_fd_close,
     .start = sim_start,
     .reap = sim_reap,

@@ -119,6 +119,7 @@ static const struct aq_io_backend uring_backend = {
     .kind = AQ_IO_URING,
     .destroy = uring_destroy,
     .open = aq_io_fd_open,
+    .open_direct = aq_io_fd_open_direct,
     .close = aq_io_fd_close,
     .start = uring_start,
     .reap = uring_reap,

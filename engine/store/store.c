@@ -299,6 +299,8 @@ static enum aq_status choose_io(struct aq_store *store, enum aq_io_kind wanted,
     struct aq_io *probe = NULL;
     AQ_TRY(aq_io_create(wanted, 1, &probe, store->io_notice, sizeof store->io_notice, err));
     store->io = aq_io_kind_of(probe);
+    if (store->io == AQ_IO_SIM) /* time is no measure there */
+        atomic_store(&store->write_method, AQ_WRITE_DIRECT);
     aq_io_destroy(probe);
     return AQ_OK;
 }
@@ -327,6 +329,7 @@ static enum aq_status open_home(struct aq_store *store, const struct aq_store_op
     if (store->home_fd < 0)
         return aq_error_set_errno(err, errno, store->home, "cannot open the store");
     store->io = options->io;
+    atomic_store(&store->write_method, (int)options->write_method);
     if (!store->read_only)
         AQ_TRY(choose_io(store, options->io, err));
     return open_catalog(store, options->create, err);
@@ -414,6 +417,24 @@ enum aq_io_kind aq_store_io_kind(const struct aq_store *store)
 const char *aq_store_io_notice(const struct aq_store *store)
 {
     return store->io_notice;
+}
+
+enum aq_write_method aq_store_write_method(const struct aq_store *store)
+{
+    return (enum aq_write_method)atomic_load(&store->write_method);
+}
+
+const char *aq_write_method_name(enum aq_write_method method)
+{
+    switch (method) {
+    case AQ_WRITE_CACHED:
+        return "cached";
+    case AQ_WRITE_DIRECT:
+        return "direct";
+    case AQ_WRITE_UNKNOWN:
+        break;
+    }
+    return "unknown";
 }
 
 const char *aq_store_cache_notice(const struct aq_store *store)

@@ -8,6 +8,10 @@
 struct aq_store;
 struct aq_object_store;
 
+/** How frames are written: through the kernel's cache (write, then fdatasync: RWF_DSYNC), or past it, several at once, into
+ * blocks zeroed before. AQ_WRITE_UNKNOWN: a writer with enough to write will find out what is faster here. */
+enum aq_write_method { AQ_WRITE_UNKNOWN, AQ_WRITE_CACHED, AQ_WRITE_DIRECT };
+
 struct aq_store_options {
     const char *home; /* NULL: read the bucket's newest mirror, read_only */
     /* Files that are not at home are read from it; borrowed until close. NULL: such a file is an error. */
@@ -18,6 +22,7 @@ struct aq_store_options {
     bool create;    /* make the home and its first edit when there is none; else AQ_NOT_FOUND */
     bool read_only; /* refuse commits */
     enum aq_io_kind io;
+    enum aq_write_method write_method; /* AQ_WRITE_UNKNOWN unless it is to be forced */
 };
 
 /** Open: catalog read and verified. Nothing is recovered yet. @thread The store may be used from
@@ -31,6 +36,9 @@ int aq_store_home_fd(const struct aq_store *store);
 enum aq_io_kind aq_store_io_kind(const struct aq_store *store);
 /** Why AQ_IO_AUTO did not get io_uring; "" where there is nothing to tell. */
 const char *aq_store_io_notice(const struct aq_store *store);
+/** What is known by now. @thread Any. */
+enum aq_write_method aq_store_write_method(const struct aq_store *store);
+const char *aq_write_method_name(enum aq_write_method method); /* "unknown", "cached", "direct" */
 /** Why the block cache keeps nothing any more; "" while it does. */
 const char *aq_store_cache_notice(const struct aq_store *store);
 /** Whether it was opened from a bucket's mirror: it has no home, its name stands for one in messages. */

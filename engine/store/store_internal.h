@@ -7,6 +7,7 @@
 #include "engine/store/store.h"
 
 #include <pthread.h>
+#include <stdatomic.h>
 
 #define AQ_STORE_PATH_MAX 512
 
@@ -23,6 +24,7 @@ struct aq_store {
     bool read_only;
     enum aq_io_kind io;
     char io_notice[256];
+    atomic_int write_method; /* enum aq_write_method */
     /* Held by whoever moves the catalog on: commits and refreshes, one at a time. */
     pthread_mutex_t advance;
     uint64_t began;           /* with this checkpoint, 0: edit 1; under `advance` */

@@ -13,6 +13,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #define DYING_WRITER_MS 1000
@@ -40,6 +41,15 @@ static enum aq_status build_close(void *context, const struct aq_catalog *catalo
                             err);
 }
 
+/* What was zeroed ahead for frames that never came only takes room. A torn tail stays: somebody may want to look at it. */
+static void cut_zeros(const struct aq_segment_file *file, uint64_t end)
+{
+    struct stat info;
+    if (fstat(file->fd, &info) == 0 && (uint64_t)info.st_size > end &&
+        ftruncate(file->fd, (off_t)end) != 0)
+        return; /* it goes with the segment */
+}
+
 /* The lock is shared: no one writes the segment now, and readers still find what they found a moment ago, the
  * whole file; with the page alone they would miss frames that were durable and not published yet. Of two
  * recoveries the catalog lets one close it. */
@@ -58,6 +68,7 @@ static enum aq_status close_segment(struct aq_store *store, const struct aq_segm
         return AQ_OK;
     aq_error_locate(err, status, file->path, 0);
     AQ_TRY(status);
+    cut_zeros(file, aq_segment_index_end(&patient->totals.index) + torn_bytes);
     report->segment_count++;
     report->frame_count += patient->totals.index.frame_count;
     report->row_count += patient->row_count;

@@ -10,7 +10,7 @@
 #include <errno.h>
 #include <inttypes.h>
 #include <sys/file.h>
-#include <sys/stat.h>
+#include <unistd.h>
 
 #define SETTLE_MS 5000
 #define RETRY_MS 10
@@ -39,12 +39,16 @@ static enum aq_status read_published(const struct aq_segment_file *file,
     return AQ_OK;
 }
 
-/* Not a byte behind the header: so whoever holds the lock, even a writer that was frozen while opening,
- * there is no frame now. */
+/* Not a byte behind the header, or zeros that were written ahead: so whoever holds the lock, even a writer that was
+ * frozen while opening, there is no frame now. */
 static bool has_no_frames(const struct aq_segment_file *file)
 {
-    struct stat info;
-    return fstat(file->fd, &info) == 0 && info.st_size <= AQ_SEGMENT_HEADER_BYTES;
+    uint8_t bytes[AQ_FRAME_PREFIX_BYTES] = {0};
+    ssize_t count = pread(file->fd, bytes, sizeof bytes, AQ_SEGMENT_HEADER_BYTES);
+    bool zeros = true;
+    for (size_t i = 0; i < sizeof bytes; i++)
+        zeros = zeros && bytes[i] == 0;
+    return count >= 0 && zeros;
 }
 
 /* AQ_TEMPORARY: neither a writer's word nor a free lock; ask again. */

@@ -295,14 +295,28 @@ static enum aq_status write_header(struct aq_io *io, struct aq_open_segment *seg
     return status;
 }
 
-static enum aq_status make_file(struct aq_store *store, struct aq_io *io,
+/* Make a new file of that name, or give it to the spare one. AQ_EXISTS: there is one. */
+static enum aq_status create_file(struct aq_store *store, struct aq_io *io, const char *name,
+                                  struct aq_io_file **spare, struct aq_open_segment *segment,
+                                  struct aq_error *err)
+{
+    int home_fd = aq_store_home_fd(store);
+    if (*spare == NULL)
+        return aq_io_open(io, home_fd, name, AQ_IO_WRITE | AQ_IO_CREATE_NEW, segment->path.text,
+                          &segment->file, err);
+    AQ_TRY(aq_io_name(*spare, home_fd, name, segment->path.text, err));
+    segment->file = *spare;
+    *spare = NULL;
+    return AQ_OK;
+}
+
+static enum aq_status make_file(struct aq_store *store, struct aq_io *io, struct aq_io_file **spare,
                                 struct aq_open_segment *segment, struct aq_error *err)
 {
     char name[64];
     aq_catalog_file_name(AQ_FILE_SEGMENT, segment->header.segment_id, name, sizeof name);
     segment->path = aq_store_path(store, name);
-    AQ_TRY(aq_io_open(io, aq_store_home_fd(store), name, AQ_IO_WRITE | AQ_IO_CREATE_NEW,
-                      segment->path.text, &segment->file, err));
+    AQ_TRY(create_file(store, io, name, spare, segment, err));
     /* A reader may hold it for a moment, to see whether the writer lives. */
     AQ_TRY(aq_io_lock(aq_io_file_fd(segment->file), true, segment->path.text, LOCK_WAIT_MS, err));
     AQ_TRY(check_still_open(store, segment, err));
@@ -314,7 +328,7 @@ static enum aq_status make_file(struct aq_store *store, struct aq_io *io,
 /* Once: AQ_CONFLICT or AQ_EXISTS when recovery got hold of the segment first. */
 static enum aq_status try_open(struct aq_store *store, struct aq_io *io,
                                struct aq_feed_claims *claims,
-                               const struct aq_claim_request *request,
+                               const struct aq_claim_request *request, struct aq_io_file **spare,
                                struct aq_open_segment *segment, bool *named, struct aq_error *err)
 {
     struct claim_build build = {.claims = claims, .request = request, .open = true};
@@ -324,7 +338,7 @@ static enum aq_status try_open(struct aq_store *store, struct aq_io *io,
     if (request != NULL)
         request->committed(request->context, claims);
     segment->header = build.header;
-    enum aq_status status = make_file(store, io, segment, err);
+    enum aq_status status = make_file(store, io, spare, segment, err);
     if (status < 0)
         aq_open_segment_close(segment);
     return status;
@@ -333,13 +347,14 @@ static enum aq_status try_open(struct aq_store *store, struct aq_io *io,
 enum aq_status aq_open_segment_begin(struct aq_store *store, struct aq_io *io,
                                      struct aq_feed_claims *claims,
                                      const struct aq_claim_request *request,
-                                     struct aq_open_segment *segment, struct aq_error *err)
+                                     struct aq_io_file **spare, struct aq_open_segment *segment,
+                                     struct aq_error *err)
 {
     drop_finished(claims);
     enum aq_status status = AQ_OK;
     for (int tries = 0; tries < OPEN_TRIES; tries++) {
         bool named = false;
-        status = try_open(store, io, claims, request, segment, &named, err);
+        status = try_open(store, io, claims, request, spare, segment, &named, err);
         if (!named || (status != AQ_CONFLICT && status != AQ_EXISTS))
             return status;
         request = NULL; /* it is among the claims now */

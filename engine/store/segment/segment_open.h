@@ -84,11 +84,11 @@ struct aq_open_segment {
  * Commit `open` with the claims of all unfinished feeds and of `request` (may be NULL), then make the
  * file: lock it, make sure that nobody has closed it in between, write its header and its page. Feeds
  * that have been taken over since they were claimed become `lost`, with a mask on the whole segment.
- */
+ * @param spare  A file without a name that may become the segment's; NULL afterwards if it was used. */
 enum aq_status aq_open_segment_begin(struct aq_store *store, struct aq_io *io,
                                      struct aq_feed_claims *claims,
                                      const struct aq_claim_request *request,
-                                     struct aq_open_segment *segment,
+                                     struct aq_io_file **spare, struct aq_open_segment *segment,
                                      struct aq_error *err) AQ_RESULT;
 /** Close the file, and so let go of its flock. */
 void aq_open_segment_close(struct aq_open_segment *segment);

@@ -107,8 +107,36 @@ enum aq_status aq_segment_scan(const struct aq_segment_file *file, uint64_t limi
 static bool proves(const struct aq_segment_file *file, struct aq_slice bytes, uint64_t sequence)
 {
     struct aq_frame_prefix prefix;
-    return aq_frame_prefix_decode(bytes, &prefix, NULL) == AQ_OK && same_segment(file, &prefix) &&
-           prefix.durable_count > sequence;
+    return bytes.data[0] != 0 && aq_frame_prefix_decode(bytes, &prefix, NULL) == AQ_OK &&
+           same_segment(file, &prefix) && prefix.durable_count > sequence;
+}
+
+/* Move `*end`, the end of the file, back to where the zeros begin that fill it, not before `begin`: blocks that
+ * were zeroed ahead, in which no frame begins. What begins before them keeps its own. */
+static enum aq_status trim_zeros(const struct aq_segment_file *file, uint64_t begin, uint64_t *end,
+                                 struct aq_error *err)
+{
+    uint8_t *chunk = malloc(SEARCH_BYTES);
+    if (chunk == NULL)
+        return aq_error_set(err, AQ_NO_MEMORY, "out of memory reading a segment");
+    enum aq_status status = AQ_OK;
+    uint64_t size = *end;
+    size_t left = 0;
+    while (status == AQ_OK && left == 0 && *end > begin) {
+        left = *end - begin < SEARCH_BYTES ? (size_t)(*end - begin) : SEARCH_BYTES;
+        *end -= left;
+        status = aq_io_pread_exact(file->fd, file->path, *end, chunk, left, err);
+        if (status == AQ_CORRUPT) { /* a recovery beside this one has cut them off */
+            status = AQ_OK;
+            left = 0;
+        }
+        while (left > 0 && chunk[left - 1] == 0)
+            left--;
+    }
+    uint64_t own = -(*end + left) % AQ_FRAME_ALIGNMENT;
+    *end = size - *end - left < own ? size : *end + left + own;
+    free(chunk);
+    return status;
 }
 
 /* Look for such a frame in [offset, limit), at every place where one may begin. */
@@ -215,16 +243,15 @@ enum aq_status aq_segment_find_prefix(const struct aq_segment_file *file,
                      : aq_segment_scan(file, size, true, totals, &failure);
     if (status == AQ_OK) /* frames to the end, but was there more? */
         aq_error_set_at(&failure, AQ_CORRUPT, file->path, (int64_t)size, "the file ends there");
-    if (status == AQ_OK || status == AQ_CORRUPT) {
-        AQ_TRY(judge_tail(file, size, published, totals, &failure, err));
-    } else {
+    if (status < 0 && status != AQ_CORRUPT) {
         if (err != NULL)
             *err = failure;
         return status;
     }
     uint64_t end = aq_segment_index_end(&totals->index);
+    AQ_TRY(trim_zeros(file, end, &size, err));
     *torn_bytes = size > end ? size - end : 0;
-    return AQ_OK;
+    return judge_tail(file, size, published, totals, &failure, err);
 }
 
 /* Index and trailer of a sealed file. */

@@ -70,6 +70,9 @@ enum aq_status aq_shard_writer_create(struct aq_store *store,
         .store = store, .options = *options, .claims = {.hold = options->hold}, .slots = slots};
     enum aq_status status =
         aq_io_create(aq_store_io_kind(store), options->depth, &created->io, NULL, 0, err);
+    if (status == AQ_OK)
+        status = aq_segment_blocks_init(&created->blocks, store, created->io, options->depth,
+                                        options->hold ? 0 : options->segment_size_bytes, err);
     if (status < 0) {
         aq_shard_writer_destroy(created);
         return status;
@@ -86,13 +89,13 @@ static void write_done(struct aq_io_op *op)
 }
 
 static enum aq_status start_write(struct aq_shard_writer *writer, struct aq_frame_slot *slot,
-                                  struct aq_error *err)
+                                  struct aq_io_file *file, uint8_t *bytes, struct aq_error *err)
 {
     slot->done = false;
     slot->op = (struct aq_io_op){
         .kind = AQ_IO_OP_WRITE_DURABLE,
-        .file = writer->segment.file,
-        .buffer = slot->bytes.data,
+        .file = file,
+        .buffer = bytes,
         .size = slot->bytes.size,
         .offset = writer->next_offset,
         .done = write_done,
@@ -101,6 +104,34 @@ static enum aq_status start_write(struct aq_shard_writer *writer, struct aq_fram
     AQ_TRY(aq_io_submit(writer->io, &slot->op, err));
     writer->next_offset += slot->bytes.size;
     return AQ_OK;
+}
+
+/* Where the slot's bytes begin: at a block of memory, where the file wants that. */
+static uint8_t *place_bytes(struct aq_frame_slot *slot, bool direct)
+{
+    struct aq_bytes *bytes = &slot->bytes;
+    if (!direct)
+        return bytes->data;
+    if (aq_bytes_reserve(bytes, AQ_IO_BLOCK_BYTES) == NULL)
+        return NULL;
+    uint8_t *at = bytes->data + -(uintptr_t)bytes->data % AQ_IO_BLOCK_BYTES;
+    memmove(at, bytes->data, bytes->size);
+    return at;
+}
+
+static enum aq_status write_frame(struct aq_shard_writer *writer, struct aq_frame_slot *slot,
+                                  struct aq_error *err)
+{
+    struct aq_io_file *file = NULL;
+    enum aq_status status =
+        aq_segment_blocks_write(&writer->blocks, writer->next_offset, slot->bytes.size, &file, err);
+    AQ_TRY(aq_error_locate(err, status, writer->segment.path.text, 0));
+    bool direct = file != writer->segment.file;
+    uint8_t *bytes = place_bytes(slot, direct);
+    if (bytes == NULL)
+        return aq_error_set(err, AQ_NO_MEMORY, "out of memory");
+    writer->counters.direct_frame_count += direct;
+    return start_write(writer, slot, file, bytes, err);
 }
 
 static enum aq_status check_write(const struct aq_shard_writer *writer, const struct aq_io_op *op,
@@ -159,6 +190,7 @@ static enum aq_status flush(struct aq_shard_writer *writer, struct aq_error *err
 
 static void forget_segment(struct aq_shard_writer *writer)
 {
+    aq_segment_blocks_end(&writer->blocks);
     aq_open_segment_close(&writer->segment);
     aq_segment_totals_deinit(&writer->totals);
     writer->next_offset = AQ_SEGMENT_HEADER_BYTES;
@@ -171,8 +203,15 @@ static enum aq_status open_segment(struct aq_shard_writer *writer,
                                    const struct aq_claim_request *request, struct aq_error *err)
 {
     forget_segment(writer);
-    AQ_TRY(aq_open_segment_begin(writer->store, writer->io, &writer->claims, request,
-                                 &writer->segment, err));
+    uint64_t zeroed_end = 0;
+    struct aq_io_file *spare = aq_segment_blocks_take(&writer->blocks, &zeroed_end);
+    struct aq_io_file *unused = spare;
+    enum aq_status status = aq_open_segment_begin(writer->store, writer->io, &writer->claims,
+                                                  request, &unused, &writer->segment, err);
+    aq_io_close(unused);
+    AQ_TRY(status);
+    aq_segment_blocks_begin(&writer->blocks, writer->segment.file,
+                            writer->segment.file == spare ? zeroed_end : 0);
     writer->counters.segment_count++;
     return AQ_OK;
 }
@@ -195,7 +234,7 @@ static enum aq_status write_footer(struct aq_shard_writer *writer, uint64_t *fil
     if (aq_segment_footer_encode(&writer->totals.index, &writer->segment.header, &slot->bytes) !=
         AQ_OK)
         return aq_error_set(err, AQ_NO_MEMORY, "out of memory");
-    AQ_TRY(start_write(writer, slot, err));
+    AQ_TRY(start_write(writer, slot, writer->segment.file, slot->bytes.data, err));
     while (!slot->done)
         AQ_TRY(aq_io_wait(writer->io, 1, err));
     AQ_TRY(check_write(writer, &slot->op, err));
@@ -244,6 +283,8 @@ static enum aq_status seal(struct aq_shard_writer *writer, aq_edit_build_fn also
     struct close_context context = {.writer = writer, .also = also, .context = also_context};
     if (writer->totals.index.frame_count > 0)
         AQ_TRY(write_footer(writer, &context.file_bytes, err));
+    enum aq_status status = aq_segment_blocks_cut(&writer->blocks, writer->next_offset, err);
+    AQ_TRY(aq_error_locate(err, status, writer->segment.path.text, 0));
     AQ_TRY(aq_store_commit(writer->store, build_close, &context, err));
     leave_segment(writer);
     return AQ_OK;
@@ -284,6 +325,10 @@ static enum aq_status encode(struct aq_shard_writer *writer, struct aq_frame_slo
         .range_count = range_count,
         .sections = sections,
         .section_count = section_count,
+        .file_offset = writer->next_offset,
+        /* A frame on its own gains nothing from that, and would only be longer. */
+        .fill_block =
+            writer->blocks.direct != NULL && writer->next_sequence > writer->acked_sequence,
     };
     uint64_t checksum = 0;
     aq_bytes_clear(&slot->bytes);
@@ -305,7 +350,7 @@ static enum aq_status append(struct aq_shard_writer *writer, const struct aq_sou
         AQ_TRY(advance(writer, 1, err));
     struct aq_frame_slot *slot = &writer->slots[writer->next_sequence % writer->options.depth];
     AQ_TRY(encode(writer, slot, ranges, range_count, sections, section_count, err));
-    AQ_TRY(start_write(writer, slot, err));
+    AQ_TRY(write_frame(writer, slot, err));
     writer->next_sequence++;
     writer->next_previous = slot->header.prefix.header_checksum;
     return advance(writer, 0, err);
@@ -381,6 +426,7 @@ static void give_up(struct aq_shard_writer *writer)
         if (aq_io_wait(writer->io, 1, &ignored) < 0)
             return;
     }
+    aq_segment_blocks_end(&writer->blocks);
     if (writer->segment.file == NULL || writer->status != AQ_DISK_FULL)
         return;
     uint64_t end = aq_segment_index_end(&writer->totals.index);
@@ -393,6 +439,7 @@ void aq_shard_writer_destroy(struct aq_shard_writer *writer)
     if (writer == NULL)
         return;
     give_up(writer);
+    aq_segment_blocks_deinit(&writer->blocks);
     aq_open_segment_close(&writer->segment);
     aq_segment_totals_deinit(&writer->totals);
     aq_feed_claims_deinit(&writer->claims);

@@ -61,6 +61,7 @@ struct aq_shard_writer_counters {
     uint64_t frame_count;
     uint64_t bytes_written;
     uint64_t segment_count;
+    uint64_t direct_frame_count; /* of those: written past the kernel's cache */
 };
 struct aq_shard_writer_counters aq_shard_writer_count(const struct aq_shard_writer *writer);
 

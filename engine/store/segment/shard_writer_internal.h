@@ -2,6 +2,7 @@
 #ifndef AQ_ENGINE_STORE_SHARD_WRITER_INTERNAL_H
 #define AQ_ENGINE_STORE_SHARD_WRITER_INTERNAL_H
 
+#include "engine/store/segment/segment_blocks.h"
 #include "engine/store/segment/segment_open.h"
 #include "engine/store/segment/shard_writer.h"
 
@@ -15,6 +16,7 @@ struct aq_shard_writer {
     struct aq_error error;
     struct aq_feed_claims claims;
     struct aq_open_segment segment;  /* file NULL: none */
+    struct aq_segment_blocks blocks; /* of its file */
     struct aq_segment_totals totals; /* of durable frames */
     uint64_t next_offset;            /* behind the last frame submitted */
     uint64_t next_sequence;

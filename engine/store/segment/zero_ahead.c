@@ -1,0 +1,195 @@
+/* Zeroing blocks ahead.
+ *
+ * Happy path: a job says which part of a file; the thread writes zeros there, a piece at a time, each made
+ * durable, and says how far it came. Before its first job it finds out how frames are best written
+ * (write_probe.h): the writer has something to do meanwhile.
+ * Failures: a disk that is full, a file at its limit: the zeros end before, and the writer goes on as without
+ * them. A piece that cannot be made durable ends the writer: its frames may lie in the same file. */
+#include "engine/store/segment/zero_ahead.h"
+
+#include "engine/store/segment/write_probe.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <sys/statvfs.h>
+#include <unistd.h>
+
+#define PIECE_BYTES ((size_t)8 << 20) /* made durable at once */
+#define CALL_BYTES ((size_t)256 << 10)
+#define FREE_SHARE 16
+
+struct job {
+    int fd;
+    uint64_t begin;
+    uint64_t end;
+    /* Result: */
+    uint64_t zeroed_end;
+    int os_errno; /* of making zeros durable; 0: none */
+};
+
+struct aq_zero_ahead {
+    struct aq_store *store;
+    unsigned depth;
+    bool inside; /* no thread: the caller does the job */
+    bool started;
+    pthread_t thread;
+    pthread_mutex_t mutex; /* for what follows */
+    pthread_cond_t changed;
+    bool running; /* there is a job that is not over */
+    bool stop;    /* end it early */
+    bool leave;
+    struct job job; /* the thread's while it is running */
+};
+
+static bool is_stopped(struct aq_zero_ahead *ahead)
+{
+    pthread_mutex_lock(&ahead->mutex);
+    bool stopped = ahead->stop;
+    pthread_mutex_unlock(&ahead->mutex);
+    return stopped;
+}
+
+static uint64_t free_share(int fd)
+{
+    struct statvfs disk;
+    if (fstatvfs(fd, &disk) != 0)
+        return 0;
+    return (uint64_t)disk.f_bavail * disk.f_frsize / FREE_SHARE;
+}
+
+/* False when the file takes no more. */
+static bool write_zeros(int fd, uint64_t offset, size_t size)
+{
+    static const uint8_t zeros[CALL_BYTES];
+    while (size > 0) {
+        ssize_t count = pwrite(fd, zeros, size < CALL_BYTES ? size : CALL_BYTES, (off_t)offset);
+        if (count < 0 && errno == EINTR)
+            continue;
+        if (count <= 0)
+            return false;
+        offset += (uint64_t)count;
+        size -= (size_t)count;
+    }
+    return true;
+}
+
+static void run(struct aq_zero_ahead *ahead, struct job *job)
+{
+    uint64_t share = free_share(job->fd);
+    uint64_t end = job->end - job->begin <= share ? job->end : job->begin + share;
+    end -= end % AQ_IO_BLOCK_BYTES;
+    while (job->zeroed_end < end && job->os_errno == 0 && !is_stopped(ahead)) {
+        uint64_t left = end - job->zeroed_end;
+        size_t size = left < PIECE_BYTES ? (size_t)left : PIECE_BYTES;
+        if (!write_zeros(job->fd, job->zeroed_end, size)) {
+            int cut = ftruncate(job->fd, (off_t)job->zeroed_end); /* frames have more use for it */
+            (void)cut;
+            return;
+        }
+        if (fdatasync(job->fd) != 0)
+            job->os_errno = errno;
+        else
+            job->zeroed_end += size;
+    }
+}
+
+static void *work(void *context)
+{
+    struct aq_zero_ahead *ahead = context;
+    pthread_mutex_lock(&ahead->mutex);
+    while (!ahead->leave) {
+        if (!ahead->running) {
+            pthread_cond_wait(&ahead->changed, &ahead->mutex);
+            continue;
+        }
+        pthread_mutex_unlock(&ahead->mutex);
+        aq_write_probe(ahead->store, ahead->depth);
+        run(ahead, &ahead->job);
+        pthread_mutex_lock(&ahead->mutex);
+        ahead->running = false;
+        pthread_cond_broadcast(&ahead->changed);
+    }
+    pthread_mutex_unlock(&ahead->mutex);
+    return NULL;
+}
+
+enum aq_status aq_zero_ahead_create(struct aq_store *store, unsigned depth,
+                                    struct aq_zero_ahead **ahead, struct aq_error *err)
+{
+    struct aq_zero_ahead *created = calloc(1, sizeof *created);
+    if (created == NULL)
+        return aq_error_set(err, AQ_NO_MEMORY, "out of memory");
+    created->store = store;
+    created->depth = depth;
+    created->inside = aq_store_io_kind(store) == AQ_IO_SIM;
+    pthread_mutex_init(&created->mutex, NULL);
+    pthread_cond_init(&created->changed, NULL);
+    *ahead = created;
+    return AQ_OK;
+}
+
+void aq_zero_ahead_destroy(struct aq_zero_ahead *ahead)
+{
+    if (ahead == NULL)
+        return;
+    if (ahead->started) {
+        pthread_mutex_lock(&ahead->mutex);
+        ahead->stop = ahead->leave = true;
+        pthread_cond_broadcast(&ahead->changed);
+        pthread_mutex_unlock(&ahead->mutex);
+        pthread_join(ahead->thread, NULL);
+    }
+    pthread_cond_destroy(&ahead->changed);
+    pthread_mutex_destroy(&ahead->mutex);
+    free(ahead);
+}
+
+/* Without a thread nothing is zeroed, and all is well. */
+static bool start_thread(struct aq_zero_ahead *ahead)
+{
+    if (!ahead->started)
+        ahead->started = pthread_create(&ahead->thread, NULL, work, ahead) == 0;
+    return ahead->started;
+}
+
+void aq_zero_ahead_start(struct aq_zero_ahead *ahead, const struct aq_io_file *file, uint64_t begin,
+                         uint64_t end)
+{
+    assert(!ahead->running && begin <= end && begin % AQ_IO_BLOCK_BYTES == 0);
+    ahead->job =
+        (struct job){.fd = aq_io_file_fd(file), .begin = begin, .end = end, .zeroed_end = begin};
+    ahead->stop = false;
+    if (ahead->inside) {
+        run(ahead, &ahead->job);
+        return;
+    }
+    if (!start_thread(ahead))
+        return;
+    pthread_mutex_lock(&ahead->mutex);
+    ahead->running = true;
+    pthread_cond_broadcast(&ahead->changed);
+    pthread_mutex_unlock(&ahead->mutex);
+}
+
+bool aq_zero_ahead_is_running(struct aq_zero_ahead *ahead)
+{
+    pthread_mutex_lock(&ahead->mutex);
+    bool running = ahead->running;
+    pthread_mutex_unlock(&ahead->mutex);
+    return running;
+}
+
+enum aq_status aq_zero_ahead_wait(struct aq_zero_ahead *ahead, bool stop, uint64_t *zeroed_end,
+                                  struct aq_error *err)
+{
+    pthread_mutex_lock(&ahead->mutex);
+    ahead->stop = stop;
+    while (ahead->running)
+        pthread_cond_wait(&ahead->changed, &ahead->mutex);
+    pthread_mutex_unlock(&ahead->mutex);
+    *zeroed_end = ahead->job.zeroed_end;
+    if (ahead->job.os_errno == 0 || ahead->job.os_errno == ENOSPC || ahead->job.os_errno == EDQUOT)
+        return AQ_OK;
+    return aq_error_set_errno(err, ahead->job.os_errno, "", "cannot make zeros durable");
+}
