@@ -66,7 +66,7 @@ REPLAY_BINARIES := $(FUZZ:fuzz/fuzz_%.c=$B/replay/%)
 FUZZ_BINARIES := $(FUZZ:fuzz/%.c=build/fuzz/bin/%)
 VENV := build/venv/bin
 
-.PHONY: all help demo test test-long unit unit-binaries check check-all bench bench-size bench-decode bench-merge bench-year bench-kafka fuzz fuzz-binaries model \
+.PHONY: all help demo test test-long unit unit-binaries check check-all bench bench-size bench-decode bench-merge bench-year bench-kafka bench-durable fuzz fuzz-binaries model \
 	kafka s3 install clean ALWAYS
 .SUFFIXES:
 .DELETE_ON_ERROR:
@@ -135,6 +135,9 @@ $B/bench/encode $B/bench/decode: $B/bench/%: $B/bench/%.o $B/libaqstore.a
 $B/bench/discard: $B/bench/discard.o
 	$(CC) $(LDFLAGS) -o $@ $^ -lrdkafka
 
+$B/bench/durable: $B/bench/durable.o $B/libaqstore.a
+	$(CXX) $(LDFLAGS) -o $@ $^ $(PKG_LIBS) -lrocksdb -lsqlite3
+
 # A fuzz target's function behind a plain main, for its corpus.
 $B/replay/%: $B/fuzz/fuzz_%.o $B/fuzz/replay.o $B/libaqstore.a
 	@mkdir -p $(@D)
@@ -192,6 +195,12 @@ bench-year: all ## simulate a year of nightly imports and compactions (half an h
 
 bench-kafka: all $B/bench/discard ## measure Kafka to durable rows beside plain consumers
 	@$(VENV)/python bench/kafka.py
+
+bench-durable: all ## measure durable commits beside append, fio, RocksDB and SQLite
+	@for package in fio librocksdb-dev libsqlite3-dev; do dpkg -s $$package >/dev/null 2>&1 || \
+		{ echo "bench-durable needs: apt-get install --no-install-recommends fio librocksdb-dev libsqlite3-dev" >&2; exit 1; }; done
+	@$(MAKE) --no-print-directory $B/bench/durable
+	@$(VENV)/python bench/durable.py
 
 fuzz: ## run each fuzz target for FUZZ_SECONDS
 	@$(MAKE) --no-print-directory MODE=fuzz fuzz-binaries
