@@ -48,6 +48,7 @@ struct aq_ingest_report {
     uint64_t segment_bytes;
     double seconds;
     enum aq_io_kind io;
+    enum aq_write_method write_method;
 };
 
 /**

@@ -18,17 +18,23 @@ void aq_import_begin_frame(struct aq_import *import)
     import->frame_begun_us = aq_clock_us();
 }
 
-static uint64_t frame_size_max(const struct aq_config *config)
+/* What a frame may grow to, `size` being wanted. */
+static uint64_t bound_frame(const struct aq_config *config, uint64_t size)
 {
     uint64_t share = config->ingest_memory_bytes / FRAMES_IN_MEMORY;
-    uint64_t size = config->commit_size_bytes < share ? config->commit_size_bytes : share;
+    size = size < share ? size : share;
     return size < FRAME_BYTES_MAX ? size : FRAME_BYTES_MAX;
 }
 
 bool aq_import_frame_is_due(const struct aq_import *import, bool look_at_clock)
 {
-    const struct aq_config *config = import->importer->options->config;
-    if (aq_decoder_size_bytes(import->importer->decoder) >= frame_size_max(config))
+    const struct aq_importer *importer = import->importer;
+    const struct aq_config *config = importer->options->config;
+    uint64_t size = aq_decoder_size_bytes(importer->decoder);
+    /* While the disk has all that it may have in flight, waiting for it is better spent on a larger frame. */
+    if (size >= bound_frame(config, config->commit_size_bytes) &&
+        (size >= bound_frame(config, AQ_FRAME_GROWTH_MAX * config->commit_size_bytes) ||
+         !aq_shard_writer_is_full(importer->writer)))
         return true;
     return look_at_clock && aq_clock_us() - import->frame_begun_us >= config->commit_interval_us;
 }

@@ -232,6 +232,7 @@ enum aq_status aq_ingest_files(struct aq_store *store, const struct aq_ingest_op
         report->segment_bytes = aq_shard_writer_count(importer.writer).bytes_written;
     if (importer.decoder != NULL)
         report->unknown_field_count = importer.decoder->unknown_field_count;
+    report->write_method = aq_store_write_method(store);
     report->seconds = aq_clock_seconds_since(begin_us);
     release(&importer);
     aq_store_unlock(lock);

@@ -22,12 +22,14 @@ static size_t ring(size_t at)
 bool aq_kafka_frame_is_due(const struct aq_kafka_consumer *consumer)
 {
     const struct aq_config *config = consumer->options->config;
-    if (consumer->frame_bytes >= config->commit_size_bytes ||
-        consumer->frame_bytes >= FRAME_BYTES_MAX ||
-        consumer->frame_message_count >= FRAME_MESSAGES_MAX)
+    if (consumer->frame_bytes >= FRAME_BYTES_MAX ||
+        consumer->frame_message_count >= FRAME_MESSAGES_MAX ||
+        consumer->frame_bytes >= AQ_FRAME_GROWTH_MAX * config->commit_size_bytes)
         return true;
-    /* The clock is looked at by the loop, behind each batch. */
-    return false;
+    /* While the disk has all that it may have in flight, the frame grows. The clock is looked at by the loop, behind
+     * each batch. */
+    return consumer->frame_bytes >= config->commit_size_bytes &&
+           (consumer->writer == NULL || !aq_shard_writer_is_full(consumer->writer));
 }
 
 /* Building. */

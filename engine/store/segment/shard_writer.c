@@ -368,6 +368,17 @@ enum aq_status aq_shard_writer_append(struct aq_shard_writer *writer,
     return aq_shard_writer_finish(writer, status, &error, err);
 }
 
+bool aq_shard_writer_is_full(struct aq_shard_writer *writer)
+{
+    struct aq_error error = {0};
+    if (writer->status < 0 || writer->next_sequence == writer->acked_sequence)
+        return false;
+    enum aq_status status = advance(writer, 0, &error);
+    if (aq_shard_writer_finish(writer, status, &error, NULL) < 0)
+        return false;
+    return writer->next_sequence - writer->acked_sequence >= writer->options.depth;
+}
+
 enum aq_status aq_shard_writer_flush(struct aq_shard_writer *writer, struct aq_error *err)
 {
     AQ_TRY(aq_shard_writer_check(writer, err));

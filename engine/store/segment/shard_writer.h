@@ -45,6 +45,12 @@ enum aq_status aq_shard_writer_append(struct aq_shard_writer *writer,
                                       const struct aq_section_input *sections, size_t section_count,
                                       struct aq_error *err) AQ_RESULT;
 
+/** Whether the next append would have to wait for the disk; acks what has become durable. A failure shows there.
+ * A frame that is due meanwhile may as well grow, to AQ_FRAME_GROWTH_MAX times its size: big frames under load, small ones
+ * when there is time. */
+#define AQ_FRAME_GROWTH_MAX 4
+bool aq_shard_writer_is_full(struct aq_shard_writer *writer);
+
 /** Wait until everything appended is durable and acked. */
 enum aq_status aq_shard_writer_flush(struct aq_shard_writer *writer,
                                      struct aq_error *err) AQ_RESULT;

@@ -221,6 +221,28 @@ static bool small_disk(const char *size)
            mount("none", scratch_file("home"), "tmpfs", 0, options) == 0;
 }
 
+Test(shard_writer, full_while_the_disk_is_busy)
+{
+    scratch_make();
+    struct numbers numbers = {.io = AQ_IO_SIM, .depth = 2};
+    unsigned full_count = 0;
+    numbers_begin(&numbers);
+    cr_assert_eq(numbers_claim(&numbers, NULL), AQ_OK);
+    cr_assert_not(aq_shard_writer_is_full(numbers.writer), "nothing is written yet");
+    for (int i = 0; i < 100; i++) {
+        cr_assert_eq(numbers_append(&numbers, 10, NULL), AQ_OK);
+        int64_t acked = numbers.acked;
+        bool full = aq_shard_writer_is_full(numbers.writer);
+        cr_assert_geq(numbers.acked, acked);
+        cr_assert_eq(full, numbers.next - numbers.acked == 20);
+        full_count += full;
+    }
+    cr_assert(full_count > 0 && full_count < 100, "%u", full_count);
+    cr_assert_eq(aq_shard_writer_flush(numbers.writer, NULL), AQ_OK);
+    cr_assert_not(aq_shard_writer_is_full(numbers.writer));
+    numbers_end(&numbers);
+}
+
 static void fill_disk(enum aq_io_kind io)
 {
     scratch_make();

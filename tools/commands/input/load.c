@@ -112,6 +112,7 @@ static void report_json(struct aq_program *program, const char *dataset, const c
     aq_json_member_count(&out, "segment_bytes", report->segment_bytes);
     aq_json_member_real(&out, "seconds", report->seconds);
     aq_json_member_text(&out, "io", aq_io_kind_name(report->io));
+    aq_json_member_text(&out, "write", aq_write_method_name(report->write_method));
     aq_json_close(&out, '}');
     aq_bytes_u8(&out, '\n');
     aq_out_bytes(program->out, &out);
