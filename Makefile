@@ -66,7 +66,7 @@ REPLAY_BINARIES := $(FUZZ:fuzz/fuzz_%.c=$B/replay/%)
 FUZZ_BINARIES := $(FUZZ:fuzz/%.c=build/fuzz/bin/%)
 VENV := build/venv/bin
 
-.PHONY: all help demo test test-long unit unit-binaries check check-all bench bench-size bench-decode bench-merge bench-year bench-kafka bench-durable fuzz fuzz-binaries model \
+.PHONY: all help demo test test-long unit unit-binaries check check-all bench bench-size bench-decode bench-merge bench-year bench-kafka bench-durable bench-ingest fuzz fuzz-binaries model \
 	kafka s3 install clean ALWAYS
 .SUFFIXES:
 .DELETE_ON_ERROR:
@@ -135,6 +135,9 @@ $B/bench/encode $B/bench/decode: $B/bench/%: $B/bench/%.o $B/libaqstore.a
 $B/bench/discard: $B/bench/discard.o
 	$(CC) $(LDFLAGS) -o $@ $^ -lrdkafka
 
+$B/bench/validate: $B/bench/validate.o
+	$(CXX) $(LDFLAGS) -o $@ $^ -lsimdjson
+
 $B/bench/durable: $B/bench/durable.o $B/libaqstore.a
 	$(CXX) $(LDFLAGS) -o $@ $^ $(PKG_LIBS) -lrocksdb -lsqlite3
 
@@ -195,6 +198,10 @@ bench-year: all ## simulate a year of nightly imports and compactions (half an h
 
 bench-kafka: all $B/bench/discard ## measure Kafka to durable rows beside plain consumers
 	@$(VENV)/python bench/kafka.py
+
+bench-ingest: all $B/bench/validate ## measure JSON messages to durable rows, step by step
+	@command -v valgrind >/dev/null || { echo "bench-ingest needs: apt-get install --no-install-recommends valgrind" >&2; exit 1; }
+	@$(VENV)/python bench/ingest.py
 
 bench-durable: all ## measure durable commits beside append, fio, RocksDB and SQLite
 	@for package in fio librocksdb-dev libsqlite3-dev; do dpkg -s $$package >/dev/null 2>&1 || \
