@@ -102,6 +102,8 @@ static const struct option option_table[] = {
     {"key", "KEY", NULL, "of a dataset: the slots of this key", PLACE(key), ON(INSPECT), 0, false},
     {"limit", "N", NULL, "of a dataset: at most N keys or slots (default 20; with --json all)",
      PLACE(limit), ON(INSPECT), 'n', false},
+    {"vectors", NULL, NULL, "of an archive: its runs, and each tile's columns and their encodings",
+     PLACE(vectors), ON(INSPECT), 0, false},
     {"dry-run", NULL, NULL, "say what would be done", PLACE(dry_run),
      ON(COMPACT) | ON(GC) | ON(TIER) | ON(REJECTS), 0, false},
     {"before", "TIME", NULL, "leave archives alone that have rows at or after TIME", PLACE(before),
@@ -172,7 +174,8 @@ static const char *const example_table[AQ_COMMAND_NONE] = {
     [AQ_COMMAND_RESTORE] = "  aqstore --store ./store restore --from s3://my-bucket/aqstore\n",
     [AQ_COMMAND_INSPECT] = "  aqstore inspect air_quality\n"
                            "  aqstore inspect air_quality --key hanoi -n 31\n"
-                           "  aqstore inspect store/archives/00000000000000000003.aqa\n",
+                           "  aqstore inspect store/archives/00000000000000000003.aqa\n"
+                           "  aqstore inspect --vectors archives/00000000000000000003.aqa\n",
 };
 
 const char *aq_command_name(enum aq_command command)

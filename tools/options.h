@@ -77,6 +77,7 @@ struct aq_options {
     bool plot;
     bool dry_run;
     bool deep;
+    bool vectors; /* inspect */
     bool replace;
     const char *rate_limit; /* compact */
     bool gc;                /* compact --gc; so is the next */

@@ -400,8 +400,15 @@ def test_inspect_files(store):
     store.compact()
     for path in store.files("archives"):
         text = store.run("inspect", path).text
-        assert "pm25" in text and "city" in text
-        json.loads(store.run("--json", "inspect", path).text)
+        assert "pm25" in text and "city" in text and "shape: 1 x " in text and "chunks:" not in text
+        deeper = store.run("inspect", "--vectors", path).text
+        assert deeper.startswith(text.rstrip()) and "runs:" in deeper and "chunks:" in deeper
+        seen = json.loads(store.run("--json", "inspect", path).text)
+        columns = {column["column"]: column for column in seen["columns"]}
+        assert sum(column["bytes"] for column in columns.values()) == sum(chunk["bytes"] for chunk in seen["chunks"])
+        answer = store.value("SELECT min(pm25)::text || ' ' || max(city) AS n FROM air")
+        assert f"{columns['pm25']['min']} {columns['city']['max']}" == answer
+        assert sum(run["rows"] for run in seen["runs"]) == seen["rows"] == 400
 
 
 def test_rejects_are_shown(store, folder):

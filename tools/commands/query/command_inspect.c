@@ -100,7 +100,8 @@ enum aq_status aq_command_inspect(struct aq_program *program, struct aq_error *e
     struct aq_inspect inspect = {.stream = program->out,
                                  .json = options->json,
                                  .key = options->key,
-                                 .limited = options->limit != NULL};
+                                 .limited = options->limit != NULL,
+                                 .vectors = options->vectors};
     AQ_TRY(aq_options_limit(options, 0, &inspect.limit, err));
     aq_json_open(&inspect.object, '{');
     enum aq_status status = name != NULL && is_file(name)
