@@ -1,0 +1,305 @@
+/* Round trips of random columns: every type in both profiles, every encoding forced in turn, values of every bit
+ * pattern, no, few, most and only nulls, lengths around a vector's. What comes out must be what went in, to the bit.
+ *
+ * A few thousand columns in the short run; AQ_COLUMNS=10000000 for as many, AQ_SEED for others. */
+#include <criterion/criterion.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "format/encode/encode.h"
+#include "format/encode/node.h"
+
+#define ROWS_MAX 3100
+
+static uint64_t state;
+
+/* @source Vigna, splitmix64. */
+static uint64_t next(void)
+{
+    uint64_t z = state += UINT64_C(0x9e3779b97f4a7c15);
+    z = (z ^ z >> 30) * UINT64_C(0xbf58476d1ce4e5b9);
+    z = (z ^ z >> 27) * UINT64_C(0x94d049bb133111eb);
+    return z ^ z >> 31;
+}
+
+static uint64_t from_environment(const char *name, uint64_t otherwise)
+{
+    const char *text = getenv(name);
+    return text == NULL ? otherwise : strtoull(text, NULL, 10);
+}
+
+/* Mostly short, so that many can be had; the edges of vectors often. */
+static size_t draw_count(void)
+{
+    static const size_t edges[] = {0, 1, 2, 1023, 1024, 1025, 2048, 2049};
+    uint64_t kind = next() % 16;
+    return kind == 0 ? edges[next() % 8] : kind == 1 ? next() % ROWS_MAX : 1 + next() % 60;
+}
+
+/* One of eight shapes of integers; a column keeps its shape, and its parameters. */
+struct shape {
+    unsigned kind;
+    uint64_t a;
+    unsigned shift;
+};
+
+static struct shape draw_shape(void)
+{
+    return (struct shape){
+        .kind = (unsigned)(next() % 9), .a = next(), .shift = (unsigned)(next() % 64)};
+}
+
+static int64_t draw_int(const struct shape *shape, size_t i, int64_t before)
+{
+    switch (shape->kind) {
+    case 0:
+        return (int64_t)shape->a;
+    case 1: /* a stride */
+        return (int64_t)(shape->a + i * (shape->a >> shape->shift));
+    case 2: /* as wide as may be */
+        return (int64_t)next();
+    case 3: /* so many bits */
+        return (int64_t)(next() >> shape->shift);
+    case 4: /* runs */
+        return next() % 20 != 0 && i > 0 ? before : (int64_t)(next() >> shape->shift);
+    case 5: /* few different */
+        return (int64_t)((shape->a + next() % 5) << (shape->shift / 2));
+    case 6: /* a walk */
+        return (int64_t)((uint64_t)before + next() % 21 - 10);
+    case 7: /* ends of the range */
+        return next() % 2 ? INT64_MIN + (int64_t)(next() % 3) : INT64_MAX - (int64_t)(next() % 3);
+    default: /* few outliers */
+        return next() % 50 == 0 ? (int64_t)next() : (int64_t)(next() % 100);
+    }
+}
+
+static double of_bits(uint64_t bits)
+{
+    double value;
+    memcpy(&value, &bits, sizeof value);
+    return value;
+}
+
+static double draw_double(const struct shape *shape, size_t i, int64_t *before)
+{
+    static const double tens[] = {1, 10, 100, 1e3, 1e9, 1e15, 1e22};
+    static const uint64_t odd[] = {UINT64_C(0x7ff8000000000000),
+                                   UINT64_C(0xfff8000000000123),
+                                   UINT64_C(0x7ff0000000000001),
+                                   UINT64_C(0x7ff0000000000000),
+                                   UINT64_C(0xfff0000000000000),
+                                   UINT64_C(0x8000000000000000),
+                                   1,
+                                   UINT64_C(0x000fffffffffffff),
+                                   UINT64_C(0x7fefffffffffffff)};
+    if (shape->kind == 2 || next() % 40 == 0)
+        return of_bits(next() % 2 ? next() : odd[next() % 9]);
+    if (shape->kind == 7)
+        return of_bits(odd[next() % 9]);
+    *before = draw_int(shape, i, *before);
+    return (double)(*before >> (shape->shift % 40)) / tens[shape->a % 7];
+}
+
+static struct aq_slice draw_slice(const struct shape *shape, struct aq_arena *arena)
+{
+    size_t size = shape->kind == 2 ? next() % 300 : shape->kind == 0 ? shape->a % 10 : next() % 12;
+    uint8_t *bytes = aq_arena_alloc(arena, size + 1);
+    cr_assert_not_null(bytes);
+    for (size_t i = 0; i < size; i++)
+        bytes[i] = shape->kind == 0   ? (uint8_t)shape->a
+                   : shape->kind == 2 ? (uint8_t)next()
+                                      : (uint8_t)('a' + next() % (shape->kind + 1));
+    return aq_slice_make(bytes, size);
+}
+
+/* What the type can hold of it. */
+static int64_t fit(enum aq_type type, int64_t value)
+{
+    if (type == AQ_TYPE_BOOLEAN)
+        return value & 1;
+    return type == AQ_TYPE_INTEGER || type == AQ_TYPE_DATE ? (int32_t)value : value;
+}
+
+static void fill(struct aq_vector *vector, size_t count, struct aq_arena *arena)
+{
+    static const unsigned null_shares[] = {0, 0, 0, 1, 20, 50, 99, 100};
+    struct shape shape = draw_shape();
+    unsigned nulls = null_shares[next() % 8];
+    int64_t before = 0;
+    for (size_t i = 0; i < count; i++) {
+        enum aq_status status;
+        if (next() % 100 < nulls) {
+            status = aq_vector_append_null(vector);
+        } else if (aq_type_physical(vector->type) == AQ_PHYSICAL_SLICE) {
+            status = aq_vector_append_slice(vector, draw_slice(&shape, arena));
+        } else if (aq_type_physical(vector->type) == AQ_PHYSICAL_DOUBLE) {
+            status = aq_vector_append_double(vector, draw_double(&shape, i, &before));
+        } else {
+            before = draw_int(&shape, i, before);
+            status = aq_vector_append_int(vector, fit(vector->type, before));
+        }
+        cr_assert_eq(status, AQ_OK);
+    }
+}
+
+static void expect_same(const struct aq_vector *in, const struct aq_vector *out, uint64_t seed)
+{
+    cr_assert_eq(in->row_count, out->row_count);
+    for (size_t i = 0; i < in->row_count; i++) {
+        bool null = aq_vector_is_null(in, i);
+        bool same = null == aq_vector_is_null(out, i);
+        if (same && !null && aq_type_physical(in->type) == AQ_PHYSICAL_SLICE)
+            same = aq_slice_equal(in->slices[i], out->slices[i]);
+        else if (same && !null)
+            same = in->ints[i] == out->ints[i]; /* a double's bits, too */
+        cr_assert(same, "AQ_SEED=%" PRIu64 ": row %zu of %zu of type %d", seed, i, in->row_count,
+                  (int)in->type);
+    }
+}
+
+static void decode_and_compare(const struct aq_vector *in, const struct aq_bytes *coded,
+                               struct aq_arena *arena, uint64_t seed)
+{
+    struct aq_vector out;
+    struct aq_error err = {0};
+    aq_vector_init(&out, in->type);
+    cr_assert_eq(aq_column_decode(aq_bytes_view(coded), in->type, in->row_count, arena, &out, &err),
+                 AQ_OK, "AQ_SEED=%" PRIu64 ": %s", seed, err.message);
+    expect_same(in, &out, seed);
+    aq_vector_deinit(&out);
+}
+
+/* By the cascade, in one of the profiles, with runs or without. */
+static void round_trip(uint64_t seed, struct aq_arena *arena, struct aq_bytes *coded)
+{
+    uint32_t starts[3] = {0};
+    struct aq_vector in;
+    state = seed;
+    aq_vector_init(&in, (enum aq_type)(AQ_TYPE_BOOLEAN + next() % 10));
+    fill(&in, draw_count(), arena);
+    struct aq_encode_options options = {
+        .profile = next() % 2 ? AQ_PROFILE_FRAME : AQ_PROFILE_ARCHIVE, .run_starts = starts};
+    if (in.row_count > 9 && next() % 2) {
+        starts[1] = (uint32_t)(1 + next() % (in.row_count / 3));
+        starts[2] = starts[1] + (uint32_t)(1 + next() % (in.row_count / 3));
+        options.run_count = 3;
+    }
+    aq_bytes_clear(coded);
+    cr_assert_eq(aq_column_encode_with(&in, 0, in.row_count, &options, coded), AQ_OK);
+    decode_and_compare(&in, coded, arena, seed);
+    aq_vector_deinit(&in);
+}
+
+/* AQ_NOT_FOUND: these values cannot be had in this encoding. */
+static enum aq_status force(enum aq_encoding encoding, const struct aq_vector *in,
+                            struct aq_encoder *encoder, struct aq_bytes *out)
+{
+    size_t count = in->row_count;
+    switch (encoding) {
+    case AQ_ENCODING_CONSTANT:
+        for (size_t i = 1; i < count; i++) {
+            if (in->ints[i] != in->ints[0])
+                return AQ_NOT_FOUND;
+        }
+        aq_constant_encode(in->ints[0], out);
+        return AQ_OK;
+    case AQ_ENCODING_RUN:
+        return aq_run_encode(encoder, in->ints, count, 0, out);
+    case AQ_ENCODING_DICT:
+        return aq_dict_encode(encoder, in->ints, count, count, 0, out);
+    case AQ_ENCODING_BITPACK:
+        aq_bitpack_encode(in->ints, count, out);
+        return AQ_OK;
+    case AQ_ENCODING_DELTA:
+        return count < 2 ? AQ_NOT_FOUND : aq_delta_encode(encoder, in->ints, count, 0, out);
+    case AQ_ENCODING_BYTEPLANE:
+        return aq_byteplane_encode(encoder, in->ints, count, out);
+    case AQ_ENCODING_ANS:
+        return aq_ans_encode(encoder, in->ints, count, SIZE_MAX, out);
+    case AQ_ENCODING_DECIMAL:
+        return aq_decimal_encode(encoder, in->doubles, count, count, out);
+    case AQ_ENCODING_BITS:
+        return aq_bits_encode(encoder, in->doubles, count, out);
+    case AQ_ENCODING_TEXT:
+        return aq_text_encode(encoder, in->slices, count, 0, out);
+    case AQ_ENCODING_TEXT_DICT:
+        return aq_text_dict_encode(encoder, in->slices, count, count, out);
+    }
+    return AQ_NOT_FOUND;
+}
+
+static const enum aq_encoding encodings[] = {
+#define ENCODING(name, number, text) name,
+    AQ_ENCODING_TABLE(ENCODING)
+#undef ENCODING
+};
+#define ENCODING_COUNT (sizeof encodings / sizeof encodings[0])
+
+/* Values without nulls, in this encoding on top; whether they can be had in it. */
+static bool forced_round_trip(enum aq_encoding encoding, uint64_t seed, struct aq_arena *arena,
+                              struct aq_bytes *coded)
+{
+    struct aq_encode_options options = {.profile =
+                                            seed % 3 == 0 ? AQ_PROFILE_FRAME : AQ_PROFILE_ARCHIVE};
+    struct aq_encoder encoder = {.options = &options};
+    struct aq_vector in;
+    state = seed;
+    aq_vector_init(&in, encoding >= AQ_ENCODING_TEXT      ? AQ_TYPE_BYTEA
+                        : encoding >= AQ_ENCODING_DECIMAL ? AQ_TYPE_DOUBLE
+                                                          : AQ_TYPE_BIGINT);
+    fill(&in, draw_count(), arena);
+    for (size_t i = 0; i < in.row_count && in.valid != NULL; i++) {
+        if (in.valid[i] == 0 && in.type == AQ_TYPE_BYTEA)
+            in.slices[i] = (struct aq_slice){0};
+        in.valid[i] = 1;
+    }
+    aq_bytes_clear(coded);
+    aq_bytes_varint(coded, in.row_count);
+    aq_bytes_u8(coded, 0);
+    enum aq_status status =
+        in.row_count == 0 ? AQ_NOT_FOUND : force(encoding, &in, &encoder, coded);
+    cr_assert(status == AQ_OK || status == AQ_NOT_FOUND, "%d", status);
+    if (status == AQ_OK)
+        decode_and_compare(&in, coded, arena, seed);
+    aq_encoder_deinit(&encoder);
+    aq_vector_deinit(&in);
+    return status == AQ_OK;
+}
+
+Test(round_trip, random_columns, .timeout = 360000)
+{
+    uint64_t count = from_environment("AQ_COLUMNS", 6000);
+    uint64_t seed = from_environment("AQ_SEED", 20261121);
+    struct aq_arena arena = {0};
+    struct aq_bytes coded = {0};
+    for (uint64_t i = 0; i < count; i++) {
+        aq_arena_reset(&arena);
+        round_trip(seed + i, &arena, &coded);
+        if (count >= 1000000 && i % 100000 == 99999) {
+            printf("%" PRIu64 " columns\n", i + 1);
+            fflush(stdout);
+        }
+    }
+    aq_arena_deinit(&arena);
+    aq_bytes_deinit(&coded);
+}
+
+Test(round_trip, each_encoding_forced, .timeout = 360000)
+{
+    uint64_t count = from_environment("AQ_COLUMNS", 6000) / 10;
+    uint64_t seed = from_environment("AQ_SEED", 20261121);
+    struct aq_arena arena = {0};
+    struct aq_bytes coded = {0};
+    for (size_t e = 0; e < ENCODING_COUNT; e++) {
+        uint64_t had = 0;
+        for (uint64_t i = 0; i < count; i++) {
+            aq_arena_reset(&arena);
+            had += forced_round_trip(encodings[e], seed + i, &arena, &coded);
+        }
+        cr_assert_gt(had, count / 20, "encoding %d: %" PRIu64 " of %" PRIu64, (int)encodings[e],
+                     had, count);
+    }
+    aq_arena_deinit(&arena);
+    aq_bytes_deinit(&coded);
+}
