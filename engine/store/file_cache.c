@@ -1,4 +1,5 @@
-/* A bounded set of open files: the least recently used idle one makes room. When all are in use more are
+/* A bounded set of open files: the least recently used idle one makes room. It takes a quarter of the descriptors
+ * that the process may have, at most OPEN_FILES_MAX. When all are in use more are
  * opened than the bound says: threads wait for the disk here, not for each other.
  *
  * Files that are not at home are read from the bucket: archives block by block (engine/cache), segments,
@@ -12,6 +13,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #define OPEN_FILES_MAX 64
@@ -30,6 +32,7 @@ struct aq_file_cache {
     struct aq_remote_object *objects; /* of each file that is in the bucket */
     struct aq_object_reader *reader;  /* NULL: no bucket */
     size_t open_count;
+    size_t open_max;
     uint64_t clock;
     uint64_t bytes_read;
     pthread_mutex_t lock;
@@ -72,6 +75,14 @@ static enum aq_status init_files(struct aq_file_cache *cache, struct aq_error *e
     return aq_object_reader_create(cache->store->bucket, cache->store->blocks, &cache->reader, err);
 }
 
+static size_t open_max(void)
+{
+    struct rlimit limit;
+    if (getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur / 4 > OPEN_FILES_MAX)
+        return OPEN_FILES_MAX;
+    return limit.rlim_cur / 4;
+}
+
 enum aq_status aq_file_cache_create(struct aq_store *store, const struct aq_catalog *catalog,
                                     struct aq_file_cache **cache, struct aq_error *err)
 {
@@ -81,6 +92,7 @@ enum aq_status aq_file_cache_create(struct aq_store *store, const struct aq_cata
     pthread_mutex_init(&created->lock, NULL);
     created->store = store;
     created->catalog = catalog;
+    created->open_max = open_max();
     enum aq_status status = init_files(created, err);
     if (status < 0) {
         aq_file_cache_destroy(created);
@@ -207,7 +219,7 @@ static enum aq_status open_at_home(struct aq_file_cache *cache, size_t index, in
 static enum aq_status open_file(struct aq_file_cache *cache, size_t index, int *fd,
                                 struct aq_error *err)
 {
-    if (cache->open_count >= OPEN_FILES_MAX)
+    if (cache->open_count >= cache->open_max)
         close_oldest_idle(cache);
     if (aq_file_cache_is_remote(cache, index)) {
         struct aq_object_reader *reader = NULL;

@@ -1,4 +1,4 @@
-"""A full disk: a clear message, exit 1, nothing acked is lost; with more room the import goes on."""
+"""A full disk, and other limits: a clear message, exit 1, nothing acked is lost; with more room the import goes on."""
 
 import contextlib
 import os
@@ -139,3 +139,22 @@ def test_a_file_size_limit_is_a_clear_error(noise, tmp_path):
     assert prefix_length(store) < ROWS
     store.load("noise", file)
     assert prefix_length(store) == ROWS
+
+
+def test_few_descriptors_are_enough(noise, tmp_path):
+    """RLIMIT_NOFILE: almost as many segments as a process may have files open."""
+    _, config = noise
+    store = aq.Store(tmp_path / "store", config)
+    limited = ("/bin/sh", "-c", 'ulimit -n 64; exec "$0" "$@"')
+    files = 60
+    for n in range(files):
+        (tmp_path / "part.csv").write_text(f"n,ts,a,b,c\n{n},{1700000000 + n},1,2,3\n")
+        store.load("noise", tmp_path / "part.csv", launcher=limited)
+    assert len(store.files("segments")) == files
+    for command in ("query", "compact", "gc", "query"):
+        if command == "query":
+            result = store.run("query", "--format", "ndjson", "SELECT count(*), count(DISTINCT n) FROM noise", launcher=limited)
+            assert aq.parse_rows(result.out) == [[files, files]]
+        else:
+            store.run(command, launcher=limited)
+    store.run("verify", "--deep", launcher=limited)
