@@ -18,7 +18,7 @@ FUZZ_SECONDS ?= 10
 
 PACKAGES := libzstd libxxhash liburing simdjson yaml-0.1 gmp libprotobuf-c
 NETWORK_PACKAGES := rdkafka libcurl libcrypto expat
-FILES_PACKAGES := libarchive zlib
+FILES_PACKAGES := libarchive liblz4 libzstd snappy zlib
 LIBS3 := $(if $(wildcard /usr/include/libs3.h),-ls3)
 PKG_CFLAGS := $(shell pkg-config --cflags $(PACKAGES) $(NETWORK_PACKAGES) $(FILES_PACKAGES))
 PROGRAM_LIBS := $(shell pkg-config --libs $(PACKAGES)) -lpg_query -lcctz -lm -lpthread
@@ -50,7 +50,7 @@ TOOLS := $(shell find tools -name '*.c' 2>/dev/null)
 # What goes into the shared objects beside the program (tools/parts/part.h).
 PARTS := network files
 network_SOURCES := $(shell find engine/ingest/kafka engine/object/s3 -name '*.c') tools/service/http/http_server.c
-files_SOURCES := engine/ingest/file/read/source_file.c engine/ingest/file/read/gunzip.c
+files_SOURCES := engine/ingest/file/read/source_file.c engine/ingest/file/read/gunzip.c engine/ingest/file/read/page_unpack.c
 UNIT := $(wildcard tests/unit/*/test_*.c)
 FUZZ := $(wildcard fuzz/fuzz_*.c)
 HEADERS := $(shell find $(LAYERS) tools -name '*.h' 2>/dev/null)

@@ -361,6 +361,8 @@ static const char *format_name(enum aq_source_format format)
         return "ndjson";
     case AQ_FORMAT_JSON:
         return "json";
+    case AQ_FORMAT_PARQUET:
+        return "parquet";
     case AQ_FORMAT_RAW:
         return "raw";
     }

@@ -78,7 +78,8 @@ enum aq_source_format {
     AQ_FORMAT_CSV,
     AQ_FORMAT_NDJSON,
     AQ_FORMAT_JSON,
-    AQ_FORMAT_RAW
+    AQ_FORMAT_RAW,
+    AQ_FORMAT_PARQUET
 };
 
 /** `kafka:` of a source. */

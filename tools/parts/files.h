@@ -2,6 +2,7 @@
 #ifndef AQ_TOOLS_PARTS_FILES_H
 #define AQ_TOOLS_PARTS_FILES_H
 
+#include "engine/ingest/file/read/page_unpack.h"
 #include "engine/ingest/file/read/source_file.h"
 #include "tools/parts/part.h"
 
@@ -11,6 +12,9 @@
     FUNCTION(aq_source_file_on_idle)    \
     FUNCTION(aq_source_file_read)       \
     FUNCTION(aq_source_file_rewind)     \
+    FUNCTION(aq_source_file_keep)       \
+    FUNCTION(aq_source_file_read_at)    \
+    FUNCTION(aq_page_unpack)            \
     FUNCTION(aq_source_file_path)       \
     FUNCTION(aq_source_file_bytes_done) \
     FUNCTION(aq_source_file_bytes_total)

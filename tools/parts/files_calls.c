@@ -43,6 +43,23 @@ enum aq_status aq_source_file_rewind(struct aq_source_file *file, bool last, str
     return opened()->aq_source_file_rewind(file, last, err);
 }
 
+void aq_source_file_keep(struct aq_source_file *file)
+{
+    opened()->aq_source_file_keep(file);
+}
+
+enum aq_status aq_source_file_read_at(struct aq_source_file *file, uint64_t offset, void *buffer,
+                                      size_t size, struct aq_error *err)
+{
+    return opened()->aq_source_file_read_at(file, offset, buffer, size, err);
+}
+
+enum aq_status aq_page_unpack(enum aq_parquet_codec codec, struct aq_slice packed, uint8_t *out,
+                              size_t out_size)
+{
+    return opened()->aq_page_unpack(codec, packed, out, out_size);
+}
+
 const char *aq_source_file_path(const struct aq_source_file *file)
 {
     return opened()->aq_source_file_path(file);

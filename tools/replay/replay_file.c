@@ -140,6 +140,9 @@ static enum aq_status start(struct aq_replay_file *file, const char *path,
     file->format = file->options->format;
     if (file->format == AQ_FORMAT_AUTO)
         AQ_TRY(aq_format_detect(aq_file_name_of(path), &file->stream, &file->format, err));
+    if (file->format == AQ_FORMAT_PARQUET)
+        return aq_error_set_at(err, AQ_UNSUPPORTED, path, -1,
+                               "is Parquet, which has no messages: export it as NDJSON first");
     aq_splitter_init(&file->splitter, &file->stream, file->format);
     bool csv = file->format == AQ_FORMAT_CSV;
     if (csv)

@@ -22,9 +22,9 @@ struct source_nodes {
     const char *when;
 };
 
-static const char *const format_words[] = {"csv", "ndjson", "json", "raw", NULL};
+static const char *const format_words[] = {"csv", "ndjson", "json", "raw", "parquet", NULL};
 static const enum aq_source_format formats[] = {AQ_FORMAT_CSV, AQ_FORMAT_NDJSON, AQ_FORMAT_JSON,
-                                                AQ_FORMAT_RAW};
+                                                AQ_FORMAT_RAW, AQ_FORMAT_PARQUET};
 
 static const struct aq_config_field source_fields[] = {
     {.name = "kafka", .read = aq_config_read_node, .offset = offsetof(struct source_nodes, kafka)},
@@ -77,7 +77,8 @@ static enum aq_status parse_files(struct aq_config_reader *reader,
                               "%s: is for kafka sources; files are read whole", odd);
     if (source->format == AQ_FORMAT_RAW)
         return aq_config_fail(reader, aq_config_node_find(node, "format")->mark,
-                              "format: raw is for kafka sources; files are csv, ndjson or json");
+                              "format: raw is for kafka sources; files are csv, ndjson, json or "
+                              "parquet");
     if (nodes->files.count == 0)
         return aq_config_fail(reader, node->key_mark, "source \"%s\": files: is an empty list",
                               node->key);
@@ -134,6 +135,9 @@ static enum aq_status parse_kafka(struct aq_config_reader *reader,
                                   const struct source_nodes *nodes, struct aq_source_config *source)
 {
     AQ_TRY(aq_config_kafka_parse(reader, nodes->kafka, &source->client));
+    if (source->format == AQ_FORMAT_PARQUET)
+        return aq_config_fail(reader, aq_config_node_find(node, "format")->mark,
+                              "format: parquet is for files; a Kafka message is json, csv or raw");
     if (source->format == AQ_FORMAT_NDJSON)
         return aq_config_fail(reader, aq_config_node_find(node, "format")->mark,
                               "format: ndjson is for files; a Kafka message is json, csv or raw");

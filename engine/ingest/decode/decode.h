@@ -176,6 +176,13 @@ enum aq_status aq_csv_decoder_create(struct aq_decoder *decoder, struct aq_slice
 void aq_csv_decoder_destroy(struct aq_csv_decoder *csv);
 enum aq_status aq_csv_decode(struct aq_csv_decoder *csv, uint64_t ordinal,
                              struct aq_slice record) AQ_RESULT;
+/** A record that was split into fields already, one a column of the header; a reject has no bytes. */
+enum aq_status aq_csv_decode_fields(struct aq_csv_decoder *csv, uint64_t ordinal,
+                                    const struct aq_field *fields) AQ_RESULT;
+/** Append `text`, which is UTF-8, as a JSON string. */
+void aq_json_append_text(struct aq_slice text, struct aq_bytes *out);
+/** Append a field as a JSON value: bytes as the text "\\x4142", what has no JSON of its own as a string. */
+void aq_field_append_json(const struct aq_field *field, struct aq_bytes *out);
 /** The same for a record that is not all of the message that a reject keeps. */
 enum aq_status aq_csv_decode_of(struct aq_csv_decoder *csv, uint64_t ordinal,
                                 struct aq_slice record, struct aq_slice message) AQ_RESULT;

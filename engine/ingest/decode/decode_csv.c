@@ -103,7 +103,7 @@ static enum aq_status take_cell(struct aq_csv_decoder *csv, const struct cell *c
     return AQ_OK;
 }
 
-static void append_json_string(struct aq_bytes *out, struct aq_slice text)
+void aq_json_append_text(struct aq_slice text, struct aq_bytes *out)
 {
     static const char digits[] = "0123456789abcdef";
     aq_bytes_u8(out, '"');
@@ -123,34 +123,55 @@ static void append_json_string(struct aq_bytes *out, struct aq_slice text)
     aq_bytes_u8(out, '"');
 }
 
-/* `"*"` of a record: an object of the columns that no path names, texts and nulls. */
-static enum aq_status add_to_rest(struct aq_csv_decoder *csv, size_t column,
-                                  const struct cell *cell)
+static void append_hex(struct aq_slice bytes, struct aq_bytes *out)
 {
-    struct aq_field field;
-    AQ_TRY(take_cell(csv, cell, &field));
-    aq_bytes_u8(&csv->rest, csv->rest.size == 0 ? '{' : ',');
-    append_json_string(&csv->rest, csv->names[column]);
-    aq_bytes_u8(&csv->rest, ':');
-    if (field.kind == AQ_FIELD_NULL)
-        aq_bytes_append(&csv->rest, "null", 4);
+    static const char digits[] = "0123456789abcdef";
+    aq_bytes_chars(out, "\"\\\\x");
+    for (size_t i = 0; i < bytes.size; i++) {
+        aq_bytes_u8(out, (uint8_t)digits[bytes.data[i] >> 4]);
+        aq_bytes_u8(out, (uint8_t)digits[bytes.data[i] & 15]);
+    }
+    aq_bytes_u8(out, '"');
+}
+
+void aq_field_append_json(const struct aq_field *field, struct aq_bytes *out)
+{
+    if (field->kind == AQ_FIELD_NULL)
+        aq_bytes_chars(out, "null");
+    else if (field->kind == AQ_FIELD_BYTES)
+        append_hex(field->text, out);
+    else if (field->json.size > 0)
+        aq_bytes_append(out, field->json.data, field->json.size);
     else
-        append_json_string(&csv->rest, field.text);
-    return AQ_OK;
+        aq_json_append_text(field->text, out);
+}
+
+/* `"*"` of a record: an object of the columns that no path names, texts and nulls. */
+static void add_to_rest(struct aq_csv_decoder *csv, size_t column, const struct aq_field *field)
+{
+    aq_bytes_u8(&csv->rest, csv->rest.size == 0 ? '{' : ',');
+    aq_json_append_text(csv->names[column], &csv->rest);
+    aq_bytes_u8(&csv->rest, ':');
+    aq_field_append_json(field, &csv->rest);
+}
+
+static void serve(struct aq_csv_decoder *csv, size_t column, const struct aq_field *field)
+{
+    struct aq_decoder *decoder = csv->decoder;
+    if (!csv->named[column] && decoder->wants_rest)
+        add_to_rest(csv, column, field);
+    for (size_t at = csv->fields[column]; at != SIZE_MAX; at = csv->next_field[at])
+        decoder->fields[at] = *field;
 }
 
 static enum aq_status take_column(struct aq_csv_decoder *csv, size_t column,
                                   const struct cell *cell)
 {
-    struct aq_decoder *decoder = csv->decoder;
-    size_t field = csv->fields[column];
-    if (!csv->named[column] && decoder->wants_rest)
-        AQ_TRY(add_to_rest(csv, column, cell));
-    if (field == SIZE_MAX)
+    struct aq_field field;
+    if (csv->fields[column] == SIZE_MAX && (csv->named[column] || !csv->decoder->wants_rest))
         return AQ_OK;
-    AQ_TRY(take_cell(csv, cell, &decoder->fields[field]));
-    for (size_t next = csv->next_field[field]; next != SIZE_MAX; next = csv->next_field[next])
-        decoder->fields[next] = decoder->fields[field];
+    AQ_TRY(take_cell(csv, cell, &field));
+    serve(csv, column, &field);
     return AQ_OK;
 }
 
@@ -206,6 +227,18 @@ enum aq_status aq_csv_decode_of(struct aq_csv_decoder *csv, uint64_t ordinal,
     decoder->unknown_field_count += csv->unnamed_count;
     AQ_TRY(finish_rest(csv));
     return aq_decoder_settle(decoder, ordinal, message);
+}
+
+enum aq_status aq_csv_decode_fields(struct aq_csv_decoder *csv, uint64_t ordinal,
+                                    const struct aq_field *fields)
+{
+    aq_decoder_begin(csv->decoder);
+    aq_bytes_clear(&csv->rest);
+    for (size_t column = 0; column < csv->column_count; column++)
+        serve(csv, column, &fields[column]);
+    csv->decoder->unknown_field_count += csv->unnamed_count;
+    AQ_TRY(finish_rest(csv));
+    return aq_decoder_settle(csv->decoder, ordinal, (struct aq_slice){0});
 }
 
 enum aq_status aq_csv_decode(struct aq_csv_decoder *csv, uint64_t ordinal, struct aq_slice record)

@@ -9,7 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "engine/ingest/file/importer.h"
+#include "engine/ingest/file/import_parquet.h"
 #include "engine/base/clock.h"
 
 #define MESSAGES_PER_LOOK 256 /* at the clock and the stop flag */
@@ -188,8 +188,10 @@ static enum aq_status run(struct aq_import *import, struct aq_error *err)
 {
     aq_source_file_on_idle(import->source, on_idle, import,
                            idle_ms(import->importer->options->config));
-    enum aq_status status = pass_known(import, err);
-    if (status == AQ_OK)
+    enum aq_status status;
+    if (import->format == AQ_FORMAT_PARQUET)
+        status = aq_parquet_import_run(import->parquet, err);
+    else if ((status = pass_known(import, err)) == AQ_OK)
         status = take_messages(import, err);
     if (status == AQ_END)
         return aq_import_close_frame(import, true, err);
@@ -241,11 +243,22 @@ static enum aq_status choose_format(struct aq_import *import, struct aq_error *e
     if (import->format == AQ_FORMAT_AUTO)
         AQ_TRY(
             aq_format_detect(aq_file_name_of(import->path), &import->stream, &import->format, err));
+    if (import->format == AQ_FORMAT_PARQUET)
+        return AQ_OK;
     aq_splitter_init(&import->splitter, &import->stream, import->format);
     if (import->format != AQ_FORMAT_JSON)
         return AQ_OK;
     AQ_TRY(aq_stream_rewind(&import->stream, false, err));
     return aq_splitter_check_json(&import->splitter, err);
+}
+
+/* A Parquet file is read from its end, so one that grew is another file. */
+static enum aq_status open_parquet(struct aq_import *import, struct aq_file_identity *identity,
+                                   struct aq_error *err)
+{
+    if (identity->standing == AQ_FILE_CONTINUES && identity->grew)
+        identity->standing = AQ_FILE_NEW;
+    return aq_parquet_import_open(import, &import->parquet, err);
 }
 
 static enum aq_status import_opened(struct aq_import *import, struct aq_error *err)
@@ -259,6 +272,8 @@ static enum aq_status import_opened(struct aq_import *import, struct aq_error *e
     AQ_TRY(aq_stream_rewind(&import->stream, true, err));
     if (import->format == AQ_FORMAT_CSV)
         AQ_TRY(read_header(import, err));
+    if (import->format == AQ_FORMAT_PARQUET)
+        AQ_TRY(open_parquet(import, &identity, err));
     AQ_TRY(claim(import, &identity, err));
     return run(import, err);
 }
@@ -274,6 +289,7 @@ enum aq_status aq_import_file(struct aq_importer *importer, const char *path, st
     importer->report->file_count++;
     aq_decoder_clear(importer->decoder);
     aq_csv_decoder_destroy(import.csv);
+    aq_parquet_import_close(import.parquet);
     aq_splitter_deinit(&import.splitter);
     aq_stream_deinit(&import.stream);
     aq_source_file_close(import.source);

@@ -55,6 +55,8 @@ struct aq_importer {
     struct aq_replacement replacement; /* with options->replace */
 };
 
+struct aq_parquet_import; /* import_parquet.h */
+
 /** The file that is being imported. */
 struct aq_import {
     struct aq_importer *importer;
@@ -64,9 +66,12 @@ struct aq_import {
     struct aq_splitter splitter;
     enum aq_source_format format;
     struct aq_csv_decoder *csv;
+    struct aq_parquet_import *parquet;
     struct aq_catalog_feed feed; /* where it stands, as of the last frame */
     uint64_t ordinal;            /* of the next message */
-    int64_t frame_begun_us;      /* CLOCK_MONOTONIC */
+    uint64_t rows_done;          /* Parquet: of the file, and in all; 0: progress is in bytes */
+    uint64_t rows_total;
+    int64_t frame_begun_us; /* CLOCK_MONOTONIC */
 };
 
 /** One file, whatever it is: known, continued or new. */

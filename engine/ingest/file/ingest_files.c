@@ -104,7 +104,8 @@ static enum aq_status check_options(const struct aq_ingest_options *options, str
 {
     if (options->format == AQ_FORMAT_RAW)
         return aq_error_set(err, AQ_UNSUPPORTED,
-                            "format raw is for Kafka sources: files are csv, ndjson or json");
+                            "format raw is for Kafka sources: files are csv, ndjson, json "
+                            "or parquet");
     return AQ_OK;
 }
 

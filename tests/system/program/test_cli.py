@@ -112,7 +112,7 @@ COMPLETIONS = {
     "aqstore im": {"import"},
     "aqstore --log-format ": {"text", "json"},
     "aqstore query --format ": {"table", "csv", "json", "ndjson", "markdown", "parquet", "arrow"},
-    "aqstore import --format ": {"csv", "ndjson", "json"},
+    "aqstore import --format ": {"csv", "ndjson", "json", "parquet"},
     "aqstore --quiet ingest --on": {"--once"},
     "aqstore config ": {"check", "show"},
 }

@@ -18,9 +18,10 @@ enum aq_source_format aq_load_format(const char *name)
 {
     if (name == NULL)
         return AQ_FORMAT_AUTO;
-    return strcmp(name, "csv") == 0      ? AQ_FORMAT_CSV
-           : strcmp(name, "ndjson") == 0 ? AQ_FORMAT_NDJSON
-                                         : AQ_FORMAT_JSON;
+    return strcmp(name, "csv") == 0       ? AQ_FORMAT_CSV
+           : strcmp(name, "ndjson") == 0  ? AQ_FORMAT_NDJSON
+           : strcmp(name, "parquet") == 0 ? AQ_FORMAT_PARQUET
+                                          : AQ_FORMAT_JSON;
 }
 
 /* ---- names ---- */

@@ -49,6 +49,7 @@ struct aq_source_file {
     uint64_t spool_bytes;
     uint64_t spool_read; /* of those, read again since the last rewind */
     bool last;           /* it will not be rewound again */
+    bool kept;           /* what is not readable in place goes to the spool */
 };
 
 const char *aq_source_file_path(const struct aq_source_file *file)
@@ -381,6 +382,36 @@ static enum aq_status next_block(struct aq_source_file *file, struct aq_error *e
     return AQ_OK;
 }
 
+/* Its bytes lie in the file as they are. */
+static bool is_plain(const struct aq_source_file *file)
+{
+    return file->regular && file->gunzip == NULL &&
+           archive_filter_code(file->archive, 0) == ARCHIVE_FILTER_NONE;
+}
+
+void aq_source_file_keep(struct aq_source_file *file)
+{
+    file->kept = true;
+}
+
+enum aq_status aq_source_file_read_at(struct aq_source_file *file, uint64_t offset, void *buffer,
+                                      size_t size, struct aq_error *err)
+{
+    int fd = is_plain(file) ? file->fd : file->spool_fd;
+    for (size_t done = 0; done < size;) {
+        ssize_t got = pread(fd, (char *)buffer + done, size - done, (off_t)(offset + done));
+        if (got < 0 && errno == EINTR)
+            continue;
+        if (got < 0)
+            return aq_error_set_errno(err, errno, aq_source_file_path(file), "reading it again");
+        if (got == 0)
+            return aq_error_set_at(err, AQ_CORRUPT, aq_source_file_path(file),
+                                   (int64_t)(offset + done), "the file got shorter meanwhile");
+        done += (size_t)got;
+    }
+    return AQ_OK;
+}
+
 enum aq_status aq_source_file_read(struct aq_source_file *file, void *buffer, size_t size,
                                    size_t *got, struct aq_error *err)
 {
@@ -395,7 +426,8 @@ enum aq_status aq_source_file_read(struct aq_source_file *file, void *buffer, si
     file->block += *got;
     file->block_size -= *got;
     file->decoded_bytes += *got;
-    return file->regular || file->last ? AQ_OK : spool(file, buffer, *got, err);
+    bool keep = file->kept ? !is_plain(file) : !file->regular && !file->last;
+    return keep ? spool(file, buffer, *got, err) : AQ_OK;
 }
 
 enum aq_status aq_source_file_rewind(struct aq_source_file *file, bool last, struct aq_error *err)

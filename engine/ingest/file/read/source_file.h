@@ -29,6 +29,13 @@ enum aq_status aq_source_file_read(struct aq_source_file *file, void *buffer, si
 enum aq_status aq_source_file_rewind(struct aq_source_file *file, bool last,
                                      struct aq_error *err) AQ_RESULT;
 
+/** Make all decoded bytes readable at any offset: what is compressed, or a pipe, is kept in an unnamed file by the next pass
+ * over it. To be called while it stands at its first byte. */
+void aq_source_file_keep(struct aq_source_file *file);
+/** All `size` bytes at `offset`, which were read before. AQ_CORRUPT where the file has lost them since. */
+enum aq_status aq_source_file_read_at(struct aq_source_file *file, uint64_t offset, void *buffer,
+                                      size_t size, struct aq_error *err) AQ_RESULT;
+
 /** For messages: the path, or "standard input". */
 const char *aq_source_file_path(const struct aq_source_file *file);
 /** Bytes of the file as it lies there: read so far, and in all (0: unknown). */

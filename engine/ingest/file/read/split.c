@@ -269,6 +269,9 @@ enum aq_status aq_format_detect(struct aq_slice name, struct aq_stream *stream,
     while (stream->end - stream->begin < 4096 && !stream->ended)
         AQ_TRY(aq_stream_fill(stream, err));
     struct aq_slice window = aq_stream_window(stream);
+    *format = AQ_FORMAT_PARQUET;
+    if (window.size >= 4 && memcmp(window.data, "PAR1", 4) == 0)
+        return AQ_OK;
     if (window.size >= 3 && memcmp(window.data, "\xef\xbb\xbf", 3) == 0)
         window = aq_slice_make(window.data + 3, window.size - 3);
     while (window.size > 0 && (*window.data <= ' '))
