@@ -45,6 +45,25 @@ static uint64_t units_rows(struct aq_snapshot *snapshot, uint32_t dataset_id)
     return rows_of(units, unit_count);
 }
 
+/* A store's snapshot, and the units of its dataset. */
+struct view {
+    struct aq_snapshot *snapshot;
+    const struct aq_schema *schema;
+    const struct aq_unit *units;
+    size_t unit_count;
+};
+
+static struct view view_open(struct aq_store *store)
+{
+    struct view view = {0};
+    cr_assert_eq(aq_snapshot_open(store, &view.snapshot, NULL), AQ_OK);
+    view.schema = aq_catalog_schema(aq_snapshot_catalog(view.snapshot), "numbers");
+    cr_assert_eq(aq_snapshot_units(view.snapshot, view.schema->dataset_id, &view.units,
+                                   &view.unit_count, NULL),
+                 AQ_OK);
+    return view;
+}
+
 Test(snapshot, stays_as_it_was)
 {
     struct numbers numbers = {0};
@@ -63,61 +82,53 @@ Test(snapshot, units_say_what_they_hold)
 {
     struct numbers numbers = {0};
     begin_with_rows(&numbers);
-    struct aq_snapshot *snapshot = NULL;
-    cr_assert_eq(aq_snapshot_open(numbers.store, &snapshot, NULL), AQ_OK);
-    const struct aq_unit *units = NULL;
-    size_t unit_count = 0;
-    uint32_t dataset_id = numbers.schema->dataset_id;
-    cr_assert_eq(aq_snapshot_units(snapshot, dataset_id, &units, &unit_count, NULL), AQ_OK);
-    cr_assert_eq(unit_count, FRAMES);
-    for (size_t i = 0; i < unit_count; i++) {
-        cr_assert_eq(units[i].kind, AQ_FILE_SEGMENT);
-        cr_assert_eq(units[i].index, i);
-        cr_assert_eq(units[i].row_count, FRAME_ROWS);
-        cr_assert(units[i].has_time);
-        cr_assert_eq(units[i].min_time_us, number_time((int64_t)i * FRAME_ROWS));
-        cr_assert_eq(units[i].max_time_us, number_time((int64_t)i * FRAME_ROWS + FRAME_ROWS - 1));
+    struct view view = view_open(numbers.store);
+    cr_assert_eq(view.unit_count, FRAMES);
+    for (size_t i = 0; i < view.unit_count; i++) {
+        cr_assert_eq(view.units[i].kind, AQ_FILE_SEGMENT);
+        cr_assert_eq(view.units[i].index, i);
+        cr_assert_eq(view.units[i].row_count, FRAME_ROWS);
+        cr_assert(view.units[i].has_time);
+        cr_assert_eq(view.units[i].min_time_us, number_time((int64_t)i * FRAME_ROWS));
+        cr_assert_eq(view.units[i].max_time_us,
+                     number_time((int64_t)i * FRAME_ROWS + FRAME_ROWS - 1));
     }
-    cr_assert(!units[0].has_keys && units[0].partitions == NULL);
-    cr_assert_eq(aq_snapshot_partitions(snapshot, dataset_id, NULL), AQ_OK);
-    for (size_t i = 0; i < unit_count; i++) {
+    cr_assert(!view.units[0].has_keys && view.units[0].partitions == NULL);
+    cr_assert_eq(aq_snapshot_partitions(view.snapshot, view.schema->dataset_id, NULL), AQ_OK);
+    for (size_t i = 0; i < view.unit_count; i++) {
         struct aq_slice key = aq_slice_of(number_key((int64_t)i * FRAME_ROWS));
-        cr_assert(units[i].has_keys);
-        cr_assert(aq_slice_equal(units[i].key_min, key) && aq_slice_equal(units[i].key_max, key));
-        cr_assert_eq(units[i].partition_count, 1);
-        cr_assert_eq(units[i].partitions[0].row_count, FRAME_ROWS);
-        cr_assert(aq_slice_equal(units[i].partitions[0].key, key));
+        cr_assert(view.units[i].has_keys);
+        cr_assert(aq_slice_equal(view.units[i].key_min, key) &&
+                  aq_slice_equal(view.units[i].key_max, key));
+        cr_assert_eq(view.units[i].partition_count, 1);
+        cr_assert_eq(view.units[i].partitions[0].row_count, FRAME_ROWS);
+        cr_assert(aq_slice_equal(view.units[i].partitions[0].key, key));
     }
-    cr_assert_eq(units_rows(snapshot, dataset_id + 1), 0, "nothing was rejected");
-    cr_assert_eq(units_rows(snapshot, 4711), 0);
-    aq_snapshot_close(snapshot);
+    cr_assert_eq(units_rows(view.snapshot, view.schema->dataset_id + 1), 0, "nothing was rejected");
+    cr_assert_eq(units_rows(view.snapshot, 4711), 0);
+    aq_snapshot_close(view.snapshot);
     numbers_end(&numbers);
 }
 
 Test(snapshot, unknown_columns_are_null_and_system_columns_are_there)
 {
     struct aq_store *store = sealed_store();
-    struct aq_snapshot *snapshot = NULL;
-    cr_assert_eq(aq_snapshot_open(store, &snapshot, NULL), AQ_OK);
-    const struct aq_unit *units = NULL;
-    size_t unit_count = 0;
-    const struct aq_schema *schema = aq_catalog_schema(aq_snapshot_catalog(snapshot), "numbers");
-    cr_assert_eq(aq_snapshot_units(snapshot, schema->dataset_id, &units, &unit_count, NULL), AQ_OK);
+    struct view view = view_open(store);
     struct aq_batch batch;
     enum aq_type types[] = {AQ_TYPE_DOUBLE, AQ_TYPE_BIGINT, AQ_TYPE_TIMESTAMPTZ};
     uint32_t ids[] = {4711, AQ_SYSTEM_ID_ORDINAL, AQ_SYSTEM_ID_STAMP};
     cr_assert_eq(aq_batch_init(&batch, 3, types), AQ_OK);
-    cr_assert_eq(aq_unit_read(snapshot, &units[1], ids, &batch, NULL), AQ_OK);
+    cr_assert_eq(aq_unit_read(view.snapshot, &view.units[1], ids, &batch, NULL), AQ_OK);
     cr_assert_eq(batch.row_count, FRAME_ROWS);
     for (size_t i = 0; i < batch.row_count; i++) {
         cr_assert(aq_vector_is_null(&batch.columns[0], i));
         cr_assert_eq(batch.columns[1].ints[i], (int64_t)(FRAME_ROWS + i));
         cr_assert_eq(batch.columns[2].ints[i], 7);
     }
-    cr_assert_gt(aq_snapshot_bytes_read(snapshot), 0);
-    cr_assert_null(aq_unit_stats(&units[1], schema->columns[2].id));
+    cr_assert_gt(aq_snapshot_bytes_read(view.snapshot), 0);
+    cr_assert_null(aq_unit_stats(&view.units[1], view.schema->columns[2].id));
     aq_batch_deinit(&batch);
-    aq_snapshot_close(snapshot);
+    aq_snapshot_close(view.snapshot);
     aq_store_close(store);
 }
 
@@ -298,27 +309,23 @@ static void leave_out_multiples(struct aq_snapshot *snapshot, struct aq_unit *un
 Test(snapshot, rows_of_a_tile_are_left_out_for_several_reasons)
 {
     struct aq_store *store = archived_store();
-    struct aq_snapshot *snapshot = NULL;
-    cr_assert_eq(aq_snapshot_open(store, &snapshot, NULL), AQ_OK);
-    const struct aq_schema *schema = aq_catalog_schema(aq_snapshot_catalog(snapshot), "numbers");
-    const struct aq_unit *units = NULL;
-    size_t unit_count = 0;
-    cr_assert_eq(aq_snapshot_units(snapshot, schema->dataset_id, &units, &unit_count, NULL), AQ_OK);
-    struct aq_unit *unit = (struct aq_unit *)&units[0];
-    uint32_t column = schema->columns[2].id;
-    leave_out_multiples(snapshot, unit, column, 51); /* 0 alone */
+    struct view view = view_open(store);
+    struct aq_unit *unit = (struct aq_unit *)&view.units[0];
+    uint32_t column = view.schema->columns[2].id;
+    leave_out_multiples(view.snapshot, unit, column, 51); /* 0 alone */
     cr_assert_null(aq_unit_stats(unit, column));
     cr_assert_gt(aq_unit_column_bytes(unit, column), 0);
-    leave_out_multiples(snapshot, unit, column, 2);
-    leave_out_multiples(snapshot, unit, column, 3);
+    leave_out_multiples(view.snapshot, unit, column, 2);
+    leave_out_multiples(view.snapshot, unit, column, 3);
     cr_assert_eq(unit->row_count, 17); /* of 1 .. 49 */
     cr_assert_eq(aq_unit_stored_rows(unit), 50);
-    leave_out_multiples(snapshot, unit, column, 1);
+    leave_out_multiples(view.snapshot, unit, column, 1);
     cr_assert_eq(unit->row_count, 0);
     uint64_t all[1] = {~UINT64_C(0)};
-    cr_assert_eq(aq_unit_keep_rows(snapshot, (struct aq_unit *)&units[1], all, NULL), AQ_OK);
-    cr_assert_not_null(aq_unit_stats(&units[1], column));
-    aq_snapshot_close(snapshot);
+    cr_assert_eq(aq_unit_keep_rows(view.snapshot, (struct aq_unit *)&view.units[1], all, NULL),
+                 AQ_OK);
+    cr_assert_not_null(aq_unit_stats(&view.units[1], column));
+    aq_snapshot_close(view.snapshot);
     aq_store_close(store);
 }
 
@@ -326,24 +333,19 @@ Test(snapshot, rows_of_a_tile_are_left_out_for_several_reasons)
 Test(snapshot, rows_of_a_section_are_left_out)
 {
     struct aq_store *store = sealed_store();
-    struct aq_snapshot *snapshot = NULL;
-    cr_assert_eq(aq_snapshot_open(store, &snapshot, NULL), AQ_OK);
-    const struct aq_schema *schema = aq_catalog_schema(aq_snapshot_catalog(snapshot), "numbers");
-    const struct aq_unit *units = NULL;
-    size_t unit_count = 0;
-    cr_assert_eq(aq_snapshot_units(snapshot, schema->dataset_id, &units, &unit_count, NULL), AQ_OK);
-    uint32_t column = schema->columns[2].id;
-    leave_out_multiples(snapshot, (struct aq_unit *)&units[0], column, 2);
-    cr_assert_eq(aq_snapshot_partitions(snapshot, schema->dataset_id, NULL), AQ_OK);
-    leave_out_multiples(snapshot, (struct aq_unit *)&units[1], column, 2);
+    struct view view = view_open(store);
+    uint32_t column = view.schema->columns[2].id;
+    leave_out_multiples(view.snapshot, (struct aq_unit *)&view.units[0], column, 2);
+    cr_assert_eq(aq_snapshot_partitions(view.snapshot, view.schema->dataset_id, NULL), AQ_OK);
+    leave_out_multiples(view.snapshot, (struct aq_unit *)&view.units[1], column, 2);
     for (size_t i = 0; i < 2; i++) {
-        cr_assert_eq(units[i].partition_count, 1);
-        cr_assert_eq(units[i].partitions[0].row_count, units[i].row_count);
-        leave_out_multiples(snapshot, (struct aq_unit *)&units[i], column, 1);
-        cr_assert_eq(units[i].partition_count, 0);
+        cr_assert_eq(view.units[i].partition_count, 1);
+        cr_assert_eq(view.units[i].partitions[0].row_count, view.units[i].row_count);
+        leave_out_multiples(view.snapshot, (struct aq_unit *)&view.units[i], column, 1);
+        cr_assert_eq(view.units[i].partition_count, 0);
     }
-    cr_assert_eq(units_rows(snapshot, schema->dataset_id), ROWS - 2 * FRAME_ROWS);
-    aq_snapshot_close(snapshot);
+    cr_assert_eq(units_rows(view.snapshot, view.schema->dataset_id), ROWS - 2 * FRAME_ROWS);
+    aq_snapshot_close(view.snapshot);
     aq_store_close(store);
 }
 
@@ -351,31 +353,27 @@ Test(snapshot, tiles_of_an_archive)
 {
     struct aq_store *store = archived_store();
     cr_assert_eq(numbers_in(store), 100);
-    struct aq_snapshot *snapshot = NULL;
-    cr_assert_eq(aq_snapshot_open(store, &snapshot, NULL), AQ_OK);
-    const struct aq_schema *schema = aq_catalog_schema(aq_snapshot_catalog(snapshot), "numbers");
-    const struct aq_unit *units = NULL;
-    size_t unit_count = 0;
-    cr_assert_eq(aq_snapshot_units(snapshot, schema->dataset_id, &units, &unit_count, NULL), AQ_OK);
-    cr_assert_eq(unit_count, 2);
-    cr_assert_eq(units[1].kind, AQ_FILE_ARCHIVE);
-    cr_assert_eq(units[1].row_count, 50);
-    cr_assert_eq(units[1].min_time_us, number_time(50));
-    cr_assert_eq(units[1].max_time_us, number_time(99));
-    cr_assert(units[1].has_keys && aq_slice_equal(units[1].key_max, aq_slice_of("oslo")));
-    const struct aq_column_stats *stats = aq_unit_stats(&units[1], schema->columns[2].id);
+    struct view view = view_open(store);
+    cr_assert_eq(view.unit_count, 2);
+    cr_assert_eq(view.units[1].kind, AQ_FILE_ARCHIVE);
+    cr_assert_eq(view.units[1].row_count, 50);
+    cr_assert_eq(view.units[1].min_time_us, number_time(50));
+    cr_assert_eq(view.units[1].max_time_us, number_time(99));
+    cr_assert(view.units[1].has_keys && aq_slice_equal(view.units[1].key_max, aq_slice_of("oslo")));
+    const struct aq_column_stats *stats = aq_unit_stats(&view.units[1], view.schema->columns[2].id);
     cr_assert_eq(stats->min.integer, 50);
     cr_assert_eq(stats->max.integer, 99);
-    cr_assert_null(aq_unit_stats(&units[1], 4711));
+    cr_assert_null(aq_unit_stats(&view.units[1], 4711));
     /* A column that the file has not. */
     struct aq_batch batch;
     enum aq_type type = AQ_TYPE_TEXT;
     cr_assert_eq(aq_batch_init(&batch, 1, &type), AQ_OK);
-    cr_assert_eq(aq_unit_read(snapshot, &units[0], &(uint32_t){4711}, &batch, NULL), AQ_OK);
+    cr_assert_eq(aq_unit_read(view.snapshot, &view.units[0], &(uint32_t){4711}, &batch, NULL),
+                 AQ_OK);
     cr_assert_eq(batch.row_count, 50);
     cr_assert(aq_vector_is_null(&batch.columns[0], 49));
     aq_batch_deinit(&batch);
-    aq_snapshot_close(snapshot);
+    aq_snapshot_close(view.snapshot);
     aq_store_close(store);
 }
 
@@ -427,13 +425,9 @@ Test(snapshot, masked_frames_are_not_there)
                              .mask = {.file_id = 1, .feed_id = 1, .from_ordinal = 2 * FRAME_ROWS}};
     cr_assert_eq(aq_store_commit(store, build_record, &mask, NULL), AQ_OK);
     cr_assert_eq(numbers_in(store), 2 * FRAME_ROWS);
-    struct aq_snapshot *snapshot = NULL;
-    cr_assert_eq(aq_snapshot_open(store, &snapshot, NULL), AQ_OK);
-    const struct aq_unit *units = NULL;
-    size_t unit_count = 0;
-    cr_assert_eq(aq_snapshot_units(snapshot, 1, &units, &unit_count, NULL), AQ_OK);
-    cr_assert_eq(unit_count, 2);
-    aq_snapshot_close(snapshot);
+    struct view view = view_open(store);
+    cr_assert_eq(view.unit_count, 2);
+    aq_snapshot_close(view.snapshot);
     aq_store_close(store);
 }
 
