@@ -123,11 +123,15 @@ static const struct option option_table[] = {
      ON(COMPACT) | ON(GC), 0, false},
     {"from", "s3://BUCKET/PREFIX", NULL, "the bucket to restore from", PLACE(from), ON(RESTORE), 0,
      false},
+    {"file", "NAME", NULL, "fetch one file of this home again, such as archives/NUMBER.aqa",
+     PLACE(file), ON(RESTORE), 0, false},
+    {"give-up", "NAME", NULL, "go on without a damaged file of which there is no copy",
+     PLACE(give_up), ON(RESTORE), 0, false},
     {"from", "earliest|latest|OFFSET", NULL, "of sources accept: where to go on", PLACE(from),
      ON(SOURCES), 0, false},
     {"deep", NULL, NULL, "decode every value; recompute order, statistics, content hashes",
      PLACE(deep), ON(VERIFY), 0, false},
-    {"repair-plan", NULL, NULL, "say what would mend it", PLACE(repair_plan), ON(VERIFY), 0, true},
+    {"repair-plan", NULL, NULL, "say what would mend it", PLACE(repair_plan), ON(VERIFY), 0, false},
 };
 #define OPTION_COUNT (sizeof(option_table) / sizeof(option_table[0]))
 

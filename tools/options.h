@@ -50,7 +50,7 @@ struct aq_options {
 
     const char *dataset;
     const char *format;
-    const char *file;   /* query -f */
+    const char *file;   /* query -f, restore --file */
     const char *output; /* query -o */
     const char *timezone;
     const char *where;
@@ -59,10 +59,11 @@ struct aq_options {
     const char *before; /* compact; so is the next one */
     const char *now;
     const char *span;
-    const char *from;   /* restore --from, sources accept --from */
-    const char *age;    /* gc --age */
-    bool trust_clock;   /* gc, compact */
-    const char *source; /* rejects; so are the next three */
+    const char *from;    /* restore --from, sources accept --from */
+    const char *give_up; /* restore */
+    const char *age;     /* gc --age */
+    bool trust_clock;    /* gc, compact */
+    const char *source;  /* rejects; so are the next three */
     const char *reason;
     const char *since;
     const char *header;

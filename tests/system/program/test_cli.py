@@ -155,16 +155,8 @@ def test_the_man_page_names_every_command_and_option():
             assert f"\\fB{option}\\fR" in page, option
 
 
-@pytest.mark.parametrize(
-    "arguments",
-    [
-        ["serve"],
-        ["verify", "--repair-plan"],
-    ],
-    ids=lambda value: value[0] + " " + value[-1],
-)
-def test_what_is_not_yet_there_is_refused_by_name(store, arguments):
-    result = store.run(*arguments, code=aq.USAGE)
+def test_what_is_not_yet_there_is_refused_by_name(store):
+    result = store.run("serve", code=aq.USAGE)
     assert "not yet" in result.message, str(result)
 
 

@@ -1,5 +1,5 @@
 /* restore: a new home for a store whose home is lost, from its bucket. The files stay in the bucket; queries
- * fetch what they need of them. */
+ * fetch what they need of them. With --file or --give-up: one file of a home that is there (restore_file.c). */
 #include <string.h>
 
 #include "compaction/tier/tier.h"
@@ -7,6 +7,7 @@
 #include "engine/object/s3.h"
 #include "tools/bucket.h"
 #include "tools/commands/commands.h"
+#include "tools/commands/upkeep/restore_file.h"
 #include "tools/output/text/human.h"
 #include "tools/output/text/json_print.h"
 
@@ -51,6 +52,10 @@ enum aq_status aq_command_restore(struct aq_program *program, struct aq_error *e
     struct aq_restore_report report = {0};
     struct aq_bytes note = {0};
     const char *from = program->options.from;
+    if (program->options.file != NULL)
+        return aq_restore_file(program, program->options.file, err);
+    if (program->options.give_up != NULL)
+        return aq_restore_without(program, program->options.give_up, err);
     if (from != NULL && strncmp(from, "s3://", 5) != 0)
         return aq_error_set(err, AQ_INVALID, "--from: '%s' is no bucket: say s3://BUCKET/PREFIX",
                             from);

@@ -1,5 +1,5 @@
 /* verify: check the catalog and every file that it names, or one file. Findings are the result, one a line,
- * on standard output; with any, the exit code is 3.
+ * on standard output; with any, the exit code is 3. With --repair-plan, what would mend them stands below.
  *
  * Failures: a catalog that cannot be opened is a finding too; without it nobody knows which files to
  * check. */
@@ -16,13 +16,14 @@
 #include "tools/output/text/human.h"
 #include "tools/output/text/json_print.h"
 #include "tools/output/progress.h"
-#include "tools/verify/verify.h"
+#include "tools/verify/repair_plan.h"
 
 struct run {
     struct aq_program *program;
     struct aq_verify verify;
     struct aq_progress progress;
     struct aq_object_store *bucket; /* NULL where none is known */
+    struct aq_repair_plan plan;     /* --repair-plan */
 };
 
 static void on_progress(void *context, const char *file, uint64_t bytes_done, uint64_t row_count)
@@ -186,6 +187,21 @@ static enum aq_status verify_named(struct run *run, struct aq_store *store, stru
     return status;
 }
 
+/* With the newest catalog, or NULL where it cannot be read. */
+static enum aq_status plan_repair(struct run *run, const char *home, struct aq_store *store,
+                                  struct aq_error *err)
+{
+    const struct aq_catalog *catalog = NULL;
+    if (!run->program->options.repair_plan)
+        return AQ_OK;
+    if (store != NULL)
+        AQ_TRY(aq_store_catalog(store, false, &catalog, err));
+    enum aq_status status = aq_repair_plan_make(&run->plan, &run->verify, home, catalog, err);
+    if (catalog != NULL)
+        aq_catalog_release(catalog);
+    return status;
+}
+
 static enum aq_status verify_store(struct run *run, struct aq_error *err)
 {
     const char *home = NULL;
@@ -199,14 +215,16 @@ static enum aq_status verify_store(struct run *run, struct aq_error *err)
     AQ_TRY(aq_verify_catalog(&run->verify, home, err));
     AQ_TRY(aq_program_bucket(run->program, &run->bucket, err));
     enum aq_status status = aq_program_store(run->program, AQ_ACCESS_READ, &store, &fault);
-    if (status >= 0)
-        return verify_named(run, store, err);
+    if (status >= 0) {
+        AQ_TRY(verify_named(run, store, err));
+        return plan_repair(run, home, store, err);
+    }
     if (status != AQ_CORRUPT) {
         *err = fault;
         return status;
     }
     aq_verify_fault(&run->verify, &fault, "the whole store");
-    return AQ_OK;
+    return plan_repair(run, home, NULL, err);
 }
 
 /* A file that the store names is checked against what the store says of it. */
@@ -259,6 +277,12 @@ static void report_json(struct run *run)
         aq_json_close(&out, '}');
     }
     aq_json_close(&out, ']');
+    if (run->program->options.repair_plan) {
+        aq_json_name(&out, "plan");
+        aq_json_open(&out, '[');
+        aq_repair_plan_json(&run->plan, &out);
+        aq_json_close(&out, ']');
+    }
     aq_json_close(&out, '}');
     aq_bytes_u8(&out, '\n');
     aq_out_bytes(run->program->out, &out);
@@ -293,6 +317,10 @@ static void report_text(struct run *run)
         aq_out_printf(stream,
                       "in the bucket only, not checked: %" PRIu64 " files (--deep reads them)\n",
                       verify->unchecked_count);
+    struct aq_bytes plan = {0};
+    aq_repair_plan_text(&run->plan, &plan);
+    aq_out_bytes(stream, &plan);
+    aq_bytes_deinit(&plan);
 }
 
 enum aq_status aq_command_verify(struct aq_program *program, struct aq_error *err)
@@ -311,6 +339,7 @@ enum aq_status aq_command_verify(struct aq_program *program, struct aq_error *er
         report_json(&run);
     else if (status >= 0 || fault_count > 0)
         report_text(&run);
+    aq_repair_plan_deinit(&run.plan);
     aq_verify_deinit(&run.verify);
     if (status >= 0 && fault_count > 0)
         return aq_error_set(err, AQ_CORRUPT, "%" PRIu64 " fault%s found", fault_count,
