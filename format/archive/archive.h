@@ -174,6 +174,12 @@ enum aq_status aq_chunk_decode(struct aq_slice bytes, const struct aq_chunk_entr
                                uint32_t row_count, struct aq_arena *arena, struct aq_vector *vector,
                                struct aq_error *err) AQ_RESULT;
 
+/** As aq_chunk_decode, of rows [first, end) alone: the others are unspecified (aq_column_decode_rows). */
+enum aq_status aq_chunk_decode_rows(struct aq_slice bytes, const struct aq_chunk_entry *entry,
+                                    uint32_t row_count, uint32_t first, uint32_t end,
+                                    struct aq_arena *arena, struct aq_vector *vector,
+                                    struct aq_error *err) AQ_RESULT;
+
 /** One line on how a chunk is encoded, for `inspect` ("delta -> bitpack 7 -> zstd"). */
 enum aq_status aq_chunk_describe(struct aq_slice bytes, const struct aq_chunk_entry *entry,
                                  char *out, size_t out_size, struct aq_error *err) AQ_RESULT;

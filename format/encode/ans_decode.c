@@ -93,6 +93,7 @@ enum aq_status aq_ans_decode(struct aq_decoder *decoder, int64_t *values, size_t
     struct aq_words form;
     AQ_TRY(aq_words_read(decoder, &form));
     AQ_TRY(read_words(decoder, (uint64_t *)values, count));
-    aq_words_restore(form, values, count);
+    aq_words_restore(form, values + decoder->wanted.first,
+                     decoder->wanted.end - decoder->wanted.first);
     return AQ_OK;
 }

@@ -98,8 +98,8 @@ static const uint8_t *with_slack(const struct aq_reader *reader, struct aq_slice
     return padded;
 }
 
-static enum aq_status decode_vector(struct aq_decoder *decoder, int64_t *values, size_t count,
-                                    unsigned *width_max)
+static enum aq_status decode_vector(struct aq_decoder *decoder, bool wanted, int64_t *values,
+                                    size_t count, unsigned *width_max)
 {
     uint64_t reference = (uint64_t)aq_reader_varint_signed(&decoder->reader);
     unsigned width = aq_reader_u8(&decoder->reader);
@@ -108,6 +108,8 @@ static enum aq_status decode_vector(struct aq_decoder *decoder, int64_t *values,
     struct aq_slice packed = aq_reader_bytes(&decoder->reader, packed_size(count, width));
     AQ_TRY(aq_decoder_check(decoder));
     *width_max = width > *width_max ? width : *width_max;
+    if (!wanted)
+        return AQ_OK;
     uint8_t padded[AQ_VECTOR_ROWS_MAX * 8 + AQ_UNPACK_SLACK];
     if (width == 0) {
         for (size_t i = 0; i < count; i++)
@@ -130,7 +132,9 @@ enum aq_status aq_bitpack_decode(struct aq_decoder *decoder, int64_t *values, si
     unsigned width_max = 0;
     for (size_t first = 0; first < count; first += AQ_VECTOR_ROWS_MAX) {
         size_t left = count - first;
-        AQ_TRY(decode_vector(decoder, values + first,
+        bool wanted =
+            first < decoder->wanted.end && first + AQ_VECTOR_ROWS_MAX > decoder->wanted.first;
+        AQ_TRY(decode_vector(decoder, wanted, values + first,
                              left < AQ_VECTOR_ROWS_MAX ? left : AQ_VECTOR_ROWS_MAX, &width_max));
     }
     aq_decoder_trace(decoder, " %u", width_max);

@@ -50,9 +50,10 @@ static enum aq_status decode_planes(struct aq_decoder *decoder, int64_t *values,
     for (unsigned p = 0; p < plane_count; p++) {
         struct aq_slice plane;
         AQ_TRY(aq_block_decode(decoder, count, &plane));
-        planes[p] = plane.data;
+        planes[p] = plane.data + decoder->wanted.first;
     }
-    decoder->kernels->merge(planes, plane_count, (uint64_t *)values, count);
+    decoder->kernels->merge(planes, plane_count, (uint64_t *)values + decoder->wanted.first,
+                            decoder->wanted.end - decoder->wanted.first);
     return AQ_OK;
 }
 
@@ -61,6 +62,7 @@ enum aq_status aq_byteplane_decode(struct aq_decoder *decoder, int64_t *values, 
     struct aq_words form;
     AQ_TRY(aq_words_read(decoder, &form));
     AQ_TRY(decode_planes(decoder, values, count));
-    aq_words_restore(form, values, count);
+    aq_words_restore(form, values + decoder->wanted.first,
+                     decoder->wanted.end - decoder->wanted.first);
     return AQ_OK;
 }

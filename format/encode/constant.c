@@ -1,4 +1,6 @@
 /* One value, many times. */
+#include <assert.h>
+
 #include "format/encode/node.h"
 
 void aq_constant_encode(int64_t value, struct aq_bytes *out)
@@ -11,7 +13,8 @@ enum aq_status aq_constant_decode(struct aq_decoder *decoder, int64_t *values, s
 {
     int64_t value = aq_reader_varint_signed(&decoder->reader);
     AQ_TRY(aq_decoder_check(decoder));
-    for (size_t i = 0; i < count; i++)
+    assert(decoder->wanted.end <= count);
+    for (size_t i = decoder->wanted.first; i < decoder->wanted.end; i++)
         values[i] = value;
     return AQ_OK;
 }

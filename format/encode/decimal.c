@@ -298,6 +298,19 @@ static enum aq_status decode_patches(struct aq_decoder *decoder, size_t count, i
     return AQ_OK;
 }
 
+/* What is wanted of a segment's integers becomes doubles. */
+static void scale_segment(const struct aq_decoder *decoder, const struct segment *segment,
+                          int64_t *words)
+{
+    size_t first = segment->first;
+    size_t end = first + segment->count;
+    first = first > decoder->wanted.first ? first : decoder->wanted.first;
+    end = end < decoder->wanted.end ? end : decoder->wanted.end;
+    if (first < end)
+        decoder->kernels->decimals(words + first, end - first, segment->multiple,
+                                   powers[segment->exponent]);
+}
+
 enum aq_status aq_decimal_decode(struct aq_decoder *decoder, double *values, size_t count)
 {
     struct segment *segments;
@@ -308,10 +321,9 @@ enum aq_status aq_decimal_decode(struct aq_decoder *decoder, double *values, siz
     int64_t *words = (int64_t *)values; /* integers become doubles in their place */
     AQ_TRY(decode_segments(decoder, count, &segments, &segment_count));
     AQ_TRY(decode_patches(decoder, count, &rows, &bits, &patch_count));
-    AQ_TRY(aq_decode_ints(decoder, words, count));
+    AQ_TRY(aq_decode_row_ints(decoder, words, count));
     for (size_t s = 0; s < segment_count; s++)
-        decoder->kernels->decimals(words + segments[s].first, segments[s].count,
-                                   segments[s].multiple, powers[segments[s].exponent]);
+        scale_segment(decoder, &segments[s], words);
     assert(patch_count == 0 || (rows != NULL && bits != NULL));
     for (size_t i = 0; i < patch_count; i++)
         memcpy(&values[rows[i]], &bits[i], sizeof bits[i]);
@@ -331,5 +343,5 @@ enum aq_status aq_bits_encode(struct aq_encoder *encoder, const double *values, 
 
 enum aq_status aq_bits_decode(struct aq_decoder *decoder, double *values, size_t count)
 {
-    return aq_decode_ints(decoder, (int64_t *)values, count);
+    return aq_decode_row_ints(decoder, (int64_t *)values, count);
 }

@@ -19,9 +19,13 @@ enum aq_status aq_delta_decode(struct aq_decoder *decoder, int64_t *values, size
     values[0] = aq_reader_varint_signed(&decoder->reader);
     if (count < 2)
         return aq_decoder_corrupt(decoder);
-    AQ_TRY(aq_decode_ints(decoder, values + 1, count - 1));
+    /* A value is the sum of all deltas before it. */
+    struct aq_wanted wanted = decoder->wanted;
+    decoder->wanted = (struct aq_wanted){.end = wanted.end > 0 ? wanted.end - 1 : 0};
+    AQ_TRY(aq_decode_row_ints(decoder, values + 1, count - 1));
+    decoder->wanted = wanted;
     uint64_t sum = (uint64_t)values[0];
-    for (size_t i = 1; i < count; i++) {
+    for (size_t i = 1; i < wanted.end; i++) {
         sum += (uint64_t)values[i];
         values[i] = (int64_t)sum;
     }

@@ -161,10 +161,10 @@ enum aq_status aq_dict_decode(struct aq_decoder *decoder, int64_t *values, size_
     AQ_TRY(decode_entry_count(decoder, count, &entry_count));
     AQ_TRY(aq_decoder_alloc(decoder, entry_count, sizeof *entries, &entries));
     AQ_TRY(aq_decode_ints(decoder, entries, entry_count));
-    AQ_TRY(aq_decode_ints(decoder, values, count));
+    AQ_TRY(aq_decode_row_ints(decoder, values, count));
     bool good =
         true; /* judged at the end: leaving the loop early would cost more than the rest of it */
-    for (size_t i = 0; i < count; i++) {
+    for (size_t i = decoder->wanted.first; i < decoder->wanted.end; i++) {
         uint64_t code = (uint64_t)values[i];
         good &= code < entry_count;
         values[i] = entries[code < entry_count ? code : 0];
@@ -181,10 +181,13 @@ enum aq_status aq_text_dict_decode(struct aq_decoder *decoder, struct aq_slice *
     AQ_TRY(decode_entry_count(decoder, count, &entry_count));
     AQ_TRY(aq_decoder_alloc(decoder, entry_count, sizeof *entries, &entries));
     AQ_TRY(aq_decoder_alloc(decoder, count, sizeof *codes, &codes));
+    struct aq_wanted wanted = decoder->wanted;
+    decoder->wanted = (struct aq_wanted){.end = entry_count};
     AQ_TRY(aq_decode_slices(decoder, entries, entry_count));
-    AQ_TRY(aq_decode_ints(decoder, codes, count));
+    decoder->wanted = wanted;
+    AQ_TRY(aq_decode_row_ints(decoder, codes, count));
     bool good = true;
-    for (size_t i = 0; i < count; i++) {
+    for (size_t i = wanted.first; i < wanted.end; i++) {
         uint64_t code = (uint64_t)codes[i];
         good &= code < entry_count;
         values[i] = entries[code < entry_count ? code : 0];

@@ -39,6 +39,15 @@ enum aq_status aq_column_decode(struct aq_slice bytes, enum aq_type type, size_t
                                 struct aq_arena *arena, struct aq_vector *vector,
                                 struct aq_error *err) AQ_RESULT;
 
+/**
+ * As aq_column_decode, of rows [first, end) alone: the others are unspecified, their values unset. Encodings whose
+ * values stand by themselves touch nothing else; those that do not (byte planes, entropy coding, deltas before `end`)
+ * are decoded and not carried further. What is wrong with bytes that are not needed may go unnoticed.
+ */
+enum aq_status aq_column_decode_rows(struct aq_slice bytes, enum aq_type type, size_t count,
+                                     size_t first, size_t end, struct aq_arena *arena,
+                                     struct aq_vector *vector, struct aq_error *err) AQ_RESULT;
+
 /** "delta(bitpack 7) + zstd": for people. */
 enum aq_status aq_column_describe(struct aq_slice bytes, char *out, size_t out_size,
                                   struct aq_error *err) AQ_RESULT;

@@ -102,6 +102,15 @@ static enum aq_status decode_ints_body(struct aq_decoder *decoder, uint8_t encod
 
 enum aq_status aq_decode_ints(struct aq_decoder *decoder, int64_t *values, size_t count)
 {
+    struct aq_wanted wanted = decoder->wanted;
+    decoder->wanted = (struct aq_wanted){.end = count};
+    enum aq_status status = aq_decode_row_ints(decoder, values, count);
+    decoder->wanted = wanted;
+    return status;
+}
+
+enum aq_status aq_decode_row_ints(struct aq_decoder *decoder, int64_t *values, size_t count)
+{
     uint8_t encoding;
     AQ_TRY(node_begin(decoder, count, &encoding));
     return node_end(decoder, decode_ints_body(decoder, encoding, values, count));
@@ -117,7 +126,7 @@ static enum aq_status decode_flags_body(struct aq_decoder *decoder, uint8_t enco
     uint64_t used = 0;
     AQ_TRY(aq_decoder_alloc(decoder, count, sizeof *values, &values));
     AQ_TRY(decode_ints_body(decoder, encoding, values, count));
-    for (size_t i = 0; i < count; i++) {
+    for (size_t i = decoder->wanted.first; i < decoder->wanted.end; i++) {
         used |= (uint64_t)values[i];
         flags[i] = (uint8_t)values[i];
     }

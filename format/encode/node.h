@@ -101,6 +101,12 @@ void aq_encoder_deinit(struct aq_encoder *encoder);
 
 struct aq_kernels; /* kernel.h */
 
+/* Of a node's values, those that are wanted; others may stay unset. */
+struct aq_wanted {
+    size_t first;
+    size_t end;
+};
+
 struct aq_decoder {
     struct aq_reader reader;
     struct aq_arena *arena;  /* of slices that outlive the call */
@@ -108,8 +114,9 @@ struct aq_decoder {
     const struct aq_kernels *kernels;
     size_t bytes_left; /* that may still be allocated */
     unsigned depth;
-    struct aq_bytes *trace; /* NULL, or gets the names of the encodings met */
-    bool has_children;      /* of the node being traced */
+    struct aq_wanted wanted; /* of the node being decoded */
+    struct aq_bytes *trace;  /* NULL, or gets the names of the encodings met */
+    bool has_children;       /* of the node being traced */
 };
 
 /** Note the reader's offset as the place of the corruption. */
@@ -122,8 +129,12 @@ enum aq_status aq_decoder_alloc(struct aq_decoder *decoder, size_t count, size_t
 /** printf into the trace, if there is one. */
 void aq_decoder_trace(struct aq_decoder *decoder, const char *format, ...) AQ_PRINTF(2, 3);
 
-/* A node of exactly `count` > 0 values. (node.c) */
+/* A node of exactly `count` > 0 values, all of which are wanted. (node.c) */
 enum aq_status aq_decode_ints(struct aq_decoder *decoder, int64_t *values, size_t count) AQ_RESULT;
+/* The next four: those of decoder->wanted only. */
+/** Integers that stand for the parent's values, row by row. */
+enum aq_status aq_decode_row_ints(struct aq_decoder *decoder, int64_t *values,
+                                  size_t count) AQ_RESULT;
 /** As integers that are all 0 or 1. */
 enum aq_status aq_decode_flags(struct aq_decoder *decoder, uint8_t *flags, size_t count) AQ_RESULT;
 enum aq_status aq_decode_doubles(struct aq_decoder *decoder, double *values,

@@ -184,7 +184,8 @@ static enum aq_status decode_values(struct aq_decoder *decoder, struct aq_vector
     switch (aq_type_physical(vector->type)) {
     case AQ_PHYSICAL_INT:
         AQ_TRY(aq_decode_ints(decoder, vector->ints, vector->row_count));
-        return ints_fit(vector->type, vector->ints, vector->row_count)
+        return ints_fit(vector->type, vector->ints + decoder->wanted.first,
+                        decoder->wanted.end - decoder->wanted.first)
                    ? AQ_OK
                    : aq_decoder_corrupt(decoder);
     case AQ_PHYSICAL_DOUBLE:
@@ -224,11 +225,19 @@ enum aq_status aq_column_decode(struct aq_slice bytes, enum aq_type type, size_t
                                 struct aq_arena *arena, struct aq_vector *vector,
                                 struct aq_error *err)
 {
-    assert(vector->type == type);
+    return aq_column_decode_rows(bytes, type, count, 0, count, arena, vector, err);
+}
+
+enum aq_status aq_column_decode_rows(struct aq_slice bytes, enum aq_type type, size_t count,
+                                     size_t first, size_t end, struct aq_arena *arena,
+                                     struct aq_vector *vector, struct aq_error *err)
+{
+    assert(vector->type == type && first <= end && end <= count);
     aq_vector_clear(vector);
     struct aq_decoder decoder = {.reader = aq_reader_make(bytes),
                                  .arena = arena,
                                  .kernels = aq_kernels(),
+                                 .wanted = {first, end},
                                  .bytes_left = AQ_DECODED_BYTES_MAX};
     enum aq_status status = finish(&decoder, decode_column(&decoder, vector, count), err);
     if (status != AQ_OK)
@@ -257,6 +266,7 @@ static enum aq_status describe_column(struct aq_decoder *decoder, struct aq_vect
         return AQ_OK;
     }
     uint8_t kind;
+    decoder->wanted = (struct aq_wanted){.end = count};
     AQ_TRY(aq_vector_resize(vector, count));
     AQ_TRY(decode_nulls(decoder, vector, &kind));
     if (kind == NULLS_ALL) {

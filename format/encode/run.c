@@ -54,10 +54,13 @@ enum aq_status aq_run_decode(struct aq_decoder *decoder, int64_t *values, size_t
 {
     struct runs runs;
     AQ_TRY(read_runs(decoder, count, &runs));
-    size_t at = 0;
-    for (size_t run = 0; run < runs.count; run++)
-        for (; at < (size_t)runs.ends[run]; at++)
+    size_t at = decoder->wanted.first;
+    for (size_t run = 0; run < runs.count && at < decoder->wanted.end; run++) {
+        size_t end = (size_t)runs.ends[run];
+        end = end < decoder->wanted.end ? end : decoder->wanted.end;
+        for (; at < end; at++)
             values[at] = runs.heads[run];
+    }
     return AQ_OK;
 }
 

@@ -33,6 +33,33 @@ static bool same_row(const struct aq_vector *a, size_t row_a, const struct aq_ve
     return a->ints[row_a] == b->ints[row_b]; /* a double's bits too */
 }
 
+/* Parts of a column decoded alone. */
+static void expect_parts(const struct aq_vector *vector, size_t first, size_t count,
+                         struct aq_slice coded)
+{
+    const size_t parts[][2] = {{0, count},
+                               {0, count / 3},
+                               {count / 3, count / 2},
+                               {0, 0},
+                               {count - count / 4, count},
+                               {count / 2, count / 2 + 1},
+                               {count, count}};
+    struct aq_vector part;
+    struct aq_error err = {0};
+    aq_vector_init(&part, vector->type);
+    for (size_t p = 0; p < sizeof parts / sizeof parts[0]; p++) {
+        struct aq_arena arena = {0};
+        size_t end = parts[p][1] < count ? parts[p][1] : count;
+        cr_assert_eq(aq_column_decode_rows(coded, vector->type, count, parts[p][0], end, &arena,
+                                           &part, &err),
+                     AQ_OK, "%s", err.message);
+        for (size_t i = parts[p][0]; i < end; i++)
+            cr_assert(same_row(vector, first + i, &part, i), "row %zu of part %zu", i, p);
+        aq_arena_deinit(&arena);
+    }
+    aq_vector_deinit(&part);
+}
+
 static void expect_round_trip(const struct aq_vector *vector, size_t first, size_t count,
                               const struct aq_encode_options *options, struct aq_bytes *out)
 {
@@ -48,6 +75,7 @@ static void expect_round_trip(const struct aq_vector *vector, size_t first, size
     cr_assert_eq(back.row_count, count);
     for (size_t i = 0; i < count; i++)
         cr_assert(same_row(vector, first + i, &back, i), "row %zu of %zu", i, count);
+    expect_parts(vector, first, count, aq_bytes_view(out));
     char text[256];
     cr_assert_eq(aq_column_describe(aq_bytes_view(out), text, sizeof text, &err), AQ_OK);
     cr_assert_neq(text[0], '\0');

@@ -115,6 +115,7 @@ static void expect_decodes(const struct aq_bytes *coded, const struct aq_kernels
     struct aq_decoder decoder = {.reader = aq_reader_make(aq_bytes_view(coded)),
                                  .arena = &arena,
                                  .kernels = kernels,
+                                 .wanted = {.end = ROWS},
                                  .bytes_left = AQ_DECODED_BYTES_MAX};
     (void)aq_reader_varint(&decoder.reader);
     (void)aq_reader_u8(&decoder.reader);
