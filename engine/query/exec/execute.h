@@ -41,6 +41,9 @@ struct aq_worker {
     struct aq_vector *columns; /* views of the chunk, one an input */
     struct aq_batch unit_rows; /* a dataset's unit as read */
     uint32_t selection[AQ_CHUNK_ROWS];
+    uint64_t *
+        passed; /* bitmap of the unit's rows for which WHERE is true, where that is known already; else NULL */
+    size_t chunk_first;          /* the unit's row that is the chunk's first */
     struct aq_group_sink groups; /* a grouped level's partial result */
     struct aq_batch rows;        /* another level's output rows */
     size_t unit_first;           /* units of this round, when streaming */
@@ -147,6 +150,13 @@ enum aq_status aq_runs_judge(struct aq_snapshot *snapshot, const struct aq_plan 
                              const struct aq_unit *unit, enum aq_prune prune,
                              struct aq_group_sink *groups, struct aq_stretches *stretches,
                              struct aq_error *err) AQ_RESULT;
+
+/* late_read.c */
+/** Read into worker->unit_rows what `stretches`, at least one, want of an archive's unit: first what WHERE asks for,
+ * then, of rows that pass, the rest. `part` gets the rows that are there; row_end 0: none passes. */
+enum aq_status aq_late_read(struct aq_worker *worker, const struct aq_unit *unit,
+                            const struct aq_stretches *stretches, const uint32_t *ids,
+                            struct aq_unit_part *part) AQ_RESULT;
 
 /* resolve.c */
 /** See to it that of the units that may be read only those rows are there that count. */

@@ -9,19 +9,21 @@
 #include "engine/query/exec/execute.h"
 #include "engine/query/system_tables/system_table.h"
 
-/* Chunks of a stretch of `rows`, whose columns are those that the plan reads, in order. */
+/* Chunks of what a stretch has of rows [from, end) of `rows`, whose columns are those that the plan reads, in order. */
 static enum aq_status walk_stretch(struct aq_worker *worker, const struct aq_batch *rows,
-                                   const struct aq_stretch *stretch)
+                                   const struct aq_stretch *stretch, size_t from, size_t end)
 {
-    size_t end = (size_t)stretch->first + stretch->row_count;
-    end = end < rows->row_count ? end : rows->row_count;
-    for (size_t first = stretch->first; first < end; first += AQ_CHUNK_ROWS) {
+    size_t stretch_end = (size_t)stretch->first + stretch->row_count;
+    end = stretch_end < end ? stretch_end : end;
+    from = stretch->first > from ? stretch->first : from;
+    for (size_t first = from; first < end; first += AQ_CHUNK_ROWS) {
         size_t count = end - first;
         count = count > AQ_CHUNK_ROWS ? AQ_CHUNK_ROWS : count;
         for (size_t c = 0; c < rows->column_count; c++) {
             aq_vector_view(&worker->columns[c], &rows->columns[c], first);
             worker->columns[c].row_count = count;
         }
+        worker->chunk_first = first;
         enum aq_status status = aq_worker_chunk(worker, count, stretch->all_pass);
         if (status != AQ_OK)
             return status;
@@ -33,7 +35,8 @@ static enum aq_status walk_stretch(struct aq_worker *worker, const struct aq_bat
 
 static enum aq_status walk_rows(struct aq_worker *worker, const struct aq_batch *rows)
 {
-    return walk_stretch(worker, rows, &(struct aq_stretch){.row_count = AQ_STRETCH_TO_END});
+    return walk_stretch(worker, rows, &(struct aq_stretch){.row_count = AQ_STRETCH_TO_END}, 0,
+                        rows->row_count);
 }
 
 uint32_t aq_scan_column_id(const struct aq_plan *plan, uint32_t input)
@@ -73,7 +76,9 @@ static enum aq_status read_table(struct aq_worker *worker, const struct aq_unit 
     return aq_system_read(&scan, unit, column_ids, &worker->unit_rows, &worker->err);
 }
 
-static enum aq_status read_unit(struct aq_worker *worker, const struct aq_unit *unit)
+/* The rows of a unit that `stretches` want, and which those are. */
+static enum aq_status read_unit(struct aq_worker *worker, const struct aq_unit *unit,
+                                const struct aq_stretches *stretches, struct aq_unit_part *part)
 {
     const struct aq_plan *plan = worker->exec->plan;
     size_t count = worker->unit_rows.column_count;
@@ -83,13 +88,18 @@ static enum aq_status read_unit(struct aq_worker *worker, const struct aq_unit *
     for (size_t i = 0; i < count; i++)
         ids[i] = aq_scan_column_id(plan, (uint32_t)i);
     enum aq_status status = AQ_OK;
+    *part = (struct aq_unit_part){.row_end = unit->row_count};
     if (plan->table != NULL)
         status = read_table(worker, unit, ids);
+    else if (count > 0 && unit->kind == AQ_FILE_ARCHIVE)
+        status = aq_late_read(worker, unit, stretches, ids, part);
     else if (count > 0)
         status = aq_unit_read(worker->exec->runtime->snapshot, unit, ids, &worker->unit_rows,
                               &worker->err);
     else
         worker->unit_rows.row_count = unit->row_count; /* count(*): no column is needed */
+    if (plan->table != NULL)
+        part->row_end = (uint32_t)worker->unit_rows.row_count;
     free(ids);
     return status;
 }
@@ -97,11 +107,15 @@ static enum aq_status read_unit(struct aq_worker *worker, const struct aq_unit *
 static enum aq_status walk_unit(struct aq_worker *worker, const struct aq_unit *unit,
                                 const struct aq_stretches *stretches)
 {
-    enum aq_status status = read_unit(worker, unit);
+    struct aq_unit_part part;
+    enum aq_status status = read_unit(worker, unit, stretches, &part);
     atomic_fetch_add(&worker->exec->runtime->row_read_count, worker->unit_rows.row_count);
     for (size_t i = 0; status == AQ_OK && i < stretches->count; i++)
-        status = walk_stretch(worker, &worker->unit_rows, &stretches->items[i]);
-    return status;
+        status = walk_stretch(worker, &worker->unit_rows, &stretches->items[i], part.row_first,
+                              part.row_end);
+    free(worker->passed);
+    worker->passed = NULL;
+    return status == AQ_OK ? aq_worker_check(worker) : status;
 }
 
 enum aq_status aq_scan_unit(struct aq_worker *worker, const struct aq_unit *unit)

@@ -56,6 +56,7 @@ void aq_worker_deinit(struct aq_worker *worker)
 {
     aq_eval_deinit(&worker->eval);
     free(worker->columns);
+    free(worker->passed);
     aq_batch_deinit(&worker->unit_rows);
     if (worker->groups.plan != NULL)
         aq_group_sink_deinit(&worker->groups);
@@ -110,14 +111,27 @@ static enum aq_status add_rows(struct aq_worker *worker, const uint32_t *selecti
     return aq_sort_trim(plan, &worker->rows, (size_t)keep);
 }
 
+static size_t select_passed(struct aq_worker *worker, size_t row_count)
+{
+    size_t kept = 0;
+    for (size_t row = 0; row < row_count; row++) {
+        worker->selection[kept] = (uint32_t)row;
+        kept += aq_bitmap_has(worker->passed, worker->chunk_first + row);
+    }
+    return kept;
+}
+
 static enum aq_status sink_chunk(struct aq_worker *worker, size_t row_count, bool skip_where)
 {
     const struct aq_plan *plan = worker->exec->plan;
     const uint32_t *selection = NULL;
     if (plan->where != NULL && !skip_where) {
-        size_t kept;
-        AQ_TRY(
-            aq_eval_filter(&worker->eval, plan->where, NULL, row_count, worker->selection, &kept));
+        size_t kept = 0;
+        if (worker->passed != NULL)
+            kept = select_passed(worker, row_count);
+        else
+            AQ_TRY(aq_eval_filter(&worker->eval, plan->where, NULL, row_count, worker->selection,
+                                  &kept));
         if (kept < row_count)
             selection = worker->selection;
         row_count = kept;

@@ -5,6 +5,7 @@
  * Failures: bytes that are not what was written are AQ_CORRUPT with file and offset. */
 #include "engine/store/snapshot/unit_filter.h"
 
+#include <assert.h>
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
@@ -150,20 +151,26 @@ static enum aq_status fill_nulls(struct aq_vector *vector, size_t row_count)
 }
 
 static enum aq_status decode_chunk(struct aq_snapshot *snapshot, const struct aq_unit *unit,
-                                   const struct aq_chunk_entry *chunk, struct aq_arena *arena,
+                                   const struct aq_chunk_entry *chunk,
+                                   const struct aq_unit_part *part, struct aq_arena *arena,
                                    struct aq_vector *vector, struct aq_error *err)
 {
+    const struct aq_unit_detail *detail = unit->detail;
+    bool whole = detail->kept != NULL; /* rows are not numbered as they are stored */
+    uint32_t row_count = aq_unit_stored_rows(unit);
     uint8_t *bytes = NULL;
     AQ_TRY(read_bytes(snapshot, unit, chunk->offset, chunk->size_bytes, &bytes, err));
-    enum aq_status status = aq_chunk_decode(aq_slice_make(bytes, chunk->size_bytes), chunk,
-                                            aq_unit_stored_rows(unit), arena, vector, err);
+    enum aq_status status = aq_chunk_decode_rows(
+        aq_slice_make(bytes, chunk->size_bytes), chunk, row_count, whole ? 0 : part->row_first,
+        whole ? row_count : part->row_end, arena, vector, err);
     free(bytes);
     return locate(snapshot, unit, chunk->offset, status, err);
 }
 
 static enum aq_status read_chunk(struct aq_snapshot *snapshot, const struct aq_unit *unit,
-                                 uint32_t column_id, struct aq_arena *arena,
-                                 struct aq_vector *vector, struct aq_error *err)
+                                 uint32_t column_id, const struct aq_unit_part *part,
+                                 struct aq_arena *arena, struct aq_vector *vector,
+                                 struct aq_error *err)
 {
     const struct aq_chunk_entry *chunk = aq_unit_chunk(unit, column_id);
     if (chunk == NULL) {
@@ -175,13 +182,13 @@ static enum aq_status read_chunk(struct aq_snapshot *snapshot, const struct aq_u
             snapshot, unit, chunk->offset,
             aq_error_set_at(err, AQ_CORRUPT, "", 0, "a column's type is not the declared one"),
             err);
-    enum aq_status status = decode_chunk(snapshot, unit, chunk, arena, vector, err);
+    enum aq_status status = decode_chunk(snapshot, unit, chunk, part, arena, vector, err);
     if (status == AQ_CORRUPT && unit->remote) { /* what came over the network, or lay in a cache */
         const struct aq_unit_detail *detail = unit->detail;
         aq_file_cache_forget(snapshot->cache, detail->file->index, chunk->offset,
                              chunk->size_bytes);
         aq_vector_clear(vector);
-        status = decode_chunk(snapshot, unit, chunk, arena, vector, err);
+        status = decode_chunk(snapshot, unit, chunk, part, arena, vector, err);
     }
     return status;
 }
@@ -203,21 +210,37 @@ enum aq_status aq_unit_run_stats(struct aq_snapshot *snapshot, const struct aq_u
     return locate(snapshot, unit, root->tiles[unit->index].directory_offset, status, err);
 }
 
-enum aq_status aq_unit_read(struct aq_snapshot *snapshot, const struct aq_unit *unit,
-                            const uint32_t *column_ids, struct aq_batch *batch,
-                            struct aq_error *err)
+enum aq_status aq_unit_read_part(struct aq_snapshot *snapshot, const struct aq_unit *unit,
+                                 const uint32_t *column_ids, const struct aq_unit_part *part,
+                                 struct aq_batch *batch, struct aq_error *err)
 {
     struct aq_error failure = {.offset = -1};
-    enum aq_status status = AQ_OK;
-    aq_batch_clear(batch);
-    if (unit->kind == AQ_FILE_SEGMENT)
-        status = read_section(snapshot, unit, column_ids, batch, &failure);
-    else
-        status = aq_unit_prepare(snapshot, unit, column_ids, batch->column_count, &failure);
-    if (unit->kind == AQ_FILE_ARCHIVE)
-        for (size_t i = 0; status == AQ_OK && i < batch->column_count; i++)
-            status = read_chunk(snapshot, unit, column_ids[i], &batch->arena, &batch->columns[i],
-                                &failure);
+    assert(unit->kind == AQ_FILE_ARCHIVE && part->row_end <= unit->row_count);
+    enum aq_status status =
+        aq_unit_prepare(snapshot, unit, column_ids, batch->column_count, &failure);
+    for (size_t i = 0; status == AQ_OK && i < batch->column_count; i++) {
+        if (part->columns != NULL && !part->columns[i])
+            continue;
+        status = read_chunk(snapshot, unit, column_ids[i], part, &batch->arena, &batch->columns[i],
+                            &failure);
+        if (status == AQ_OK)
+            aq_unit_filter_column(unit, &batch->columns[i]);
+    }
+    batch->row_count = unit->row_count;
+    if (status < 0) {
+        aq_batch_clear(batch);
+        if (err != NULL)
+            *err = failure;
+    }
+    return status;
+}
+
+static enum aq_status read_rows(struct aq_snapshot *snapshot, const struct aq_unit *unit,
+                                const uint32_t *column_ids, struct aq_batch *batch,
+                                struct aq_error *err)
+{
+    struct aq_error failure = {.offset = -1};
+    enum aq_status status = read_section(snapshot, unit, column_ids, batch, &failure);
     for (size_t i = 0; status == AQ_OK && i < batch->column_count; i++)
         aq_unit_filter_column(unit, &batch->columns[i]);
     batch->row_count = unit->row_count;
@@ -227,4 +250,15 @@ enum aq_status aq_unit_read(struct aq_snapshot *snapshot, const struct aq_unit *
             *err = failure;
     }
     return status;
+}
+
+enum aq_status aq_unit_read(struct aq_snapshot *snapshot, const struct aq_unit *unit,
+                            const uint32_t *column_ids, struct aq_batch *batch,
+                            struct aq_error *err)
+{
+    struct aq_unit_part all = {.row_end = unit->row_count};
+    aq_batch_clear(batch);
+    return unit->kind == AQ_FILE_SEGMENT
+               ? read_rows(snapshot, unit, column_ids, batch, err)
+               : aq_unit_read_part(snapshot, unit, column_ids, &all, batch, err);
 }
