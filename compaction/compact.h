@@ -5,6 +5,8 @@
 #include "compaction/nightly/rate_limit.h"
 #include "compaction/retention/retention.h"
 
+#include <stdatomic.h>
+
 /* Where no config says it. */
 #define AQ_COMPACT_TARGET_SIZE_DEFAULT ((uint64_t)128 << 20)
 #define AQ_COMPACT_LATE_US_DEFAULT (6 * AQ_US_PER_HOUR)
@@ -36,7 +38,7 @@ struct aq_compact_options {
     /** Hears the plan, once, before it is carried out (compact_plan.h); borrowed for the call. May be NULL. */
     void (*explain)(void *context, const struct aq_compact_plan *plan);
     void *context;
-    const volatile bool *stop;
+    const atomic_bool *stop;
     const struct aq_expire_options
         *expire; /* what goes before all else; NULL: nothing. Its dry_run is this one's */
 };

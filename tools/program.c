@@ -2,6 +2,7 @@
 #include "tools/program.h"
 
 #include <signal.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -10,7 +11,7 @@
 
 #include "tools/bucket.h"
 
-volatile bool aq_stop;
+atomic_bool aq_stop;
 static volatile sig_atomic_t stop_signal;
 
 static void on_signal(int signal_number)

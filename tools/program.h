@@ -7,6 +7,8 @@
 #include "tools/options.h"
 #include "tools/output/out.h"
 
+#include <stdatomic.h>
+
 #define AQ_VERSION "0.1.0"
 
 struct aq_program {
@@ -19,7 +21,7 @@ struct aq_program {
 };
 
 /** Set by SIGINT and SIGTERM; long work looks at it. aq_stop_signal is the signal, 0 if none. */
-extern volatile bool aq_stop;
+extern atomic_bool aq_stop;
 int aq_stop_signal(void);
 /** Catch SIGINT and SIGTERM, ignore SIGPIPE. A second signal ends the process at once, unless
  * `drains`: then the command ends by itself, soon. @thread The main thread, once. */

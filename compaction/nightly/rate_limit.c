@@ -42,7 +42,7 @@ int64_t aq_token_bucket_take(struct aq_token_bucket *bucket, uint64_t bytes, int
 }
 
 void aq_rate_limit_init(struct aq_rate_limit *limit, uint64_t bytes_per_second,
-                        const volatile bool *stop)
+                        const atomic_bool *stop)
 {
     *limit = (struct aq_rate_limit){.stop = stop};
     pthread_mutex_init(&limit->lock, NULL);

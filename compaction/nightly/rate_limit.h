@@ -3,6 +3,7 @@
 #define AQ_COMPACTION_NIGHTLY_RATE_LIMIT_H
 
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -26,13 +27,13 @@ int64_t aq_token_bucket_take(struct aq_token_bucket *bucket, uint64_t bytes, int
 struct aq_rate_limit {
     struct aq_token_bucket bucket;
     pthread_mutex_t lock;
-    const volatile bool *stop; /* may be NULL */
+    const atomic_bool *stop; /* may be NULL */
 };
 
 /** @param bytes_per_second  0: no limit.
  *  @param stop              Ends waiting when it is set; borrowed; NULL: nothing does. */
 void aq_rate_limit_init(struct aq_rate_limit *limit, uint64_t bytes_per_second,
-                        const volatile bool *stop);
+                        const atomic_bool *stop);
 /** After that many bytes were read or written: wait as long as the limit asks for. Other threads wait in
  * their own calls. NULL: no limit. @thread Any. */
 void aq_rate_limit_spend(struct aq_rate_limit *limit, uint64_t bytes);

@@ -6,6 +6,8 @@
 #include "engine/ingest/config.h"
 #include "engine/store/store.h"
 
+#include <stdatomic.h>
+
 struct aq_replay_options {
     const struct aq_config *config;
     const struct aq_dataset_config *dataset;
@@ -17,7 +19,7 @@ struct aq_replay_options {
     bool dry_run;       /* change nothing */
     void (*progress)(void *context, uint64_t done, uint64_t total); /* may be NULL */
     void *context;
-    const volatile bool *stop; /* AQ_INTERRUPTED, nothing changed; may be NULL */
+    const atomic_bool *stop; /* AQ_INTERRUPTED, nothing changed; may be NULL */
 };
 
 /** Why messages are still refused. */

@@ -7,6 +7,8 @@
 #include "engine/store/snapshot/snapshot.h"
 #include "engine/object/object.h"
 
+#include <stdatomic.h>
+
 struct aq_tier_progress {
     const char *phase; /* "upload", "read back", "mirror", "evict" */
     uint64_t files_done;
@@ -32,7 +34,7 @@ struct aq_tier_options {
     void (*explain)(void *context, const char *file, const char *what, uint64_t size_bytes);
     void (*progress)(void *context, const struct aq_tier_progress *progress); /* may be NULL */
     void *context;
-    const volatile bool *stop;
+    const atomic_bool *stop;
 };
 
 struct aq_tier_report {

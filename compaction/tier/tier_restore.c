@@ -27,10 +27,11 @@ static enum aq_status take_over(struct aq_object_store *bucket,
 static enum aq_status mirror_again(struct aq_object_store *bucket, const struct aq_catalog *catalog,
                                    uint64_t incarnation, struct aq_error *err)
 {
-    struct aq_catalog next = *catalog; /* borrows all of it */
+    struct aq_catalog next;
     int64_t *until_us = malloc(catalog->dataset_count * sizeof *until_us + 1);
     if (until_us == NULL)
         return aq_error_set(err, AQ_NO_MEMORY, "no memory for a mirror");
+    aq_catalog_borrow(&next, catalog);
     next.incarnation = incarnation;
     for (size_t i = 0; i < catalog->dataset_count; i++)
         until_us[i] = catalog->datasets[i].complete_until_us;

@@ -5,6 +5,8 @@
 #include "engine/ingest/monitor.h"
 #include "engine/store/store.h"
 
+#include <stdatomic.h>
+
 /** Progress of one import, updated as it goes; bytes_total 0 when unknown (stdin). */
 struct aq_ingest_progress {
     const char *file;
@@ -27,7 +29,7 @@ struct aq_ingest_options {
     void (*progress)(void *context, const struct aq_ingest_progress *progress); /* may be NULL */
     void (*notice)(void *context, const char *message);                         /* may be NULL */
     void *context;
-    const volatile bool *stop;  /* set by a signal: stop at a frame, AQ_INTERRUPTED */
+    const atomic_bool *stop;    /* set by a signal: stop at a frame, AQ_INTERRUPTED */
     struct aq_monitor *monitor; /* hears of `source_name`; may be NULL */
     bool replace;               /* all files together replace what is in the spans, in one edit */
     enum aq_replace_span span;

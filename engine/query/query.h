@@ -4,6 +4,8 @@
 
 #include "engine/store/snapshot/snapshot.h"
 
+#include <stdatomic.h>
+
 struct aq_query;
 
 /** Who can ask how far the logs of feeds reach beyond their positions; for aqstore_sources. */
@@ -18,7 +20,7 @@ struct aq_query_options {
     uint64_t memory_bytes;            /* limit; 0: a default of 1 GiB */
     unsigned thread_count;            /* 0: all cores */
     uint64_t fetch_bytes;             /* of tiles in a bucket, fetched ahead at once; 0: 128 MiB */
-    const volatile bool *stop;        /* Ctrl-C; may be NULL */
+    const atomic_bool *stop;          /* Ctrl-C; may be NULL */
     const struct aq_query_lags *lags; /* borrowed; NULL: no lag is known */
 };
 

@@ -6,6 +6,8 @@
 
 #include "engine/store/snapshot/snapshot.h"
 
+#include <stdatomic.h>
+
 /**
  * Whether two rows are twins: equal in every unique column, to the bit; two nulls are equal.
  *
@@ -49,8 +51,8 @@ bool aq_schema_has_adjacent_twins(const struct aq_schema *schema);
  * @thread Any, also beside readers of other units; none of these units may be being read.
  */
 struct aq_resolve_options {
-    uint64_t memory_bytes;     /* about; 0: 256 MiB */
-    const volatile bool *stop; /* asked now and then: AQ_INTERRUPTED. NULL: never */
+    uint64_t memory_bytes;   /* about; 0: 256 MiB */
+    const atomic_bool *stop; /* asked now and then: AQ_INTERRUPTED. NULL: never */
 };
 enum aq_status aq_snapshot_resolve(struct aq_snapshot *snapshot, uint32_t dataset_id,
                                    const struct aq_unit *const *units, size_t unit_count,

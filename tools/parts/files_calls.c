@@ -12,7 +12,7 @@ static const struct aq_files *opened(void)
     return aq_part_opened(&part);
 }
 
-enum aq_status aq_source_file_open(const char *path, int spool_dir_fd, const volatile bool *stop,
+enum aq_status aq_source_file_open(const char *path, int spool_dir_fd, const atomic_bool *stop,
                                    struct aq_source_file **file, struct aq_error *err)
 {
     const void *table;

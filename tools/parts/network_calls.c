@@ -77,7 +77,7 @@ enum aq_status aq_kafka_topic_ends(const struct aq_source_config *source, const 
 
 enum aq_status aq_producer_create(const struct aq_source_config *source,
                                   const struct aq_config *config, const char *topic,
-                                  int32_t partition, const volatile bool *stop,
+                                  int32_t partition, const atomic_bool *stop,
                                   struct aq_producer **created, struct aq_error *err)
 {
     const struct aq_network *network;

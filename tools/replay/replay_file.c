@@ -7,6 +7,7 @@
  * Failures: what import would reject is sent all the same if it can be a message; else it is counted. */
 #include "tools/replay/replay_file.h"
 
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -130,8 +131,8 @@ static enum aq_status open_key(struct aq_replay_file *file, struct aq_slice head
     return AQ_OK;
 }
 
-static enum aq_status start(struct aq_replay_file *file, const char *path,
-                            const volatile bool *stop, struct aq_error *err)
+static enum aq_status start(struct aq_replay_file *file, const char *path, const atomic_bool *stop,
+                            struct aq_error *err)
 {
     struct aq_slice header = {0};
     AQ_TRY(aq_source_file_open(path, -1, stop, &file->source, err));
@@ -153,7 +154,7 @@ static enum aq_status start(struct aq_replay_file *file, const char *path,
 }
 
 enum aq_status aq_replay_open(struct aq_replay_file *file, const char *path,
-                              const struct aq_replay_options *options, const volatile bool *stop,
+                              const struct aq_replay_options *options, const atomic_bool *stop,
                               struct aq_error *err)
 {
     *file = (struct aq_replay_file){.options = options};

@@ -5,6 +5,8 @@
 #include "engine/ingest/file/read/source_file.h"
 #include "engine/ingest/file/read/split.h"
 
+#include <stdatomic.h>
+
 struct aq_replay_options {
     enum aq_source_format format; /* AUTO: by extension, then content */
     bool as_csv;                  /* CSV records as header and record; else as JSON objects */
@@ -29,7 +31,7 @@ struct aq_replay_file {
 
 /** @param options  Must outlive the file. @param stop  As for aq_source_file_open. */
 enum aq_status aq_replay_open(struct aq_replay_file *file, const char *path,
-                              const struct aq_replay_options *options, const volatile bool *stop,
+                              const struct aq_replay_options *options, const atomic_bool *stop,
                               struct aq_error *err) AQ_RESULT;
 void aq_replay_close(struct aq_replay_file *file);
 /** The next message, borrowed until the next call; `key` with data NULL: it has none. AQ_END behind the last

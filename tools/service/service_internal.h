@@ -41,11 +41,11 @@ struct aq_service {
     struct aq_runner *runners; /* of sources, then those that maintain the store */
     bool single; /* it runs one source: its failure is the command's, and said once, at the end */
     bool has_kafka;
-    bool maintains;     /* one runner is the maintenance loop */
-    bool compacts;      /* one compacts by schedule */
-    int wake_fd;        /* eventfd: a runner has ended */
-    volatile bool quit; /* these two shall end */
-    bool tier_wanted;   /* the maintenance loop shall run now; under `lock` */
+    bool maintains;   /* one runner is the maintenance loop */
+    bool compacts;    /* one compacts by schedule */
+    int wake_fd;      /* eventfd: a runner has ended */
+    atomic_bool quit; /* these two shall end */
+    bool tier_wanted; /* the maintenance loop shall run now; under `lock` */
     int64_t begun_ms;
     atomic_bool draining;
     atomic_llong turned_ms; /* when the main loop turned last; CLOCK_MONOTONIC */

@@ -6,6 +6,8 @@
 #include "engine/store/catalog/catalog.h"
 #include "tools/layout/store_file.h"
 
+#include <stdatomic.h>
+
 /** One thing that is wrong. */
 struct aq_fault {
     struct aq_fault *next;
@@ -18,7 +20,7 @@ struct aq_fault {
 /** The work and its findings. Zero-initialise; aq_verify_deinit. */
 struct aq_verify {
     bool deep;
-    const volatile bool *stop;
+    const atomic_bool *stop;
     void (*progress)(void *context, const char *file, uint64_t bytes_done, uint64_t row_count);
     void *context;
 

@@ -2,6 +2,7 @@
 #ifndef AQ_ENGINE_INGEST_KAFKA_KAFKA_H
 #define AQ_ENGINE_INGEST_KAFKA_KAFKA_H
 
+#include <stdatomic.h>
 #include <string.h>
 
 #include "engine/ingest/config.h"
@@ -14,7 +15,7 @@ struct aq_kafka_run_options {
         *sources; /* all of one consumer: see aq_kafka_same_group */
     size_t source_count;
     bool once;                  /* end when every partition has reached the end it had at start */
-    const volatile bool *stop;  /* set by a signal: drain, then AQ_OK */
+    const atomic_bool *stop;    /* set by a signal: drain, then AQ_OK */
     struct aq_monitor *monitor; /* may be NULL */
     void (*notice)(void *context, const char *message); /* may be NULL; from the caller's thread */
     void *context;

@@ -13,7 +13,7 @@ struct aq_runtime {
     unsigned thread_count;
     uint64_t memory_limit;
     uint64_t fetch_bytes; /* of a window, at most */
-    const volatile bool *stop;
+    const atomic_bool *stop;
     const struct aq_query_lags *lags;
     _Atomic uint64_t memory_used;
     _Atomic uint64_t unit_count;

@@ -5,13 +5,15 @@
 
 #include "engine/query/plan.h"
 
+#include <stdatomic.h>
+
 /** What a table is made from, and for whom. */
 struct aq_system_scan {
     struct aq_snapshot *snapshot;
     const struct aq_plan *plan; /* its WHERE may spare work: aq_prune_unit */
     const struct aq_query_lags *lags;
     uint64_t memory_limit; /* of the rows of one call */
-    const volatile bool *stop;
+    const atomic_bool *stop;
 };
 
 /** Rows in the making: values one after the other, in the columns' order. Failures are sticky. */

@@ -2,8 +2,15 @@
 #include "engine/store/catalog/catalog.h"
 
 #include <inttypes.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <string.h>
+
+void aq_catalog_borrow(struct aq_catalog *copy, const struct aq_catalog *from)
+{
+    memcpy(copy, from, offsetof(struct aq_catalog, reference_count));
+    copy->reference_count = 0;
+}
 
 static const struct aq_schema *newest(const struct aq_catalog_dataset *dataset)
 {

@@ -101,6 +101,10 @@ struct aq_catalog {
     unsigned reference_count; /* atomic */
 };
 
+/** A copy that borrows all that `from` points to. Not by `=`, which would read the count of references that
+ * other threads change meanwhile. */
+void aq_catalog_borrow(struct aq_catalog *copy, const struct aq_catalog *from);
+
 const struct aq_schema *aq_catalog_schema(const struct aq_catalog *catalog, const char *dataset);
 /** Declaration by id; version 0: the one in force. NULL when there is none. */
 const struct aq_schema *aq_catalog_schema_by_id(const struct aq_catalog *catalog,

@@ -115,8 +115,8 @@ enum aq_status aq_catalog_state_begin(struct aq_catalog_state *state, const stru
     struct aq_catalog *catalog = state->catalog;
     if (catalog == NULL)
         return AQ_NO_MEMORY;
-    if (from != NULL) /* but for the count, which others change meanwhile */
-        memcpy(catalog, from, offsetof(struct aq_catalog, reference_count));
+    if (from != NULL)
+        aq_catalog_borrow(catalog, from);
     else
         *catalog = (struct aq_catalog){
             .next_file_id = 1, .next_feed_id = 1, .next_epoch = 1, .next_dataset_id = 1};

@@ -5,6 +5,8 @@
 #include "engine/store/dedupe.h"
 #include "engine/store/snapshot/unit_filter.h"
 
+#include <stdatomic.h>
+
 /** A unit whose rows may have twins. */
 struct aq_twin_unit {
     struct aq_unit *unit;
@@ -25,7 +27,7 @@ struct aq_twin_job {
     uint32_t *column_ids;
     enum aq_type *column_types;
     uint64_t row_max; /* held at once */
-    const volatile bool *stop;
+    const atomic_bool *stop;
 };
 
 /** A part of the rows that no twin is divided by. */

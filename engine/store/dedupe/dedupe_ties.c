@@ -3,6 +3,7 @@
  * Happy path: column after column in the order of declaration, of the rows that still tie only, until each
  * group has one row left. Rows that are equal in all columns are the same reading: the first stays.
  * One column of the tied rows is held at a time. */
+#include <stdatomic.h>
 #include <stdlib.h>
 
 #include "engine/store/dedupe/dedupe_span.h"
@@ -47,7 +48,7 @@ static enum aq_status read_unit(const struct contest *contest, size_t first, siz
 static enum aq_status read_values(const struct contest *contest, const struct aq_column *column,
                                   struct aq_batch *values, struct aq_error *err)
 {
-    const volatile bool *stop = contest->job->stop;
+    const atomic_bool *stop = contest->job->stop;
     struct aq_batch scratch;
     if (aq_batch_init(&scratch, 1, &column->type) != AQ_OK)
         return aq_error_set(err, AQ_NO_MEMORY, "out of memory");

@@ -66,7 +66,7 @@ static void drop_open_segments(struct aq_catalog *catalog, const struct aq_catal
 static enum aq_status variant_make(struct aq_catalog *variant, const struct aq_catalog *from,
                                    struct aq_error *err)
 {
-    *variant = *from;
+    aq_catalog_borrow(variant, from);
     variant->datasets = copy_array(from->datasets, from->dataset_count, sizeof *from->datasets);
     variant->files = copy_array(from->files, from->file_count, sizeof *from->files);
     variant->feeds = copy_array(from->feeds, from->feed_count, sizeof *from->feeds);

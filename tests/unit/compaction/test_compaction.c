@@ -1,6 +1,7 @@
 /* Compaction of a real store: what is in it does not change, what it lies in does. */
 #include <fcntl.h>
 #include <signal.h>
+#include <stdatomic.h>
 #include <sys/resource.h>
 #include <sys/wait.h>
 
@@ -180,7 +181,7 @@ Test(compaction, a_dry_run_changes_nothing)
     aq_store_close(air.store);
 }
 
-static volatile bool stop_now;
+static atomic_bool stop_now;
 
 static void stop_at_write(void *context, const struct aq_compact_progress *progress)
 {

@@ -214,7 +214,7 @@ Test(rejects_replay, gives_up_when_rejects_were_removed_meanwhile)
 
 Test(rejects_replay, stops_without_a_trace)
 {
-    bool stop = true;
+    atomic_bool stop = true;
     options.stop = &stop;
     cr_assert_eq(replay(), AQ_INTERRUPTED);
     cr_expect_str_eq(counts(), "10|10");

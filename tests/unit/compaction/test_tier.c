@@ -449,7 +449,7 @@ Test(tier, collects_orphans_and_old_mirrors)
     aq_store_close(air.store);
 }
 
-static bool stop;
+static atomic_bool stop;
 
 static void stop_after_one(void *context, const char *file, const char *what, uint64_t size_bytes)
 {

@@ -5,6 +5,7 @@
 #include <librdkafka/rdkafka.h>
 #include <librdkafka/rdkafka_mock.h>
 #include <pthread.h>
+#include <stdatomic.h>
 
 #include "engine/ingest/kafka/kafka.h"
 #include "engine/query/query.h"
@@ -134,7 +135,7 @@ static inline void mock_prepare_monitor(void)
 }
 
 /** All sources of the config, in one consumer. */
-static inline enum aq_status mock_run(bool once, const volatile bool *stop)
+static inline enum aq_status mock_run(bool once, const atomic_bool *stop)
 {
     const struct aq_source_config *sources[8];
     for (size_t i = 0; i < mock_config->source_count; i++)
@@ -211,7 +212,7 @@ static inline struct aq_feed_state mock_feed(const char *dataset, const char *to
 }
 
 /* A run in a thread of its own, until mock_run_end. */
-static volatile bool mock_stop_flag;
+static atomic_bool mock_stop_flag;
 static pthread_t mock_thread;
 static enum aq_status mock_status;
 

@@ -5,6 +5,7 @@
 #include "tests/unit/scratch.h"
 
 #include <signal.h>
+#include <stdatomic.h>
 
 static const char config_text[] = "store: ./s\n"
                                   "ingest: {commit_interval: 1h, commit_size: 4KiB}\n"
@@ -22,7 +23,7 @@ static struct aq_config *config;
 static struct aq_ingest_report report;
 static struct aq_error err;
 static char notices[4096];
-static volatile bool stop;
+static atomic_bool stop;
 static struct aq_monitor *monitor; /* that the next imports tell; may be NULL */
 
 static void note(void *context, const char *message)

@@ -1,5 +1,6 @@
 /* Files to messages: compression, lines, CSV records, JSON elements, and positions in all of them. */
 #include <signal.h>
+#include <stdatomic.h>
 #include <sys/stat.h>
 #include <sys/time.h>
 
@@ -383,7 +384,7 @@ Test(split, zeros_at_the_beginning_do_not_hide_what_follows)
     cr_assert_eq(read_to_end("lost.bz2"), AQ_IO);
 }
 
-static volatile bool stopped;
+static atomic_bool stopped;
 
 static void stop_now(int signal)
 {

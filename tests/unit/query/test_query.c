@@ -179,7 +179,7 @@ Test(query, answers_do_not_depend_on_files)
 
 Test(query, stops_and_is_bounded)
 {
-    static const volatile bool stop = true;
+    static const atomic_bool stop = true;
     enum aq_status status;
     struct aq_query_options stopped = {.stop = &stop};
     answer_with("SELECT city, count(*) FROM readings GROUP BY city", &stopped, &status);

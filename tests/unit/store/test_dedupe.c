@@ -2,6 +2,7 @@
  * are those that a plain search among all rows finds. */
 #include <criterion/criterion.h>
 #include <math.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -422,7 +423,7 @@ Test(dedupe, nothing_is_left_out_when_it_is_stopped)
     struct aq_snapshot *snapshot = NULL;
     const struct aq_unit *units = NULL;
     size_t unit_count = 0;
-    volatile bool stop = true;
+    atomic_bool stop = true;
     struct aq_resolve_options options = {.stop = &stop};
     scratch_make();
     open_world(&world, AQ_KEEP_LAST, false, 7);

@@ -2,6 +2,7 @@
 #include <criterion/criterion.h>
 
 #include <pthread.h>
+#include <stdatomic.h>
 #include <string.h>
 
 #include "compaction/compact.h"
@@ -175,7 +176,7 @@ Test(rate_limit, holds_over_time)
 
 Test(rate_limit, no_limit_and_a_stop_do_not_wait)
 {
-    static volatile bool stop = true;
+    static atomic_bool stop = true;
     struct aq_rate_limit limit;
     int64_t begin_us = aq_clock_us();
     aq_rate_limit_spend(NULL, UINT64_MAX);

@@ -12,6 +12,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -24,7 +25,7 @@
 struct aq_source_file {
     char *path;
     int fd;
-    const volatile bool *stop;
+    const atomic_bool *stop;
     void (*idle)(void *context); /* NULL: none */
     void *idle_context;
     int idle_ms;
@@ -281,7 +282,7 @@ static enum aq_status open_descriptor(struct aq_source_file *file, struct aq_err
     return AQ_OK;
 }
 
-enum aq_status aq_source_file_open(const char *path, int spool_dir_fd, const volatile bool *stop,
+enum aq_status aq_source_file_open(const char *path, int spool_dir_fd, const atomic_bool *stop,
                                    struct aq_source_file **file, struct aq_error *err)
 {
     struct aq_source_file *made = calloc(1, sizeof *made);

@@ -4,6 +4,8 @@
 
 #include "format/base/bytes.h"
 
+#include <stdatomic.h>
+
 struct aq_source_file;
 
 /**
@@ -13,7 +15,7 @@ struct aq_source_file;
  * @param stop          Set by a signal: a read that waits for a pipe ends with AQ_INTERRUPTED. May be NULL.
  * @thread One at a time per file.
  */
-enum aq_status aq_source_file_open(const char *path, int spool_dir_fd, const volatile bool *stop,
+enum aq_status aq_source_file_open(const char *path, int spool_dir_fd, const atomic_bool *stop,
                                    struct aq_source_file **file, struct aq_error *err) AQ_RESULT;
 void aq_source_file_close(struct aq_source_file *file);
 

@@ -6,6 +6,7 @@
  * default) is kept and ends the next call. */
 #include "engine/ingest/kafka/producer/producer.h"
 
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -19,7 +20,7 @@ struct aq_producer {
     rd_kafka_t *rk;
     rd_kafka_topic_t *topic;
     int32_t partition;
-    const volatile bool *stop;
+    const atomic_bool *stop;
     uint64_t delivered_count;
     rd_kafka_resp_err_t fault; /* of the first message that was not */
 };
@@ -98,7 +99,7 @@ static enum aq_status find_topic(struct aq_producer *producer, const char *broke
 
 enum aq_status aq_producer_create(const struct aq_source_config *source,
                                   const struct aq_config *config, const char *topic,
-                                  int32_t partition, const volatile bool *stop,
+                                  int32_t partition, const atomic_bool *stop,
                                   struct aq_producer **created, struct aq_error *err)
 {
     struct aq_producer *made = calloc(1, sizeof *made);

@@ -4,6 +4,8 @@
 
 #include "engine/ingest/config.h"
 
+#include <stdatomic.h>
+
 struct aq_producer;
 
 /** By the key's hash; without a key any. */
@@ -18,7 +20,7 @@ struct aq_producer;
  */
 enum aq_status aq_producer_create(const struct aq_source_config *source,
                                   const struct aq_config *config, const char *topic,
-                                  int32_t partition, const volatile bool *stop,
+                                  int32_t partition, const atomic_bool *stop,
                                   struct aq_producer **created, struct aq_error *err) AQ_RESULT;
 /** What is not delivered yet is given up. */
 void aq_producer_destroy(struct aq_producer *producer);
