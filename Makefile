@@ -34,6 +34,12 @@ CFLAGS_release := -O3 -D_FORTIFY_SOURCE=2
 CFLAGS_debug := -O0
 CFLAGS_asan := -O1 -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
 CFLAGS_tsan := -O1 -fsanitize=thread
+# Beside what a binary has of its own, and in Criterion's place (see there).
+OBJECTS_tsan := build/tsan/tests/tsan/tsan_process.o
+RUNNER := -lcriterion
+ifeq ($(MODE),tsan)
+RUNNER := build/tsan/tests/tsan/tsan_criterion.o
+endif
 LDFLAGS_asan := -fsanitize=address,undefined
 LDFLAGS_tsan := -fsanitize=thread
 CFLAGS_fuzz := -O1 -fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=all
@@ -78,7 +84,7 @@ help: ## list targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 # Whole, not from the library: parts use what the program itself may not.
-$B/aqstore: $(PROGRAM_OBJECTS) | $(PART_BINARIES)
+$B/aqstore: $(PROGRAM_OBJECTS) $(OBJECTS_$(MODE)) | $(PART_BINARIES)
 	$(CXX) $(LDFLAGS) -Wl,--export-dynamic -o $@ $^ $(PROGRAM_LIBS)
 
 $B/aqstore-network.so: $(network_SOURCES:%.c=$B/%.o)
@@ -123,9 +129,9 @@ $B/unit/$(notdir $1): $B/$1.o
 endef
 $(foreach unit,$(UNIT:.c=),$(eval $(call unit_binary,$(unit))))
 
-$(UNIT_BINARIES): $B/libtools.a $B/libaqstore.a
+$(UNIT_BINARIES): $B/libtools.a $B/libaqstore.a $(OBJECTS_$(MODE)) $(filter %.o,$(RUNNER))
 	@mkdir -p $(@D)
-	$(CXX) $(LDFLAGS) -o $@ $(filter %.o,$^) $(filter %.a,$^) -lcriterion $(PKG_LIBS)
+	$(CXX) $(LDFLAGS) -o $@ $(filter %.o,$^) $(filter %.a,$^) $(filter -l%,$(RUNNER)) $(PKG_LIBS)
 
 $B/unit/test_crash_states: $B/tests/sim/sim_disk.o
 
