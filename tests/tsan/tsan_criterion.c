@@ -34,6 +34,7 @@ static bool failed;
 static const struct criterion_test_extra_data *suite_data(void)
 {
     static const struct criterion_test_extra_data none;
+    // cppcheck-suppress comparePointers ; the linker makes one array of them
     for (struct criterion_suite **suite = __start_cr_sts; suite < __stop_cr_sts; suite++) {
         if (*suite != NULL && strcmp((*suite)->name, test->category) == 0)
             return (*suite)->data;
@@ -201,6 +202,7 @@ int main(int argument_count, char **arguments)
             pattern = arguments[i + 1];
     }
     jobs = jobs < 1 ? 1 : jobs > JOBS_MAX ? JOBS_MAX : jobs;
+    // cppcheck-suppress comparePointers ; as above
     for (struct criterion_test **one = __start_cr_tst; one < __stop_cr_tst; one++) {
         if (*one == NULL || !is_wanted(*one, pattern))
             continue;

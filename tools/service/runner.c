@@ -237,6 +237,14 @@ void aq_runners_destroy(struct aq_service *service)
     free(service->runners);
 }
 
+void aq_runners_abandon(struct aq_service *service)
+{
+    for (size_t i = 0; i < service->runner_count; i++) {
+        if (service->runners[i].started)
+            pthread_detach(service->runners[i].thread);
+    }
+}
+
 enum aq_status aq_runners_start(struct aq_service *service, struct aq_error *err)
 {
     int result = 0;

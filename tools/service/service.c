@@ -192,6 +192,7 @@ static _Noreturn void end_under_them(struct aq_service *service)
         status = judge_sources(service, &err);
     }
     aq_program_hold_repeats(service->program, false);
+    aq_runners_abandon(service);
     struct aq_error ignored = {0};
     (void)!aq_out_close(service->program->out, true, &ignored);
     _exit(status < 0 ? aq_program_fail(service->program, &err) : 0);

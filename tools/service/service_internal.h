@@ -60,6 +60,8 @@ struct aq_service {
 enum aq_status aq_runners_create(struct aq_service *service, const size_t *sources,
                                  size_t source_count, struct aq_error *err) AQ_RESULT;
 void aq_runners_destroy(struct aq_service *service);
+/** The process ends under them: nobody will wait for their end. */
+void aq_runners_abandon(struct aq_service *service);
 enum aq_status aq_runners_start(struct aq_service *service, struct aq_error *err) AQ_RESULT;
 /** What decides the exit code when several sources fail: the highest. */
 int aq_runner_rank(enum aq_status status);
