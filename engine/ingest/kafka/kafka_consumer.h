@@ -143,6 +143,7 @@ struct aq_kafka_consumer {
     struct aq_source_range *ranges;
     struct aq_section_input *sections; /* two a source */
     int64_t frame_begun_us;            /* monotonic; 0: nothing pending */
+    int64_t written_us;                /* when the last frame was handed to the writer */
     uint64_t frame_bytes;
     uint64_t frame_message_count;
 

@@ -115,6 +115,7 @@ static enum aq_status close_frame(struct aq_kafka_consumer *consumer, struct aq_
     AQ_TRY(build_ranges(consumer, err));
     AQ_TRY(note_written(consumer, err));
     size_t range_count = consumer->pending_count;
+    consumer->written_us = aq_clock_boot_us();
     for (size_t i = 0; i < range_count; i++)
         consumer->pending[i]->written_ordinal = consumer->pending[i]->next_ordinal;
     AQ_TRY(aq_shard_writer_append(consumer->writer, consumer->ranges, range_count,

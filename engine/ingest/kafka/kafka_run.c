@@ -15,8 +15,9 @@
 
 #define BATCH_MESSAGES 512
 #define BATCH_BYTES ((size_t)1 << 20)
-#define POLL_MS 200    /* idle; a stop is noticed so soon */
-#define IN_FLIGHT_MS 2 /* then what is on its way is waited for */
+#define POLL_MS 200       /* idle; a stop is noticed so soon */
+#define IN_FLIGHT_MS 2    /* then what is on its way is waited for */
+#define QUIET_INTERVALS 5 /* of commit_interval without a frame: then a marker closes the tail */
 #define COMMIT_US AQ_US_PER_SECOND
 #define CONNECT_US (15 * AQ_US_PER_SECOND) /* with once */
 #define CLOSE_US (2 * AQ_US_PER_SECOND)
@@ -80,9 +81,13 @@ static enum aq_status tend_frames(struct aq_kafka_consumer *consumer, bool idle,
     if (consumer->frame_begun_us != 0 && aq_clock_boot_us() - consumer->frame_begun_us >=
                                              consumer->options->config->commit_interval_us)
         AQ_TRY(aq_kafka_frame_close(consumer, err));
-    if (!idle || consumer->written_count == 0 || consumer->writer == NULL)
+    if (!idle || consumer->writer == NULL)
         return AQ_OK;
-    return aq_shard_writer_flush(consumer->writer, err);
+    if (consumer->written_count > 0)
+        return aq_shard_writer_flush(consumer->writer, err);
+    bool quiet = aq_clock_boot_us() - consumer->written_us >=
+                 QUIET_INTERVALS * consumer->options->config->commit_interval_us;
+    return quiet ? aq_shard_writer_mark(consumer->writer, err) : AQ_OK;
 }
 
 static enum aq_status check_end(const struct aq_kafka_consumer *consumer, struct aq_error *err)

@@ -160,7 +160,7 @@ static enum aq_status ack_frame(struct aq_shard_writer *writer, struct aq_frame_
     writer->acked_sequence++;
     writer->counters.frame_count++;
     writer->counters.bytes_written += slot->bytes.size;
-    if (writer->options.ack != NULL)
+    if (writer->options.ack != NULL && slot->header.range_count > 0)
         writer->options.ack(writer->options.ack_context, slot->header.ranges,
                             slot->header.range_count);
     return AQ_OK;
@@ -197,6 +197,7 @@ static void forget_segment(struct aq_shard_writer *writer)
     writer->next_sequence = 0;
     writer->next_previous = 0;
     writer->acked_sequence = 0;
+    writer->marked_sequence = 0;
 }
 
 static enum aq_status open_segment(struct aq_shard_writer *writer,
@@ -377,6 +378,20 @@ bool aq_shard_writer_is_full(struct aq_shard_writer *writer)
     if (aq_shard_writer_finish(writer, status, &error, NULL) < 0)
         return false;
     return writer->next_sequence - writer->acked_sequence >= writer->options.depth;
+}
+
+enum aq_status aq_shard_writer_mark(struct aq_shard_writer *writer, struct aq_error *err)
+{
+    AQ_TRY(aq_shard_writer_check(writer, err));
+    bool in_flight = writer->next_sequence != writer->acked_sequence;
+    if (writer->segment.file == NULL || in_flight || writer->next_sequence == 0 ||
+        writer->marked_sequence == writer->next_sequence ||
+        writer->next_offset >= writer->options.segment_size_bytes)
+        return AQ_OK;
+    struct aq_error error = {0};
+    enum aq_status status = append(writer, NULL, 0, NULL, 0, &error);
+    writer->marked_sequence = writer->next_sequence;
+    return aq_shard_writer_finish(writer, status, &error, err);
 }
 
 enum aq_status aq_shard_writer_flush(struct aq_shard_writer *writer, struct aq_error *err)

@@ -51,6 +51,10 @@ enum aq_status aq_shard_writer_append(struct aq_shard_writer *writer,
 #define AQ_FRAME_GROWTH_MAX 4
 bool aq_shard_writer_is_full(struct aq_shard_writer *writer);
 
+/** Nothing has been appended for a while: say in a small frame, once, that the frames before are durable. Without it
+ * damage to the last ones could not be told from a torn write. Does nothing while frames are in flight. */
+enum aq_status aq_shard_writer_mark(struct aq_shard_writer *writer, struct aq_error *err) AQ_RESULT;
+
 /** Wait until everything appended is durable and acked. */
 enum aq_status aq_shard_writer_flush(struct aq_shard_writer *writer,
                                      struct aq_error *err) AQ_RESULT;

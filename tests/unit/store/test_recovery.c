@@ -458,6 +458,56 @@ Test(recovery, beside_writers_that_open_segments)
 }
 
 /* A page that says nothing sensible is no page. */
+static void crash_with_marker(void)
+{
+    scratch_make();
+    pid_t child = scratch_fork();
+    if (child == 0) {
+        struct numbers numbers = {0};
+        numbers_begin(&numbers);
+        cr_assert_eq(numbers_claim(&numbers, NULL), AQ_OK);
+        cr_assert_eq(aq_shard_writer_mark(numbers.writer, NULL), AQ_OK, "nothing to vouch for");
+        for (int i = 0; i < 2; i++)
+            cr_assert_eq(numbers_append(&numbers, FRAME_ROWS, NULL), AQ_OK);
+        for (int i = 0; i < 3; i++) {
+            cr_assert_eq(aq_shard_writer_flush(numbers.writer, NULL), AQ_OK);
+            cr_assert_eq(aq_shard_writer_mark(numbers.writer, NULL), AQ_OK);
+        }
+        cr_assert_eq(aq_shard_writer_flush(numbers.writer, NULL), AQ_OK);
+        _exit(0);
+    }
+    int result;
+    cr_assert_eq(waitpid(child, &result, 0), child);
+    cr_assert(WIFEXITED(result) && WEXITSTATUS(result) == 0);
+    cr_assert_eq(unlink(scratch_file(PAGE)), 0);
+}
+
+Test(recovery, a_marker_closes_the_tail)
+{
+    crash_with_marker();
+    struct aq_store *store = numbers_store(false, AQ_IO_POSIX);
+    struct aq_recovery_report report = recover_ok(store);
+    cr_assert_eq(report.frame_count, 3, "two frames, one marker");
+    cr_assert_eq(report.row_count, 2 * FRAME_ROWS);
+    cr_assert_eq(numbers_in(store), 2 * FRAME_ROWS);
+    aq_store_close(store);
+}
+
+/* What would be a torn write without it is damage, even in the last frame with rows. */
+Test(recovery, a_marker_vouches_for_the_frame_before)
+{
+    crash_with_marker();
+    size_t size;
+    unsigned char *bytes = scratch_read(scratch_file(SEGMENT), &size);
+    bytes[size - AQ_FRAME_PREFIX_BYTES - 1] ^= 1;
+    scratch_write(scratch_file(SEGMENT), bytes, size);
+    free(bytes);
+    struct aq_store *store = numbers_store(false, AQ_IO_POSIX);
+    struct aq_recovery_report report;
+    cr_assert_eq(aq_store_recover(store, &report, NULL), AQ_CORRUPT);
+    aq_store_close(store);
+}
+
 Test(recovery, a_damaged_page_is_not_believed)
 {
     crash_after(2);
