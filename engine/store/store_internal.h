@@ -30,6 +30,7 @@ struct aq_store {
     uint64_t began;           /* with this checkpoint, 0: edit 1; under `advance` */
     int64_t end_read_us;      /* boot clock: no edit has followed then, or later; under `advance` */
     uint64_t checkpoint;      /* newest one known; under `advance` */
+    bool has_reserve;         /* room is set aside for edits; under `advance` */
     bool uncertain;           /* a commit failed half way; under `advance` */
     struct aq_arena declared; /* schemas lent by aq_store_declare; under `advance` */
     /* Held for as long as it takes to copy the pointer. */

@@ -6,12 +6,14 @@
  * Failures: N+1 exists -> it is read back: with our nonce it is ours (an answer was lost), else the race
  * is lost: read it, build again. More than a minute since the end of the chain was read -> others may have
  * committed N+1 and more, and gc may have collected it, so that it was free again: the checkpoints tell (commit_check.c).
+ * No room -> that which is set aside for edits is given up, and the edit is tried once more.
  * Any other failure is reported as it is; where the edit then may be
  * there, whoever opens the store sees whether it is: this process commits no more, for a sync that
  * failed once may succeed the next time without having written anything. Hint and checkpoint only save time: a failure
  * to write them does not undo a commit, so it is passed over, and made good by a later one. */
 #include "engine/store/catalog/catalog_log.h"
 #include "engine/store/catalog/commit_check.h"
+#include "engine/store/catalog/reserve.h"
 #include "engine/store/store_internal.h"
 #include "engine/base/clock.h"
 
@@ -201,7 +203,9 @@ enum aq_status aq_store_commit(struct aq_store *store, aq_edit_build_fn build, v
     pthread_mutex_lock(&store->advance);
     do {
         status = commit_once(store, build, context, &edit, &lost, err);
-    } while (lost);
+    } while (lost || (status == AQ_DISK_FULL && aq_reserve_release(store)));
+    if (status == AQ_OK)
+        aq_reserve_fill(store);
     pthread_mutex_unlock(&store->advance);
     aq_edit_deinit(&edit);
     if (status == AQ_NO_MEMORY)

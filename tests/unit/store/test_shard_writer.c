@@ -1,6 +1,7 @@
 /* The write path: durable in order, acked, rolled, sealed; what a failure leaves. */
 #include "tests/unit/store/numbers.h"
 
+#include <errno.h>
 #include <sched.h>
 #include <signal.h>
 #include <sys/mount.h>
@@ -292,6 +293,58 @@ Test(shard_writer, full_disk_through_uring)
 Test(shard_writer, full_disk_through_posix)
 {
     fill_disk(AQ_IO_POSIX);
+}
+
+static void take_every_byte(void)
+{
+    static const char bytes[4096] = {1};
+    int fd = open(scratch_file("home/filler"), O_WRONLY | O_CREAT | O_APPEND, 0644);
+    cr_assert_geq(fd, 0);
+    while (write(fd, bytes, sizeof bytes) > 0)
+        continue;
+    cr_assert_eq(errno, ENOSPC);
+    close(fd);
+}
+
+/* Somebody else has filled the disk: what is durable is closed in the catalog all the same. */
+Test(shard_writer, edits_have_room_on_a_full_disk)
+{
+    scratch_make();
+    if (!small_disk("24m"))
+        return;
+    struct numbers numbers = {0};
+    struct aq_error err = {0};
+    numbers_begin(&numbers);
+    cr_assert_eq(numbers_claim(&numbers, NULL), AQ_OK);
+    cr_assert_eq(numbers_append(&numbers, 10, NULL), AQ_OK);
+    take_every_byte();
+    enum aq_status status = AQ_OK;
+    while (status == AQ_OK)
+        status = numbers_append(&numbers, 100, &err);
+    cr_assert_eq(status, AQ_DISK_FULL, "%s", err.message);
+    int64_t acked = numbers.acked;
+    numbers_end(&numbers);
+    take_every_byte();
+    struct aq_store *store = numbers_store(false, AQ_IO_POSIX);
+    cr_assert_geq(numbers_in(store), acked, "readable on the full disk");
+    struct aq_recovery_report report;
+    status = aq_store_recover(store, &report, &err);
+    cr_assert_eq(status, AQ_OK, "%s", err.message);
+    cr_assert_eq(report.segment_count, 1);
+    cr_assert_geq(numbers_in(store), acked);
+    aq_store_close(store);
+    /* With room again there is a reserve again. */
+    struct stat info;
+    cr_assert_eq(stat(scratch_file("home/locks/reserve"), &info), 0);
+    cr_assert_eq(info.st_size, 0);
+    cr_assert_eq(unlink(scratch_file("home/filler")), 0);
+    numbers = (struct numbers){0};
+    numbers_begin(&numbers);
+    cr_assert_eq(numbers_claim(&numbers, NULL), AQ_OK);
+    cr_assert_eq(stat(scratch_file("home/locks/reserve"), &info), 0);
+    cr_assert_gt(info.st_size, 0);
+    numbers_end(&numbers);
+    cr_assert_eq(umount(scratch_file("home")), 0);
 }
 
 /* A reader in another process sees the count grow and never fall, while segments roll. */
