@@ -271,6 +271,18 @@ static enum aq_status keep_files(const struct reading *reading, const struct aq_
     return AQ_OK;
 }
 
+/* The nearest checkpoint below the oldest version to keep: it says the same as all edits before it, however old it is. */
+static uint64_t find_nearest(const struct reading *reading)
+{
+    const uint64_t *checkpoints = reading->checkpoints.items;
+    uint64_t nearest = reading->base;
+    for (size_t i = 0; i < reading->checkpoints.count; i++) {
+        if (checkpoints[i] > nearest && checkpoints[i] <= reading->retained->oldest)
+            nearest = checkpoints[i];
+    }
+    return nearest;
+}
+
 static enum aq_status list_files(struct reading *reading, struct aq_error *err)
 {
     struct aq_retained *retained = reading->retained;
@@ -279,8 +291,8 @@ static enum aq_status list_files(struct reading *reading, struct aq_error *err)
     if (retained->oldest == retained->head->number)
         oldest = aq_catalog_retain(retained->head);
     else
-        AQ_TRY(aq_catalog_load_version(reading->store->objects, reading->base, retained->oldest,
-                                       &oldest, err));
+        AQ_TRY(aq_catalog_load_version(reading->store->objects, find_nearest(reading),
+                                       retained->oldest, &oldest, err));
     if (reading->evicted.count > 1)
         qsort(reading->evicted.items, reading->evicted.count, sizeof(struct event), compare_events);
     enum aq_status status = keep_files(reading, oldest, &kept);
