@@ -18,10 +18,25 @@ static inline void golden_write(const char *path, struct aq_slice bytes)
     cr_assert_eq(fclose(file), 0);
 }
 
+/** The bytes of tests/golden/NAME; the caller releases them. */
+static inline struct aq_bytes golden_read(const char *name)
+{
+    struct aq_bytes bytes = {0};
+    char path[300];
+    snprintf(path, sizeof path, "tests/golden/%s", name);
+    FILE *file = fopen(path, "rb");
+    cr_assert_not_null(file, "%s", path);
+    uint8_t *at = aq_bytes_reserve(&bytes, 65536);
+    cr_assert_not_null(at);
+    bytes.size = fread(at, 1, 65536, file);
+    cr_assert_eq(fclose(file), 0);
+    return bytes;
+}
+
 /** tests/golden/NAME (the working directory is the repository's root) has exactly these bytes. */
 static inline void golden_expect(const char *name, struct aq_slice bytes)
 {
-    char path[256];
+    char path[300];
     snprintf(path, sizeof path, "tests/golden/%s", name);
     const char *mode = getenv("AQ_GOLDEN");
     if (mode != NULL && strcmp(mode, "write") == 0)

@@ -23,15 +23,9 @@
 
 static struct aq_bytes read_file(const char *name)
 {
-    struct aq_bytes bytes = {0};
     char path[256];
-    snprintf(path, sizeof path, FOLDER "%s", name);
-    FILE *file = fopen(path, "rb");
-    cr_assert_not_null(file, "%s", path);
-    uint8_t *at = aq_bytes_reserve(&bytes, 65536);
-    bytes.size = fread(at, 1, 65536, file);
-    fclose(file);
-    return bytes;
+    snprintf(path, sizeof path, "v1/%s", name);
+    return golden_read(path);
 }
 
 static void hex(const void *data, size_t size, char *out)

@@ -246,12 +246,11 @@ Test(run_stats, golden)
 {
     struct aq_schema schema;
     struct aq_batch rows;
-    struct aq_bytes file = {0};
+    struct aq_bytes file =
+        golden_read("archive-runs.bin"); /* a writer may choose other encodings */
     struct opened opened = {0};
     struct aq_error err = {0};
     golden_rows(&schema, &rows);
-    write_golden(&schema, &rows, &file);
-    golden_expect("archive-runs.bin", aq_bytes_view(&file));
     cr_assert_eq(open_file(&file, &opened, &err), AQ_OK);
     cr_assert_eq(opened.directory.run_stats_rows_min, 1024);
     cr_assert_eq(check_column(&opened, &rows, 2), 2);
