@@ -375,8 +375,11 @@ static bool int96_to_us(const uint8_t *at, int64_t *value)
            !__builtin_add_overflow(day_us, ns, value);
 }
 
+/* The cursor has checked that all bytes of a value with a width are there. */
 static int64_t load_int(struct aq_slice bytes)
 {
+    assert(bytes.size == 4 || bytes.size == 8);
+    assert(bytes.data != NULL);
     return bytes.size == 4 ? (int32_t)aq_load_u32(bytes.data) : (int64_t)aq_load_u64(bytes.data);
 }
 
@@ -384,6 +387,8 @@ static double load_real(struct aq_slice bytes)
 {
     float single;
     double real;
+    assert(bytes.size == 4 || bytes.size == 8);
+    assert(bytes.data != NULL);
     if (bytes.size == 4) {
         memcpy(&single, bytes.data, sizeof single);
         return single;
