@@ -153,7 +153,7 @@ def test_few_descriptors_are_enough(noise, tmp_path):
     assert len(store.files("segments")) == files
     for command in ("query", "compact", "gc", "query"):
         if command == "query":
-            result = store.run("query", "--format", "ndjson", "SELECT count(*), count(DISTINCT n) FROM noise", launcher=limited)
+            result = store.run("query", "--format", "ndjson", "SELECT count(*) AS n, count(DISTINCT n) AS different FROM noise", launcher=limited)
             assert aq.parse_rows(result.out) == [[files, files]]
         else:
             store.run(command, launcher=limited)
