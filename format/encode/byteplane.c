@@ -15,8 +15,7 @@ static enum aq_status encode_planes(struct aq_encoder *encoder, const uint64_t *
         return AQ_NO_MEMORY;
     aq_bytes_u8(out, (uint8_t)plane_count);
     for (unsigned p = 0; p < plane_count; p++) {
-        for (size_t i = 0; i < count; i++)
-            plane[i] = (uint8_t)(words[i] >> 8 * p);
+        aq_kernels()->split(words, count, 8 * p, plane);
         AQ_TRY(aq_block_encode(encoder, aq_slice_make(plane, count), PLANE_ZSTD_LEVEL, out));
     }
     return AQ_OK;

@@ -7,6 +7,7 @@
 #include <assert.h>
 
 #include "format/encode/estimate.h"
+#include "format/encode/kernel/kernel.h"
 
 #define RUN_ROWS_MIN 4        /* mean length from which runs are worth a look */
 #define DICT_ENTRIES_MAX 4096 /* of integers */
@@ -24,27 +25,29 @@ struct profile {
     int64_t min;
     int64_t max;
     size_t run_count;
-    uint64_t delta_span; /* of the differences' range, UINT64_MAX when that is wider than 64 bits */
 };
 
 static struct profile look(const int64_t *values, size_t count)
 {
-    struct profile seen = {.min = values[0], .max = values[0], .run_count = 1};
-    int64_t delta_min = INT64_MAX;
-    int64_t delta_max = INT64_MIN;
-    bool overflow = false;
-    for (size_t i = 1; i < count; i++) {
-        int64_t delta;
-        overflow |= __builtin_sub_overflow(values[i], values[i - 1], &delta);
-        delta_min = delta < delta_min ? delta : delta_min;
-        delta_max = delta > delta_max ? delta : delta_max;
-        seen.min = values[i] < seen.min ? values[i] : seen.min;
-        seen.max = values[i] > seen.max ? values[i] : seen.max;
-        seen.run_count += values[i] != values[i - 1];
-    }
-    seen.delta_span =
-        overflow || count < 2 ? UINT64_MAX : (uint64_t)delta_max - (uint64_t)delta_min;
+    struct profile seen;
+    aq_kernels()->look(values, count, &seen.min, &seen.max, &seen.run_count);
+    seen.run_count++;
     return seen;
+}
+
+/* The differences' range; UINT64_MAX where it may be wider than 64 bits. */
+static uint64_t span_deltas(const int64_t *values, size_t count, const struct profile *seen)
+{
+    int64_t min = INT64_MAX;
+    int64_t max = INT64_MIN;
+    if (count < 2 || (uint64_t)seen->max - (uint64_t)seen->min > INT64_MAX)
+        return UINT64_MAX;
+    for (size_t i = 1; i < count; i++) {
+        int64_t delta = values[i] - values[i - 1];
+        min = delta < min ? delta : min;
+        max = delta > max ? delta : max;
+    }
+    return (uint64_t)max - (uint64_t)min;
 }
 
 static enum aq_status encode_ints_quick(struct aq_encoder *encoder, const int64_t *values,
@@ -54,7 +57,7 @@ static enum aq_status encode_ints_quick(struct aq_encoder *encoder, const int64_
     if (depth + 2 < AQ_NODE_DEPTH_MAX && seen->run_count <= count / (2 * RUN_ROWS_MIN))
         return aq_run_encode(encoder, values, count, depth, out);
     uint64_t span = (uint64_t)seen->max - (uint64_t)seen->min;
-    if (depth + 1 < AQ_NODE_DEPTH_MAX && seen->delta_span < span / 2)
+    if (depth + 1 < AQ_NODE_DEPTH_MAX && span_deltas(values, count, seen) < span / 2)
         return aq_delta_encode(encoder, values, count, depth, out);
     aq_bitpack_encode(values, count, out);
     return AQ_OK;

@@ -16,7 +16,8 @@
 #define EXPONENT_MAX 22                          /* 10^22 is the last power that is a double */
 #define INTEGER_MAX ((double)(INT64_C(1) << 53)) /* above, integers are not all doubles */
 #define EXPONENT_NONE 255
-#define SEGMENT_ROWS 512    /* about as many at least */
+#define SEGMENT_ROWS 512 /* about as many at least */
+#define SEGMENT_ROWS_MAX (2 * SEGMENT_ROWS)
 #define SEGMENT_BITS 1024.0 /* what a change of scale costs, about */
 #define PATCH_BITS 96.0     /* what a patch costs, about */
 #define DIGIT_BITS 3.3219   /* what another decimal digit may cost */
@@ -109,18 +110,52 @@ static uint64_t magnitude(int64_t integer)
     return integer < 0 ? (uint64_t)-integer : (uint64_t)integer;
 }
 
-/* The scale that suits the segment's values. */
-static void measure(const double *values, struct segment *segment)
+/* As choose_exponent, where `hint` suits all values: one below it must leave few patches to be cheaper. Few segments
+ * have another exponent than the one before. `integers` are those of the exponent. */
+static bool try_exponent(const double *values, size_t count, uint8_t hint, uint8_t *chosen,
+                         int64_t *integers)
+{
+    int64_t other[SEGMENT_ROWS_MAX];
+    if (count > SEGMENT_ROWS_MAX ||
+        aq_kernels()->to_decimals(values, count, powers[hint], integers) < count)
+        return false;
+    double best_cost = (double)count * DIGIT_BITS * hint;
+    *chosen = hint;
+    for (uint8_t exponent = hint; exponent-- > 0;) {
+        size_t fit = aq_kernels()->to_decimals(values, count, powers[exponent], other);
+        double patch_cost = (double)(count - fit) * PATCH_BITS;
+        double cost = patch_cost + (double)count * DIGIT_BITS * exponent;
+        if (cost <= best_cost) {
+            best_cost = cost;
+            *chosen = exponent;
+        }
+        if (patch_cost >= best_cost)
+            break;
+    }
+    return *chosen == hint;
+}
+
+static uint64_t add_multiple(uint64_t multiple, int64_t integer)
+{
+    uint64_t size = magnitude(integer);
+    return multiple != 0 && size % multiple == 0 ? multiple : gcd(multiple, size);
+}
+
+/* The scale that suits the segment's values; `hint` is the exponent of the segment before. */
+static void measure(const double *values, struct segment *segment, uint8_t hint, int64_t *integers)
 {
     size_t end = segment->first + segment->count;
     uint64_t multiple = 0;
-    segment->exponent = choose_exponent(values + segment->first, segment->count);
-    for (size_t i = segment->first; i < end; i++) {
-        int64_t integer;
-        if (multiple != 1 && as_decimal(values[i], segment->exponent, &integer))
-            multiple = gcd(multiple, magnitude(integer));
-        segment->change_count += i > 0 && bits_of(values[i]) != bits_of(values[i - 1]);
+    const double *own = values + segment->first;
+    bool all = try_exponent(own, segment->count, hint, &segment->exponent, integers);
+    if (!all)
+        segment->exponent = choose_exponent(own, segment->count);
+    for (size_t i = segment->first; i < end && multiple != 1; i++) {
+        if (all || as_decimal(values[i], segment->exponent, &integers[i - segment->first]))
+            multiple = add_multiple(multiple, integers[i - segment->first]);
     }
+    for (size_t i = segment->first; i < end; i++)
+        segment->change_count += i > 0 && bits_of(values[i]) != bits_of(values[i - 1]);
     segment->multiple = multiple == 0 ? 1 : multiple;
 }
 
@@ -169,8 +204,9 @@ static bool join(struct segment *segment, const struct segment *next)
 
 /* In frames one scale; in archives as many as pay. `segments` has room for one per block. */
 static size_t make_segments(const struct aq_encode_options *options, const double *values,
-                            size_t count, struct segment *segments)
+                            size_t count, struct segment *segments, int64_t *integers)
 {
+    uint8_t hint = 0;
     size_t made = 0;
     size_t run = 0;
     for (size_t first = 0; first < count;) {
@@ -178,7 +214,8 @@ static size_t make_segments(const struct aq_encode_options *options, const doubl
         if (options->profile == AQ_PROFILE_ARCHIVE)
             end = block_end(options, first, count, &run);
         struct segment next = {.first = first, .count = end - first};
-        measure(values, &next);
+        measure(values, &next, hint, integers + first);
+        hint = next.exponent;
         if (made == 0 || !join(&segments[made - 1], &next))
             segments[made++] = next;
         first = end;
@@ -193,11 +230,16 @@ static void encode_segment(const double *values, struct segment *segment, int64_
 {
     uint64_t multiple = 0;
     int64_t previous = 0;
-    size_t end = segment->first + segment->count;
-    for (size_t i = segment->first; i < end; i++) {
+    size_t first = segment->first;
+    size_t end = first + segment->count;
+    bool all = aq_kernels()->to_decimals(values + first, segment->count, powers[segment->exponent],
+                                         integers + first) == segment->count;
+    if (all && segment->multiple == 1)
+        return;
+    for (size_t i = first; i < end; i++) {
         if (as_decimal(values[i], segment->exponent, &integers[i])) {
             previous = integers[i];
-            multiple = multiple == 1 ? 1 : gcd(multiple, magnitude(previous));
+            multiple = multiple == 1 ? 1 : add_multiple(multiple, previous);
             continue;
         }
         patches[(*patch_count)++] = (int64_t)i;
@@ -241,7 +283,7 @@ enum aq_status aq_decimal_encode(struct aq_encoder *encoder, const double *value
     struct segment *segments = aq_encoder_alloc(encoder, segment_max, sizeof *segments);
     if (integers == NULL || patches == NULL || segments == NULL)
         return AQ_NO_MEMORY;
-    size_t segment_count = make_segments(encoder->options, values, count, segments);
+    size_t segment_count = make_segments(encoder->options, values, count, segments, integers);
     size_t patch_count = 0;
     for (size_t i = 0; i < segment_count && patch_count <= patch_max; i++)
         encode_segment(values, &segments[i], integers, patches, &patch_count);

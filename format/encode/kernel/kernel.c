@@ -11,6 +11,9 @@ static const struct aq_kernels portable = {.name = "portable",
                                            .unpack = aq_unpack_portable,
                                            .decimals = decimals_portable,
                                            .merge = merge_portable,
+                                           .look = look_portable,
+                                           .to_decimals = to_decimals_portable,
+                                           .split = split_portable,
                                            .ans = ans_portable};
 
 #ifdef __x86_64__
@@ -32,12 +35,18 @@ static const struct aq_kernels avx2 = {.name = "AVX2",
                                        .unpack = aq_unpack_portable,
                                        .decimals = decimals_avx2,
                                        .merge = merge_avx2,
+                                       .look = look_avx2,
+                                       .to_decimals = to_decimals_avx2,
+                                       .split = split_avx2,
                                        .ans = ans_avx2};
 
 static const struct aq_kernels avx512 = {.name = "AVX-512",
                                          .unpack = aq_unpack_avx512,
                                          .decimals = decimals_avx512,
                                          .merge = merge_avx512,
+                                         .look = look_avx512,
+                                         .to_decimals = to_decimals_avx512,
+                                         .split = split_avx512,
                                          .ans = ans_avx512};
 
 static const struct aq_kernels *const variants[] = {&portable, &avx2, &avx512};

@@ -1,4 +1,4 @@
-/* The inner loops of decoding, in as many variants as the processors they run on differ. All variants of a kernel give the
+/* The inner loops of decoding and encoding, in as many variants as the processors they run on differ. All variants of a kernel give the
  * same bits; tests/unit/format/test_kernels.c compares those that the machine has. Private to format/encode.
  *
  * Kernels know nothing of lengths that came from a file: their callers have bounded what they are given.
@@ -54,6 +54,14 @@ struct aq_kernels {
     /** Byte p of each word is in planes[p]; plane_count is 1 to 8. */
     void (*merge)(const uint8_t *const *planes, unsigned plane_count, uint64_t *words,
                   size_t count);
+    /** Bounds of count > 0 values, and how many differ from the one before. */
+    void (*look)(const int64_t *values, size_t count, int64_t *min, int64_t *max,
+                 size_t *change_count);
+    /** values x power, rounded; returns how many give the value's bits back when divided by `power`, and lie below 2^51.
+     * The integers of others are any. */
+    size_t (*to_decimals)(const double *values, size_t count, double power, int64_t *integers);
+    /** Bits shift to shift + 7 of each word. */
+    void (*split)(const uint64_t *words, size_t count, unsigned shift, uint8_t *plane);
     /** Words from `streams`. False: the streams end too early. */
     bool (*ans)(struct aq_ans_streams *streams, enum aq_ans_kind kind, uint64_t *words,
                 size_t count);

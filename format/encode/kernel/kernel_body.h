@@ -1,5 +1,5 @@
 /* Bodies of kernels, compiled once for each set of instructions (kernel.c): KERNEL names a function, KERNEL_TARGET is its
- * attribute. No include guard. Nothing here may multiply and add doubles: a fused result would be another one. */
+ * attribute. No include guard. Multiplying and adding doubles gives the same everywhere, since nothing is contracted (Makefile). */
 
 /* Keeps a value out of vector registers, to which gcc would move the lanes of ans and back at each step. */
 #define KERNEL_SCALAR(value) __asm__("" : "+r"(value))
@@ -63,6 +63,53 @@ KERNEL_TARGET static void KERNEL(merge)(const uint8_t *const *planes, unsigned p
     }
 }
 #undef MERGE
+
+/* ---- writing ---- */
+
+KERNEL_TARGET static void KERNEL(look)(const int64_t *values, size_t count, int64_t *min_out,
+                                       int64_t *max_out, size_t *change_count)
+{
+    int64_t min = values[0];
+    int64_t max = values[0];
+    uint64_t changes = 0;
+    for (size_t i = 1; i < count; i++) {
+        min = values[i] < min ? values[i] : min;
+        max = values[i] > max ? values[i] : max;
+        changes += values[i] != values[i - 1];
+    }
+    *min_out = min;
+    *max_out = max;
+    *change_count = changes;
+}
+
+/* Adding and taking away 1.5 x 2^52 rounds a double below 2^51 to an integer, which then is the fraction's low bits. */
+KERNEL_TARGET static size_t KERNEL(to_decimals)(const double *values, size_t count, double power,
+                                                int64_t *integers)
+{
+    const uint64_t zero = UINT64_C(0x4338000000000000); /* the bits of 1.5 x 2^52 */
+    uint64_t fit = 0;
+    for (size_t i = 0; i < count; i++) {
+        double scaled = values[i] * power;
+        double shifted = scaled + 0x1.8p52;
+        double again = (shifted - 0x1.8p52) / power;
+        uint64_t shifted_bits;
+        uint64_t again_bits;
+        uint64_t value_bits;
+        memcpy(&shifted_bits, &shifted, sizeof shifted);
+        memcpy(&again_bits, &again, sizeof again);
+        memcpy(&value_bits, &values[i], sizeof value_bits);
+        integers[i] = (int64_t)(shifted_bits - zero);
+        fit += (scaled < 0x1p51) & (scaled > -0x1p51) & (again_bits == value_bits);
+    }
+    return fit;
+}
+
+KERNEL_TARGET static void KERNEL(split)(const uint64_t *words, size_t count, unsigned shift,
+                                        uint8_t *plane)
+{
+    for (size_t i = 0; i < count; i++)
+        plane[i] = (uint8_t)(words[i] >> shift);
+}
 
 /* ---- entropy coding (ans.h) ---- */
 

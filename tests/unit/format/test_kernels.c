@@ -186,3 +186,44 @@ Test(kernels, columns_decode_alike)
         }
     cr_assert(entropy_coded);
 }
+
+Test(kernels, look_split_and_to_decimals_agree)
+{
+    size_t variant_count;
+    const struct aq_kernels *const *variants = aq_kernels_all(&variant_count);
+    static int64_t values[ROWS];
+    static double doubles[ROWS];
+    for (size_t i = 0; i < ROWS; i++) {
+        values[i] = i % 3 == 0 ? any_integer() : values[i - 1];
+        doubles[i] = i % 7 == 0    ? -0.0
+                     : i % 11 == 0 ? 0x1p51 / 100
+                                   : (double)(any_integer() >> 20) / 100;
+    }
+    int64_t min = INT64_MAX;
+    int64_t max = INT64_MIN;
+    size_t changes = 0;
+    for (size_t i = 0; i < ROWS; i++) {
+        min = values[i] < min ? values[i] : min;
+        max = values[i] > max ? values[i] : max;
+        changes += i > 0 && values[i] != values[i - 1];
+    }
+    static int64_t first[ROWS];
+    size_t fit = variants[0]->to_decimals(doubles, ROWS, 100, first);
+    cr_assert(fit > ROWS / 2 && fit <= ROWS - ROWS / 7 - 1, "%zu", fit);
+    for (size_t v = 0; v < variant_count; v++) {
+        int64_t least;
+        int64_t most;
+        size_t met;
+        variants[v]->look(values, ROWS, &least, &most, &met);
+        cr_assert(least == min && most == max && met == changes, "%s", variants[v]->name);
+        static uint8_t plane[ROWS];
+        variants[v]->split((const uint64_t *)values, ROWS, 24, plane);
+        static int64_t integers[ROWS];
+        cr_assert_eq(variants[v]->to_decimals(doubles, ROWS, 100, integers), fit, "%s",
+                     variants[v]->name);
+        for (size_t i = 0; i < ROWS; i++) {
+            cr_assert_eq(plane[i], (uint8_t)((uint64_t)values[i] >> 24), "%s", variants[v]->name);
+            cr_assert_eq(integers[i], first[i], "%s, %zu", variants[v]->name, i);
+        }
+    }
+}
