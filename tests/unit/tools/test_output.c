@@ -192,7 +192,9 @@ Test(output, forms_by_name_and_extension)
     cr_assert_eq(aq_output_form_of_path("a.md", &form), AQ_OK);
     cr_assert_eq(aq_output_form_of_path("a.d/b", &form), AQ_NOT_FOUND);
     cr_assert_eq(aq_output_form_of_path("a.", &form), AQ_NOT_FOUND);
-    cr_assert_eq(aq_output_form_of_path("a.parquet", &form), AQ_NOT_FOUND);
+    cr_assert_eq(aq_output_form_of_path("a.xlsx", &form), AQ_NOT_FOUND);
+    cr_assert_eq(aq_output_form_of_path("a.parquet", &form), AQ_OK);
+    cr_assert_eq(form, AQ_OUTPUT_PARQUET);
 }
 
 static const char *json_value(enum aq_type type, const char *text)
