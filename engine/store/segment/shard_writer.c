@@ -443,8 +443,17 @@ struct aq_shard_writer_counters aq_shard_writer_count(const struct aq_shard_writ
     return writer->counters;
 }
 
+/* Whether a commit failed that may have happened all the same. */
+static bool may_be_sealed(struct aq_store *store)
+{
+    pthread_mutex_lock(&store->advance);
+    bool uncertain = store->uncertain;
+    pthread_mutex_unlock(&store->advance);
+    return uncertain;
+}
+
 /* What was not acked is given up. On a full disk its bytes are better used for the edit that recovery
- * has to write. */
+ * has to write; but a footer that the catalog may name stays. */
 static void give_up(struct aq_shard_writer *writer)
 {
     struct aq_error ignored = {0};
@@ -453,7 +462,8 @@ static void give_up(struct aq_shard_writer *writer)
             return;
     }
     aq_segment_blocks_end(&writer->blocks);
-    if (writer->segment.file == NULL || writer->status != AQ_DISK_FULL)
+    if (writer->segment.file == NULL || writer->status != AQ_DISK_FULL ||
+        may_be_sealed(writer->store))
         return;
     uint64_t end = aq_segment_index_end(&writer->totals.index);
     if (ftruncate(aq_io_file_fd(writer->segment.file), (off_t)end) != 0)

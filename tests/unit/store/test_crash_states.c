@@ -7,8 +7,8 @@
  * have a sector spoiled: then it may give up, naming the file, but never shows anything wrong.
  *
  * AQ_CRASH_STATES is how many states there shall be at least (default 1,500 a test), AQ_CRASH_SEED where the random
- * choices begin. A failure names the world's seed, its step, the change and the cut's seed: with the same two variables
- * it comes again. */
+ * choices begin. A failure names the world, its step, the change and the cut's seed: with AQ_CRASH_WORLD it comes again
+ * at once. */
 #include "tests/sim/sim_disk.h"
 #include "tests/unit/feed/feed_world.h"
 
@@ -248,6 +248,7 @@ static void live_through(uint64_t first_seed, uint64_t segment_size)
 {
     uint64_t wanted = setting("AQ_CRASH_STATES", 1500);
     uint64_t begin = setting("AQ_CRASH_SEED", 1) * 1000 + first_seed;
+    begin = setting("AQ_CRASH_WORLD", begin);
     run.cuts = 12;
     run.fault_rate = 40;
     sim_short_rate = 100;
