@@ -154,11 +154,33 @@ static int print_decimal(aq_int128 value, uint32_t scale, char *text)
     return size;
 }
 
-/* "2025-02-14 13:00:00.5" without a zone, so that the column's own counts. */
+static int print_instant(int64_t time_us, char *text)
+{
+    return (int)aq_time_format(time_us, aq_zone_utc(), text, NUMBER_BYTES_MAX);
+}
+
+/* "2025-02-14 13:00:00.5" without a zone, so that the column's own counts; " BC" may follow. */
 static int print_civil(int64_t time_us, char *text)
 {
-    size_t size = aq_time_format(time_us, aq_zone_utc(), text, NUMBER_BYTES_MAX);
-    return size > 3 && memcmp(text + size - 3, "+00", 3) == 0 ? (int)size - 3 : (int)size;
+    static const char zone[] = "+00";
+    int size = print_instant(time_us, text);
+    text[size] = '\0';
+    char *found = strstr(text, zone);
+    if (found == NULL)
+        return size;
+    char *behind = found + strlen(zone);
+    memmove(found, behind, strlen(behind) + 1);
+    return size - (int)strlen(zone);
+}
+
+static int print_date(int64_t days, char *text)
+{
+    int64_t year;
+    unsigned month;
+    unsigned day;
+    aq_civil_from_days(days, &year, &month, &day);
+    return snprintf(text, NUMBER_BYTES_MAX, "%04" PRId64 "-%02u-%02u%s", year > 0 ? year : 1 - year,
+                    month, day, year > 0 ? "" : " BC");
 }
 
 static int print_time(int64_t us, char *text)
@@ -208,16 +230,14 @@ static void make_field(const struct aq_parquet_leaf *leaf, const struct aq_parqu
         set_text(field, AQ_FIELD_NUMBER, text, print_decimal(value->decimal, leaf->scale, text));
         break;
     case AQ_PARQUET_KIND_TIMESTAMP:
-        set_text(field, AQ_FIELD_TEXT, text, print_civil(value->integer, text));
-        if (leaf->is_utc) {
-            field->kind = AQ_FIELD_TIME;
-            field->time_us = value->integer;
-            text[field->text.size++] = 'Z';
-        }
+        if (leaf->is_utc)
+            set_text(field, AQ_FIELD_TIME, text, print_instant(value->integer, text));
+        else
+            set_text(field, AQ_FIELD_TEXT, text, print_civil(value->integer, text));
+        field->time_us = value->integer;
         break;
     case AQ_PARQUET_KIND_DATE:
-        set_text(field, AQ_FIELD_TEXT, text, print_civil(value->integer * AQ_US_PER_DAY, text));
-        field->text.size -= strlen(" 00:00:00");
+        set_text(field, AQ_FIELD_TEXT, text, print_date(value->integer, text));
         break;
     case AQ_PARQUET_KIND_TIME:
         set_text(field, AQ_FIELD_TEXT, text, print_time(value->integer, text));

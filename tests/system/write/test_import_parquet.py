@@ -114,7 +114,9 @@ TYPES = [
      ["1970-01-01T00:00:00.000001+00:00", "1970-01-01T00:00:00.000002+00:00"]),
     (pyarrow.array([0, 3_600_000_000], pyarrow.timestamp("us")), "timestamptz", ', zone: "Asia/Shanghai"',
      ["1969-12-31T16:00:00+00:00", "1969-12-31T17:00:00+00:00"]),
-    (pyarrow.array([0, None], pyarrow.timestamp("us", "UTC")), "text", "", ["1970-01-01 00:00:00Z", None]),
+    (pyarrow.array([2**31 - 1, -(2**31)], pyarrow.date32()), "text", "", ["5881580-07-11", "5877642-06-23 BC"]),
+    (pyarrow.array([-(2**53), 0], pyarrow.timestamp("us")), "text", "", ["1684-07-28 00:12:25.259008", "1970-01-01 00:00:00"]),
+    (pyarrow.array([0, None], pyarrow.timestamp("us", "UTC")), "text", "", ["1970-01-01 00:00:00+00", None]),
     (pyarrow.array([3_723_000_001, 0], pyarrow.time64("us")), "text", "", ["01:02:03.000001", "00:00:00.000000"]),
     (pyarrow.array([b"\x00\xff", b""], pyarrow.binary()), "bytea", "", ["\\x00ff", "\\x"]),
     (pyarrow.array([b"ab", b"cd"], pyarrow.binary(2)), "text", "", ["ab", "cd"]),
@@ -189,7 +191,7 @@ def test_rejects_are_kept_and_replayed(tmp_path):
     assert [row[0] for row in rejects] == [0, 100, 200]
     assert "column 'v' (v): 'odd' is no integer" in rejects[0][1]
     assert json.loads(bytes.fromhex(rejects[1][2][2:])) == {
-        "n": 100, "v": "odd", "bytes": "\\x01", "at": "1970-01-01 00:00:00Z"}
+        "n": 100, "v": "odd", "bytes": "\\x01", "at": "1970-01-01 00:00:00+00"}
     store.config.write_text(store.config.read_text().replace("v: {type: integer}", 'v: {type: integer, null_values: ["odd"]}'))
     store.run("rejects", "replay")
     assert store.rows("SELECT count(*) AS n, count(v) AS v FROM d") == [[300, 297]]
