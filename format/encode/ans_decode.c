@@ -1,5 +1,5 @@
 /* Entropy coding (ans.h), the reader: tables and streams are read and bounded here, the words decoded by a kernel
- * (kernel_body.h).
+ * (kernel_body.inc).
  *
  * Decoding hostile bytes may give any values, but reads nothing outside the streams: they are copied
  * behind which there is room for a step of all lanes, and after each step both ends are checked. */

@@ -1,9 +1,9 @@
-/* The variants: kernel_body.h compiled for each set of instructions. */
+/* The variants: kernel_body.inc compiled for each set of instructions. */
 #include "format/encode/kernel/kernel.h"
 
 #define KERNEL(name) name##_portable
 #define KERNEL_TARGET
-#include "format/encode/kernel/kernel_body.h"
+#include "format/encode/kernel/kernel_body.inc"
 #undef KERNEL
 #undef KERNEL_TARGET
 
@@ -20,14 +20,14 @@ static const struct aq_kernels portable = {.name = "portable",
 
 #define KERNEL(name) name##_avx2
 #define KERNEL_TARGET __attribute__((target("avx2,bmi,bmi2")))
-#include "format/encode/kernel/kernel_body.h"
+#include "format/encode/kernel/kernel_body.inc"
 #undef KERNEL
 #undef KERNEL_TARGET
 
 #define KERNEL(name) name##_avx512
 #define KERNEL_TARGET \
     __attribute__((target("avx2,bmi,bmi2,avx512f,avx512dq,avx512bw,avx512vl,avx512vbmi")))
-#include "format/encode/kernel/kernel_body.h"
+#include "format/encode/kernel/kernel_body.inc"
 #undef KERNEL
 #undef KERNEL_TARGET
 
