@@ -4,7 +4,7 @@
  * global ones while no command is known), its value is taken from "=VALUE" or the next word and
  * stored at the option's place in struct aq_options; the first other word is the command, all
  * further ones are its arguments. Failures: an unknown word names the nearest known one; a value
- * that is missing, superfluous or not among the choices; an option that a later version will have. */
+ * that is missing, superfluous or not among the choices. */
 #include "tools/options.h"
 
 #include <stdlib.h>
@@ -26,112 +26,105 @@ struct option {
     size_t place;      /* in struct aq_options: a bool for a flag, else a const char * */
     uint32_t commands; /* bits, or EVERYWHERE for a global option */
     char letter;       /* 0: none */
-    bool not_yet;
 };
 
 static const struct option option_table[] = {
     {"config", "FILE", NULL, "config file (default: $AQSTORE_CONFIG, else ./aqstore.yaml)",
-     PLACE(config), EVERYWHERE, 0, false},
+     PLACE(config), EVERYWHERE, 0},
     {"store", "DIR|s3://BUCKET/PREFIX", NULL,
-     "the store: its directory (default: the config's), or its bucket", PLACE(store), EVERYWHERE, 0,
-     false},
+     "the store: its directory (default: the config's), or its bucket", PLACE(store), EVERYWHERE,
+     0},
     {"io", NULL, "auto|uring|posix",
      "how files are written (default auto: io_uring where it may be used)", PLACE(io), EVERYWHERE,
-     0, false},
-    {"json", NULL, NULL, "results as JSON, for programs", PLACE(json), EVERYWHERE, 0, false},
-    {"quiet", NULL, NULL, "errors only; no notices, no progress", PLACE(quiet), EVERYWHERE, 'q',
-     false},
-    {"verbose", NULL, NULL, "say more on standard error", PLACE(verbose), EVERYWHERE, 'v', false},
+     0},
+    {"json", NULL, NULL, "results as JSON, for programs", PLACE(json), EVERYWHERE, 0},
+    {"quiet", NULL, NULL, "errors only; no notices, no progress", PLACE(quiet), EVERYWHERE, 'q'},
+    {"verbose", NULL, NULL, "say more on standard error", PLACE(verbose), EVERYWHERE, 'v'},
     {"log-format", NULL, "text|json", "form of the messages on standard error", PLACE(log_format),
-     EVERYWHERE, 0, false},
-    {"help", NULL, NULL, "this help, or a command's", PLACE(help), EVERYWHERE, 'h', false},
-    {"version", NULL, NULL, "print the version", PLACE(version), EVERYWHERE, 'V', false},
+     EVERYWHERE, 0},
+    {"help", NULL, NULL, "this help, or a command's", PLACE(help), EVERYWHERE, 'h'},
+    {"version", NULL, NULL, "print the version", PLACE(version), EVERYWHERE, 'V'},
 
     {"once", NULL, NULL, "stop when every source has reached the end it had at start", PLACE(once),
-     ON(INGEST), 0, false},
+     ON(INGEST), 0},
     {"dataset", "NAME", NULL, "the dataset, as the config or the store names it", PLACE(dataset),
-     ON(IMPORT) | ON(EXPORT) | ON(REJECTS), 'd', false},
+     ON(IMPORT) | ON(EXPORT) | ON(REJECTS), 'd'},
     {"format", NULL, "csv|ndjson|json", "form of the files (default: by extension, then content)",
-     PLACE(format), ON(REPLAY), 0, false},
+     PLACE(format), ON(REPLAY), 0},
     {"format", NULL, "csv|ndjson|json|parquet",
-     "form of the files (default: by extension, then content)", PLACE(format), ON(IMPORT), 0,
-     false},
-    {"topic", "NAME", NULL, "the topic to send to", PLACE(topic), ON(REPLAY), 't', false},
+     "form of the files (default: by extension, then content)", PLACE(format), ON(IMPORT), 0},
+    {"topic", "NAME", NULL, "the topic to send to", PLACE(topic), ON(REPLAY), 't'},
     {"brokers", "HOST:PORT", NULL, "where to connect (default: as the config's first kafka source)",
-     PLACE(brokers), ON(REPLAY), 0, false},
+     PLACE(brokers), ON(REPLAY), 0},
     {"rate", "N", NULL, "messages a second (default: as fast as they go)", PLACE(rate), ON(REPLAY),
-     0, false},
+     0},
     {"key", "PATH", NULL, "key of each message: what PATH finds in it, such as city", PLACE(key),
-     ON(REPLAY), 0, false},
-    {"partition", "N", NULL, "the partition (default: by the key)", PLACE(partition), ON(REPLAY), 0,
-     false},
+     ON(REPLAY), 0},
+    {"partition", "N", NULL, "the partition (default: by the key)", PLACE(partition), ON(REPLAY),
+     0},
     {"as", NULL, "json|csv", "CSV records as JSON objects (default), or with their header as CSV",
-     PLACE(as), ON(REPLAY), 0, false},
-    {"loop", NULL, NULL, "start again at the end, until told to stop", PLACE(loop), ON(REPLAY), 0,
-     false},
+     PLACE(as), ON(REPLAY), 0},
+    {"loop", NULL, NULL, "start again at the end, until told to stop", PLACE(loop), ON(REPLAY), 0},
     {"replace", NULL, NULL, "swap each span of time that the files touch, for all keys, in one go",
-     PLACE(replace), ON(IMPORT), 0, false},
+     PLACE(replace), ON(IMPORT), 0},
     {"span", NULL, "slot|day|month|year", "span for --replace (default: the dataset's slot)",
-     PLACE(span), ON(IMPORT), 0, false},
-    {"file", "FILE", NULL, "read the SQL from FILE (-: stdin)", PLACE(file), ON(QUERY), 'f', false},
+     PLACE(span), ON(IMPORT), 0},
+    {"file", "FILE", NULL, "read the SQL from FILE (-: stdin)", PLACE(file), ON(QUERY), 'f'},
     {"format", NULL, "table|csv|json|ndjson|markdown|parquet|arrow",
-     "form of the result (default: -o's extension, else table)", PLACE(format), ON(QUERY), 0,
-     false},
+     "form of the result (default: -o's extension, else table)", PLACE(format), ON(QUERY), 0},
     {"output", "FILE", NULL,
      "write the result to FILE (.csv .json .ndjson .md .txt .parquet .arrow)", PLACE(output),
-     ON(QUERY), 'o', false},
+     ON(QUERY), 'o'},
     {"timezone", "ZONE", NULL,
      "zone of times in texts and of days (default UTC), e.g. Asia/Shanghai", PLACE(timezone),
-     ON(QUERY) | ON(EXPORT), 0, false},
+     ON(QUERY) | ON(EXPORT), 0},
     {"allow-incomplete", NULL, NULL, "of s3://...: answer although rows are still missing there",
-     PLACE(allow_incomplete), ON(QUERY) | ON(EXPORT) | ON(REJECTS), 0, false},
+     PLACE(allow_incomplete), ON(QUERY) | ON(EXPORT) | ON(REJECTS), 0},
     {"plot", NULL, NULL, "draw: x, y [, series]; lines over time, bars over a text", PLACE(plot),
-     ON(QUERY), 0, false},
-    {"format", NULL, "csv|ndjson|parquet|arrow", "form of the file", PLACE(format), ON(EXPORT), 0,
-     false},
-    {"where", "EXPR", NULL, "only rows for which EXPR is true", PLACE(where), ON(EXPORT), 0, false},
+     ON(QUERY), 0},
+    {"format", NULL, "csv|ndjson|parquet|arrow", "form of the file", PLACE(format), ON(EXPORT), 0},
+    {"where", "EXPR", NULL, "only rows for which EXPR is true", PLACE(where), ON(EXPORT), 0},
     {"to", "DIR|-", NULL, "folder for DATASET.FORMAT, or - for standard output", PLACE(to),
-     ON(EXPORT), 0, false},
-    {"source", "NAME", NULL, "only rejects of this source", PLACE(source), ON(REJECTS), 0, false},
+     ON(EXPORT), 0},
+    {"source", "NAME", NULL, "only rejects of this source", PLACE(source), ON(REJECTS), 0},
     {"reason", "TEXT", NULL, "only rejects whose reason has TEXT in it", PLACE(reason), ON(REJECTS),
-     0, false},
+     0},
     {"since", "TIME|SPAN", NULL, "only rejects that arrived since TIME, or SPAN ago", PLACE(since),
-     ON(REJECTS), 0, false},
+     ON(REJECTS), 0},
     {"header", "LINE", NULL, "of replay: first line of the CSV files that records are from",
-     PLACE(header), ON(REJECTS), 0, false},
+     PLACE(header), ON(REJECTS), 0},
     {"format", NULL, "csv|json", "of replay: form of messages whose source does not say",
-     PLACE(format), ON(REJECTS), 0, false},
-    {"limit", "N", NULL, "at most N messages (default 20)", PLACE(limit), ON(REJECTS), 'n', false},
-    {"key", "KEY", NULL, "of a dataset: the slots of this key", PLACE(key), ON(INSPECT), 0, false},
+     PLACE(format), ON(REJECTS), 0},
+    {"limit", "N", NULL, "at most N messages (default 20)", PLACE(limit), ON(REJECTS), 'n'},
+    {"key", "KEY", NULL, "of a dataset: the slots of this key", PLACE(key), ON(INSPECT), 0},
     {"limit", "N", NULL, "of a dataset: at most N keys or slots (default 20; with --json all)",
-     PLACE(limit), ON(INSPECT), 'n', false},
+     PLACE(limit), ON(INSPECT), 'n'},
     {"vectors", NULL, NULL, "of an archive: its runs, and each tile's columns and their encodings",
-     PLACE(vectors), ON(INSPECT), 0, false},
+     PLACE(vectors), ON(INSPECT), 0},
     {"dry-run", NULL, NULL, "say what would be done", PLACE(dry_run),
-     ON(COMPACT) | ON(GC) | ON(TIER) | ON(REJECTS), 0, false},
+     ON(COMPACT) | ON(GC) | ON(TIER) | ON(REJECTS), 0},
     {"before", "TIME", NULL, "leave archives alone that have rows at or after TIME", PLACE(before),
-     ON(COMPACT), 0, false},
+     ON(COMPACT), 0},
     {"now", "TIME", NULL, "roll up what is closed by TIME, not by the clock", PLACE(now),
-     ON(COMPACT), 0, false},
+     ON(COMPACT), 0},
     {"rate-limit", "SIZE", NULL, "read and write at most SIZE a second (default: the config's)",
-     PLACE(rate_limit), ON(COMPACT), 0, false},
-    {"gc", NULL, NULL, "then run gc", PLACE(gc), ON(COMPACT), 0, false},
-    {"tier", NULL, NULL, "then run tier", PLACE(tier), ON(COMPACT), 0, false},
+     PLACE(rate_limit), ON(COMPACT), 0},
+    {"gc", NULL, NULL, "then run gc", PLACE(gc), ON(COMPACT), 0},
+    {"tier", NULL, NULL, "then run tier", PLACE(tier), ON(COMPACT), 0},
     {"age", "SPAN", NULL, "keep what versions from so long ago need (default: history, 24h)",
-     PLACE(age), ON(GC), 0, false},
+     PLACE(age), ON(GC), 0},
     {"trust-clock", NULL, NULL, "go on although the clock was set", PLACE(trust_clock),
-     ON(COMPACT) | ON(GC), 0, false},
-    {"from", "s3://BUCKET/PREFIX", NULL, "the bucket to restore from", PLACE(from), ON(RESTORE), 0,
-     false},
+     ON(COMPACT) | ON(GC), 0},
+    {"from", "s3://BUCKET/PREFIX", NULL, "the bucket to restore from", PLACE(from), ON(RESTORE), 0},
     {"file", "NAME", NULL, "fetch one file of this home again, such as archives/NUMBER.aqa",
-     PLACE(file), ON(RESTORE), 0, false},
+     PLACE(file), ON(RESTORE), 0},
     {"give-up", "NAME", NULL, "go on without a damaged file of which there is no copy",
-     PLACE(give_up), ON(RESTORE), 0, false},
+     PLACE(give_up), ON(RESTORE), 0},
     {"from", "earliest|latest|OFFSET", NULL, "of sources accept: where to go on", PLACE(from),
-     ON(SOURCES), 0, false},
+     ON(SOURCES), 0},
     {"deep", NULL, NULL, "decode every value; recompute order, statistics, content hashes",
-     PLACE(deep), ON(VERIFY), 0, false},
-    {"repair-plan", NULL, NULL, "say what would mend it", PLACE(repair_plan), ON(VERIFY), 0, false},
+     PLACE(deep), ON(VERIFY), 0},
+    {"repair-plan", NULL, NULL, "say what would mend it", PLACE(repair_plan), ON(VERIFY), 0},
 };
 #define OPTION_COUNT (sizeof(option_table) / sizeof(option_table[0]))
 
@@ -205,7 +198,7 @@ bool aq_options_next(enum aq_command command, size_t *at, struct aq_option_info 
         bool global = option->commands == EVERYWHERE;
         bool fits = command == AQ_COMMAND_NONE ? global
                                                : !global && (option->commands >> command & 1u) != 0;
-        if (!fits || option->not_yet)
+        if (!fits)
             continue;
         const char *value = option->value != NULL ? option->value : option->choices;
         *info = (struct aq_option_info){option->name, value, option->choices, option->help,
@@ -286,9 +279,6 @@ static enum aq_status option_store(const struct parser *parser, const struct opt
                                    const char *value)
 {
     void *place = (char *)parser->options + option->place;
-    if (option->not_yet)
-        return aq_error_set(parser->err, AQ_UNSUPPORTED, "--%s: not yet in this version",
-                            option->name);
     if (value == NULL) {
         *(bool *)place = true;
         return AQ_OK;
@@ -447,7 +437,7 @@ static void help_option(const struct option *option, struct aq_bytes *out)
     }
     pad_to(out, line_start, HELP_COLUMN);
     aq_bytes_chars(out, option->help);
-    aq_bytes_chars(out, option->not_yet ? " (not yet in this version)\n" : "\n");
+    aq_bytes_chars(out, "\n");
 }
 
 static void help_options(enum aq_command command, bool global, struct aq_bytes *out)

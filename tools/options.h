@@ -89,8 +89,8 @@ struct aq_options {
 
 /**
  * Read argv[1..argc-1]. Options may stand before or after the command's arguments; "--" ends them,
- * "-" is an argument. A fault is AQ_INVALID with the nearest valid word; an option of a later version
- * is AQ_UNSUPPORTED. With --help or --version among them nothing else is required.
+ * "-" is an argument. A fault is AQ_INVALID with the nearest valid word.
+ * With --help or --version among them nothing else is required.
  * @param options  Overwritten; release with aq_options_deinit, also after a failure.
  */
 enum aq_status aq_options_parse(int argc, const char *const *argv, struct aq_options *options,

@@ -69,7 +69,7 @@ Test(options, format_has_other_choices_for_other_commands)
 {
     cr_assert_eq(PARSE("query", "--format", "markdown", "x"), AQ_OK);
     cr_assert_eq(PARSE("import", "--format", "markdown", "x"), AQ_INVALID);
-    cr_assert_str_eq(error.message, "--format: 'markdown' is not one of csv|ndjson|json");
+    cr_assert_str_eq(error.message, "--format: 'markdown' is not one of csv|ndjson|json|parquet");
     cr_assert_eq(PARSE("import", "--format", "cs", "x"), AQ_INVALID);
     cr_assert_eq(PARSE("import", "--format", "", "x"), AQ_INVALID);
 }
@@ -90,12 +90,6 @@ Test(options, values_missing_or_superfluous)
     cr_assert_eq(PARSE("query", "--plot=yes"), AQ_INVALID);
     cr_assert_eq(PARSE("query", "one", "two"), AQ_INVALID);
     cr_assert_eq(parse((const char *const[]){"aqstore"}, 1), AQ_INVALID);
-}
-
-Test(options, later_options_are_refused_not_ignored)
-{
-    cr_assert_eq(PARSE("verify", "--repair-plan"), AQ_UNSUPPORTED);
-    cr_assert_str_eq(error.message, "--repair-plan: not yet in this version");
 }
 
 Test(options, later_commands_are_known)
