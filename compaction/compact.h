@@ -26,6 +26,7 @@ struct aq_compact_options {
     uint64_t target_size_bytes;
     uint64_t memory_bytes;      /* 0: 1 GiB */
     unsigned thread_count;      /* 0: all cores */
+    bool fast;                  /* archives of the profile that is fast to write and to scan */
     struct aq_rate_limit *rate; /* of bytes read and written; NULL: none */
     bool dry_run;
     int64_t now_us;              /* wall clock: what is closed by then is rolled up; 0: now */

@@ -97,9 +97,11 @@ static enum aq_status merge_sorted(struct merge *merge, const struct aq_row_wind
 {
     struct aq_sorted_rows rows = settled(sorted, window->last);
     size_t row_count = rows.count;
+    struct aq_archive_options options = {.schema = merge->schema,
+                                         .fast = merge->job->options->fast};
     if (merge->has_twins)
         AQ_TRY(aq_rows_drop_losers(merge->schema, window->stretches, &rows, &merge->dropped, err));
-    AQ_TRY(aq_tiles_write(merge->schema, window->stretches, &rows, &merge->job->workers, take_tile,
+    AQ_TRY(aq_tiles_write(&options, window->stretches, &rows, &merge->job->workers, take_tile,
                           merge, err));
     aq_row_source_consume(&merge->source, sorted->refs, row_count);
     return AQ_OK;

@@ -101,14 +101,15 @@ static enum aq_status write_sorted(struct writing *writing, struct aq_error *err
 {
     const struct aq_workers *workers = &writing->output->workers;
     struct aq_sorted_rows rows;
+    struct aq_archive_options options = {.schema = writing->schema};
     for (size_t i = 0; i < writing->view_count; i++)
         writing->stretches[i] =
             (struct aq_row_stretch){&writing->views[i], 0, writing->views[i].row_count};
     if (aq_rows_sort(writing->schema, writing->stretches, writing->view_count, AQ_TIME_RANGE_ALL,
                      &workers->executor, &rows) != AQ_OK)
         return no_memory(writing, err);
-    enum aq_status status = aq_tiles_write(writing->schema, writing->stretches, &rows, workers,
-                                           take_tile, writing, err);
+    enum aq_status status =
+        aq_tiles_write(&options, writing->stretches, &rows, workers, take_tile, writing, err);
     aq_sorted_rows_deinit(&rows);
     return status;
 }

@@ -67,6 +67,8 @@ static const struct aq_config_field ingest_fields[] = {
      NULL},
 };
 
+static const char *const profile_words[] = {"archive", "fast", NULL};
+
 static const struct aq_config_field compaction_fields[] = {
     {"target_size", aq_config_read_size, offsetof(struct aq_config, target_size_bytes), MIB,
      4096 * MIB, NULL},
@@ -77,6 +79,8 @@ static const struct aq_config_field compaction_fields[] = {
      60 * (uint64_t)AQ_US_PER_SECOND, 0, NULL},
     {"rate_limit", aq_config_read_size, offsetof(struct aq_config, compaction_rate_bytes), 64 * KIB,
      0, NULL},
+    {"profile", aq_config_read_word, offsetof(struct aq_config, compaction_profile), 0, 0,
+     profile_words},
 };
 
 static enum aq_status parse_datasets(struct aq_config_reader *reader,

@@ -431,6 +431,8 @@ static void put_settings(struct aq_bytes *out, const struct aq_config *config)
         put(out, ", rate_limit: ");
         aq_config_print_size(config->compaction_rate_bytes, out);
     }
+    if (config->compaction_profile != 0)
+        put(out, ", profile: fast");
     put(out, "}\n");
     if (config->tier != NULL)
         put_tier(out, config);

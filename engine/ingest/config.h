@@ -162,8 +162,9 @@ struct aq_config {
     struct aq_schedule compaction_schedule; /* of the loop inside `ingest` */
     uint64_t compaction_memory_bytes;       /* that a compaction uses, about */
     uint64_t compaction_rate_bytes;         /* read and written a second; 0: no limit */
-    int64_t segment_age_us;                 /* a segment with rows is sealed after that long; 1h */
-    const struct aq_config_node *tier;      /* as written; NULL: no bucket */
+    int compaction_profile; /* 0: archives as small as can be; 1: fast to write and to scan */
+    int64_t segment_age_us; /* a segment with rows is sealed after that long; 1h */
+    const struct aq_config_node *tier; /* as written; NULL: no bucket */
     const struct aq_config_node *http;
     struct aq_tier_config tier_config; /* as read; counts only with `tier` */
     struct aq_http_config http_config; /* only with `http` */

@@ -32,6 +32,7 @@ struct aq_archive_options {
     struct aq_store_id store_id;
     const struct aq_schema *schema; /* borrowed until destroy */
     int zstd_level;                 /* 0: default */
+    bool fast;                      /* bit packing instead of what is smallest */
     const struct aq_executor *executor;
     aq_sink_fn sink;
     void *sink_context;

@@ -57,7 +57,8 @@ static enum aq_status encode_chunk(const struct job *job, size_t column)
 {
     const struct aq_vector *vector = &job->rows->columns[column];
     struct aq_bytes *out = &job->tile->chunks[column];
-    struct aq_encode_options options = {.profile = AQ_PROFILE_ARCHIVE,
+    struct aq_encode_options options = {.profile = job->options->fast ? AQ_PROFILE_FAST
+                                                                      : AQ_PROFILE_ARCHIVE,
                                         .zstd_level = job->options->zstd_level,
                                         .run_starts = job->runs.starts,
                                         .run_count = job->runs.count};

@@ -9,7 +9,7 @@
 
 enum block_method { BLOCK_RAW = 0, BLOCK_ZSTD = 1 };
 
-#define FRAME_BYTES_MIN ((size_t)16 << 10) /* below this the write path does not try zstd */
+#define FRAME_BYTES_MIN ((size_t)16 << 10) /* below this frames and fast archives do not try zstd */
 #define ARCHIVE_BYTES_MIN ((size_t)64)     /* below this it cannot pay */
 #define ZSTD_RATIO_MAX ((size_t)1 << 15)   /* a zstd block of 128 KiB takes at least 4 bytes */
 
@@ -22,8 +22,8 @@ static void append_raw(struct aq_slice raw, struct aq_bytes *out)
 enum aq_status aq_block_encode(struct aq_encoder *encoder, struct aq_slice raw, int level,
                                struct aq_bytes *out)
 {
-    bool frame = encoder->options->profile == AQ_PROFILE_FRAME;
-    if (raw.size < (frame ? FRAME_BYTES_MIN : ARCHIVE_BYTES_MIN)) {
+    bool quick = encoder->options->profile != AQ_PROFILE_ARCHIVE;
+    if (raw.size < (quick ? FRAME_BYTES_MIN : ARCHIVE_BYTES_MIN)) {
         append_raw(raw, out);
         return AQ_OK;
     }
@@ -36,7 +36,7 @@ enum aq_status aq_block_encode(struct aq_encoder *encoder, struct aq_slice raw, 
     if (encoder->options->zstd_level != 0)
         level = encoder->options->zstd_level;
     size_t size =
-        ZSTD_compressCCtx(encoder->zstd, packed, bound, raw.data, raw.size, frame ? 1 : level);
+        ZSTD_compressCCtx(encoder->zstd, packed, bound, raw.data, raw.size, quick ? 1 : level);
     if (ZSTD_isError(size))
         return AQ_NO_MEMORY;
     if (size > raw.size - raw.size / 10) {

@@ -1,6 +1,6 @@
 /* The choice of encodings.
  *
- * The write path (AQ_PROFILE_FRAME) decides by one look at the values: constant, runs, deltas if
+ * The write path (AQ_PROFILE_FRAME) and fast archives decide by one look at the values: constant, runs, deltas if
  * they span less than the values, else bit packing. Archives estimate what cannot win, try the rest and
  * keep the smallest; equals go to the first tried, so the order below is from cheap to costly to read.
  * Either way the outcome is a function of the values alone. */
@@ -219,7 +219,7 @@ enum aq_status aq_encode_ints(struct aq_encoder *encoder, const int64_t *values,
         aq_constant_encode(seen.min, out);
         return AQ_OK;
     }
-    if (encoder->options->profile == AQ_PROFILE_FRAME)
+    if (encoder->options->profile != AQ_PROFILE_ARCHIVE)
         return encode_ints_quick(encoder, values, count, depth, &seen, out);
     if (count < WEIGH_ROWS_MIN)
         return try_all(encoder, values, count, depth, &seen, out);
@@ -232,12 +232,12 @@ enum aq_status aq_encode_doubles(struct aq_encoder *encoder, const double *value
                                  struct aq_bytes *out)
 {
     /* Nearly all decimals: the bits would only be looked at in vain. */
-    bool frame = encoder->options->profile == AQ_PROFILE_FRAME;
-    size_t patch_max = count / (frame ? 8 : 64) + 1;
+    bool quick = encoder->options->profile != AQ_PROFILE_ARCHIVE;
+    size_t patch_max = count / (quick ? 8 : 64) + 1;
     enum aq_status status = aq_decimal_encode(encoder, values, count, patch_max, out);
     if (status != AQ_NOT_FOUND)
         return status;
-    if (frame)
+    if (quick)
         return aq_bits_encode(encoder, values, count, out);
     struct trials trials = trials_begin(out);
     status = aq_decimal_encode(encoder, values, count, count / 2, out);
@@ -251,7 +251,7 @@ enum aq_status aq_encode_slices(struct aq_encoder *encoder, const struct aq_slic
     struct trials trials = trials_begin(out);
     enum aq_status status = aq_text_dict_encode(encoder, values, count, count / 2 + 1, out);
     AQ_TRY(trials_judge_if(&trials, status));
-    if (encoder->options->profile == AQ_PROFILE_FRAME && status == AQ_OK)
+    if (encoder->options->profile != AQ_PROFILE_ARCHIVE && status == AQ_OK)
         return AQ_OK;
     return trials_judge_if(&trials, aq_text_encode(encoder, values, count, 0, out));
 }

@@ -211,7 +211,7 @@ static size_t make_segments(const struct aq_encode_options *options, const doubl
     size_t run = 0;
     for (size_t first = 0; first < count;) {
         size_t end = count;
-        if (options->profile == AQ_PROFILE_ARCHIVE)
+        if (options->profile != AQ_PROFILE_FRAME)
             end = block_end(options, first, count, &run);
         struct segment next = {.first = first, .count = end - first};
         measure(values, &next, hint, integers + first);

@@ -71,6 +71,7 @@ static enum aq_status compact(struct nightly *nightly, struct aq_compact_report 
         .expire = &expire,
         .target_size_bytes = service->config->target_size_bytes,
         .late_us = service->config->late_us,
+        .fast = service->config->compaction_profile != 0,
         .memory_bytes = service->config->compaction_memory_bytes,
         .rate = &rate,
         .stop = &service->quit,

@@ -64,7 +64,7 @@ static const char air[] =
     "    dataset: air\n"
     "views: {v: SELECT 1}\n"
     "ingest: {commit_size: 64KiB}\n"
-    "compaction: {schedule: '02:30 Asia/Shanghai', rate_limit: 1MiB}\n";
+    "compaction: {schedule: '02:30 Asia/Shanghai', rate_limit: 1MiB, profile: fast}\n";
 
 Test(config, defaults_of_an_empty_file)
 {

@@ -10,7 +10,7 @@
 
 static const size_t edge_counts[] = {0, 1, 2, 1023, 1024, 1025, 3000};
 #define EDGE_COUNTS (sizeof edge_counts / sizeof edge_counts[0])
-static const enum aq_profile profiles[] = {AQ_PROFILE_FRAME, AQ_PROFILE_ARCHIVE};
+static const enum aq_profile profiles[] = {AQ_PROFILE_FRAME, AQ_PROFILE_FAST, AQ_PROFILE_ARCHIVE};
 
 static uint64_t random_state = 1;
 
