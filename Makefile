@@ -1,5 +1,5 @@
 # aqstore. `make help` lists the targets. Builds lie side by side in build/MODE, MODE being release
-# (default), debug, asan (ASan + UBSan), tsan or fuzz (clang, libFuzzer).
+# (default), debug, asan (ASan + UBSan), tsan, mutant (make mutation) or fuzz (clang, libFuzzer).
 
 MODE ?= release
 B := build/$(MODE)
@@ -34,6 +34,7 @@ CFLAGS_release := -O3 -D_FORTIFY_SOURCE=2
 CFLAGS_debug := -O0
 CFLAGS_asan := -O1 -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
 CFLAGS_tsan := -O1 -fsanitize=thread
+CFLAGS_mutant := -O1 -DAQ_MUTANTS
 # Beside what a binary has of its own, and in Criterion's place (see there).
 OBJECTS_tsan := build/tsan/tests/tsan/tsan_process.o
 RUNNER := -lcriterion
@@ -72,7 +73,7 @@ REPLAY_BINARIES := $(FUZZ:fuzz/fuzz_%.c=$B/replay/%)
 FUZZ_BINARIES := $(FUZZ:fuzz/%.c=build/fuzz/bin/%)
 VENV := build/venv/bin
 
-.PHONY: all help demo test test-long unit unit-binaries check check-all bench bench-size bench-decode bench-merge bench-year bench-kafka bench-durable bench-ingest fuzz fuzz-binaries model \
+.PHONY: all help demo test test-long unit unit-binaries check check-all bench bench-size bench-decode bench-merge bench-year bench-kafka bench-durable bench-ingest bench-recover fuzz fuzz-binaries model mutation \
 	kafka s3 install clean ALWAYS
 .SUFFIXES:
 .DELETE_ON_ERROR:
@@ -143,6 +144,9 @@ $B/bench/discard: $B/bench/discard.o
 
 $B/bench/validate: $B/bench/validate.o
 	$(CXX) $(LDFLAGS) -o $@ $^ -lsimdjson
+
+$B/bench/recover: $B/bench/recover.o $B/libaqstore.a
+	$(CXX) $(LDFLAGS) -o $@ $^ $(PKG_LIBS)
 
 $B/bench/durable: $B/bench/durable.o $B/libaqstore.a
 	$(CXX) $(LDFLAGS) -o $@ $^ $(PKG_LIBS) -lrocksdb -lsqlite3
@@ -215,6 +219,9 @@ bench-durable: all ## measure durable commits beside append, fio, RocksDB and SQ
 	@$(MAKE) --no-print-directory $B/bench/durable
 	@$(VENV)/python bench/durable.py
 
+bench-recover: all $B/bench/recover ## measure how long recovery takes, 1 GiB in 4 open segments (in memory)
+	@folder=$$(mktemp -d /dev/shm/aqstore-bench-XXXXXX) && trap 'rm -rf "$$folder"' EXIT && $B/bench/recover "$$folder/store"
+
 fuzz: ## run each fuzz target for FUZZ_SECONDS
 	@$(MAKE) --no-print-directory MODE=fuzz fuzz-binaries
 	@.ci/fuzz $(FUZZ_SECONDS)
@@ -223,6 +230,9 @@ fuzz-binaries: $(FUZZ_BINARIES)
 
 model: ## check the models of the store's protocol, every state (a minute, 1 GiB)
 	@tests/model/check
+
+mutation: ## switch off each fsync, checksum and fence, one at a time: a test goes red (20 minutes)
+	@tests/mutation/check
 
 kafka: ## a Kafka broker to play with, on 127.0.0.1:9092; Ctrl-C stops it
 	@tests/services/kafka run

@@ -9,12 +9,13 @@
 
 #include "engine/store/catalog/catalog_state.h"
 #include "engine/store/segment/segment_scan.h"
+#include "format/base/preamble.h"
 #include "fuzz/frame_mend.h"
 
-#define TRAILER_AT_INDEX_OFFSET 24
-#define TRAILER_AT_CHECKSUM 56
-#define HEADER_AT_STORE 16
-#define HEADER_AT_CHECKSUM 56
+#define TRAILER_AT_INDEX_OFFSET (AQ_PREAMBLE_BYTES + 8)
+#define TRAILER_AT_CHECKSUM (AQ_SEGMENT_TRAILER_BYTES - 8)
+#define HEADER_AT_STORE AQ_PREAMBLE_BYTES
+#define HEADER_AT_CHECKSUM (AQ_SEGMENT_HEADER_BYTES - 8)
 
 enum { MEND_HEADER = 1, MEND_FRAMES = 2, MEND_CHAIN = 4, MEND_END = 8, PUBLISHED = 16 };
 

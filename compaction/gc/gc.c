@@ -26,6 +26,7 @@
 #include "compaction/gc/gc.h"
 #include "compaction/gc/gc_clock.h"
 #include "engine/store/history/retained.h"
+#include "format/base/mutant.h"
 
 #define NAME_DIGITS 20
 #define GC_WAIT_MS 1000
@@ -156,7 +157,7 @@ static enum aq_status sync_folder(int home_fd, const char *name, struct aq_error
     if (fd < 0)
         return aq_error_set_errno(err, errno, name, "cannot open the folder");
     enum aq_status status = AQ_OK;
-    if (fsync(fd) != 0)
+    if (!aq_mutant(14) && fsync(fd) != 0)
         status = aq_error_set_errno(err, errno, name, "cannot make the folder durable");
     close(fd);
     return status;

@@ -5,6 +5,7 @@
  * held elsewhere -> AQ_CONFLICT; a file that ends early -> AQ_CORRUPT at its end. */
 #include "engine/base/clock.h"
 #include "engine/io/io_backend.h"
+#include "format/base/mutant.h"
 
 #include <assert.h>
 #include <errno.h>
@@ -114,7 +115,7 @@ enum aq_status aq_io_fd_open(struct aq_io *io, int dir_fd, const char *name, uns
     enum aq_status status = AQ_OK;
     if ((flags & AQ_IO_LOCK) != 0)
         status = aq_io_lock(fd, true, path, 0, err);
-    if (status == AQ_OK && (flags & AQ_IO_CREATE_NEW) != 0)
+    if (status == AQ_OK && (flags & AQ_IO_CREATE_NEW) != 0 && !aq_mutant(7))
         status = aq_io_sync_parent(dir_fd, name, path, err);
     struct aq_io_file *opened = NULL;
     if (status == AQ_OK) {

@@ -7,6 +7,7 @@
  * durable by itself; anything else is the operation's errno. A ring that cannot be made (no kernel
  * support, seccomp, no locked memory) is an error at creation, which AQ_IO_AUTO turns into POSIX. */
 #include "engine/io/io_backend.h"
+#include "format/base/mutant.h"
 
 #include <errno.h>
 #include <liburing.h>
@@ -34,7 +35,7 @@ static void prepare(struct io_uring_sqe *sqe, struct aq_io_op *op)
     switch (op->kind) {
     case AQ_IO_OP_WRITE_DURABLE:
         io_uring_prep_write(sqe, op->file->fd, at, (unsigned)aq_io_next_size(op), offset);
-        sqe->rw_flags = RWF_DSYNC;
+        sqe->rw_flags = aq_mutant(6) ? 0 : RWF_DSYNC;
         break;
     case AQ_IO_OP_READ:
         io_uring_prep_read(sqe, op->file->fd, at, (unsigned)aq_io_next_size(op), offset);

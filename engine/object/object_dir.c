@@ -9,6 +9,7 @@
 #include "engine/object/object_backend.h"
 
 #include "engine/io/io.h"
+#include "format/base/mutant.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -90,7 +91,7 @@ static enum aq_status write_content(int fd, const struct content *content, const
         AQ_TRY(copy_file(fd, content->file, path, err));
     else
         AQ_TRY(write_all(fd, content->data, path, err));
-    if (fsync(fd) != 0)
+    if (!aq_mutant(1) && fsync(fd) != 0)
         return aq_error_set_errno(err, errno, path, "cannot make durable");
     return AQ_OK;
 }
@@ -104,7 +105,8 @@ static enum aq_status make_folders(const struct dir_store *dir, const char *name
         snprintf(folder, sizeof folder, "%.*s", (int)(slash - name), name);
         if (mkdirat(dir->fd, folder, 0755) != 0 && errno != EEXIST)
             return aq_error_set_errno(err, errno, path, "cannot make its folder");
-        AQ_TRY(aq_io_sync_parent(dir->fd, folder, path, err));
+        if (!aq_mutant(2))
+            AQ_TRY(aq_io_sync_parent(dir->fd, folder, path, err));
     }
     return AQ_OK;
 }
@@ -141,8 +143,8 @@ static enum aq_status temporary_name(const char *name, char *out, size_t out_siz
 static int publish(const struct dir_store *dir, const char *temporary, const char *name,
                    bool if_absent)
 {
-    int result = if_absent ? linkat(dir->fd, temporary, dir->fd, name, 0)
-                           : renameat(dir->fd, temporary, dir->fd, name);
+    int result = if_absent && !aq_mutant(50) ? linkat(dir->fd, temporary, dir->fd, name, 0)
+                                             : renameat(dir->fd, temporary, dir->fd, name);
     int os_errno = result == 0 ? 0 : errno;
     if (if_absent || result != 0)
         unlinkat(dir->fd, temporary, 0);
@@ -183,7 +185,8 @@ static enum aq_status put_content(struct dir_store *dir, const char *name,
         swept = false;
         status = try_put(dir, name, content, if_absent, path.text, &swept, err);
     }
-    AQ_TRY(status);
+    if (status != AQ_OK || aq_mutant(3))
+        return status;
     return aq_io_sync_parent(dir->fd, name, path.text, err);
 }
 
@@ -364,7 +367,7 @@ static enum aq_status dir_settle(struct aq_object_store *store, const char *name
 {
     struct dir_store *dir = (struct dir_store *)store;
     struct aq_object_path path = aq_object_path(store, name);
-    return aq_io_sync_parent(dir->fd, name, path.text, err);
+    return aq_mutant(4) ? AQ_OK : aq_io_sync_parent(dir->fd, name, path.text, err);
 }
 
 static const struct aq_object_backend dir_backend = {

@@ -2,6 +2,7 @@
  * however it ends. */
 #include "engine/base/clock.h"
 #include "engine/store/store_internal.h"
+#include "format/base/mutant.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -29,7 +30,7 @@ static int try_lock(int fd, bool exclusive)
 {
     int result;
     do {
-        result = flock(fd, (exclusive ? LOCK_EX : LOCK_SH) | LOCK_NB);
+        result = aq_mutant(70) ? 0 : flock(fd, (exclusive ? LOCK_EX : LOCK_SH) | LOCK_NB);
     } while (result != 0 && errno == EINTR);
     return result == 0 ? 0 : errno;
 }

@@ -7,6 +7,7 @@
  * Failures: AQ_CORRUPT with the offset in the bytes given, AQ_UNSUPPORTED for newer versions. */
 #include "format/archive/archive_layout.h"
 #include "format/base/checksum.h"
+#include "format/base/mutant.h"
 
 static bool all_zero(const uint8_t *bytes, size_t size)
 {
@@ -21,7 +22,7 @@ static bool all_zero(const uint8_t *bytes, size_t size)
 static bool is_sealed(struct aq_slice bytes)
 {
     size_t size = bytes.size - 8;
-    return aq_checksum(bytes.data, size) == aq_load_u64(bytes.data + size);
+    return aq_mutant(30) || aq_checksum(bytes.data, size) == aq_load_u64(bytes.data + size);
 }
 
 enum aq_status aq_archive_header_check(struct aq_slice header, struct aq_error *err)

@@ -9,6 +9,7 @@
 #include "format/archive/archive_layout.h"
 #include "format/base/checksum.h"
 #include "format/encode/encode.h"
+#include "format/base/mutant.h"
 
 /* The part of a padded unit that its first four bytes measure; AQ_CORRUPT unless zeros follow. */
 static enum aq_status unpad(struct aq_slice unit, const char *what, struct aq_slice *body,
@@ -199,7 +200,7 @@ enum aq_status aq_tile_directory_decode(struct aq_slice bytes, const struct aq_t
 {
     *directory = (struct aq_tile_directory){0};
     if (bytes.size != entry->directory_size_bytes ||
-        aq_checksum(bytes.data, bytes.size) != entry->directory_checksum)
+        (!aq_mutant(31) && aq_checksum(bytes.data, bytes.size) != entry->directory_checksum))
         return aq_error_set_at(err, AQ_CORRUPT, NULL, 0, "a tile's directory is damaged");
     struct aq_slice body;
     AQ_TRY(unpad(bytes, "a tile's directory", &body, err));
@@ -215,7 +216,8 @@ enum aq_status aq_tile_directory_decode(struct aq_slice bytes, const struct aq_t
 static enum aq_status open_chunk(struct aq_slice bytes, const struct aq_chunk_entry *entry,
                                  struct aq_slice *coded, struct aq_error *err)
 {
-    if (bytes.size != entry->size_bytes || aq_checksum(bytes.data, bytes.size) != entry->checksum)
+    if (bytes.size != entry->size_bytes ||
+        (!aq_mutant(32) && aq_checksum(bytes.data, bytes.size) != entry->checksum))
         return aq_error_set_at(err, AQ_CORRUPT, NULL, 0, "the chunk of column id %u is damaged",
                                entry->column_id);
     return unpad(bytes, "a column chunk", coded, err);

@@ -13,6 +13,7 @@
 #include <string.h>
 
 #include "format/base/preamble.h"
+#include "format/base/mutant.h"
 
 #define EDIT_MAGIC "AQCATEDT"
 #define EDIT_VERSION 1
@@ -479,7 +480,7 @@ static enum aq_status check_frame(struct aq_slice bytes, uint64_t *checksum, str
                                "a catalog edit is cut short");
     size_t covered = bytes.size - CHECKSUM_BYTES;
     *checksum = aq_load_u64(bytes.data + covered);
-    if (aq_checksum(bytes.data, covered) != *checksum)
+    if (!aq_mutant(26) && aq_checksum(bytes.data, covered) != *checksum)
         return aq_error_set_at(err, AQ_CORRUPT, NULL, (int64_t)covered,
                                "the checksum of a catalog edit does not match its bytes");
     AQ_TRY(aq_preamble_check(bytes, EDIT_MAGIC, EDIT_VERSION, "catalog edit", err));

@@ -15,6 +15,7 @@
 
 #include "format/encode/encode.h"
 #include "format/segment/frame_layout.h"
+#include "format/base/mutant.h"
 
 static bool all_zero(const uint8_t *bytes, size_t size)
 {
@@ -56,8 +57,8 @@ enum aq_status aq_frame_prefix_decode(struct aq_slice bytes, struct aq_frame_pre
 {
     if (bytes.size < AQ_FRAME_PREFIX_BYTES)
         return corrupt(err, bytes.size, "a frame is cut short");
-    if (aq_checksum(bytes.data, AQ_FRAME_AT_PREFIX_CHECKSUM) !=
-        aq_load_u64(bytes.data + AQ_FRAME_AT_PREFIX_CHECKSUM))
+    if (!aq_mutant(20) && aq_checksum(bytes.data, AQ_FRAME_AT_PREFIX_CHECKSUM) !=
+                              aq_load_u64(bytes.data + AQ_FRAME_AT_PREFIX_CHECKSUM))
         return corrupt(err, 0, "these bytes do not begin a frame");
     AQ_TRY(aq_preamble_check(bytes, AQ_FRAME_MAGIC, AQ_FRAME_VERSION, "frame", err));
     AQ_TRY(check_prefix_sizes(bytes.data, err));
@@ -141,7 +142,8 @@ enum aq_status aq_frame_header_decode(struct aq_slice bytes, struct aq_arena *ar
     size_t size = header->prefix.header_size_bytes;
     if (bytes.size < size)
         return corrupt(err, bytes.size, "a frame's header is cut short");
-    if (aq_frame_header_checksum(bytes.data, size) != header->prefix.header_checksum)
+    if (!aq_mutant(21) &&
+        aq_frame_header_checksum(bytes.data, size) != header->prefix.header_checksum)
         return corrupt(err, AQ_FRAME_PREFIX_BYTES,
                        "the checksum of a frame's header does not match its bytes");
     header->range_count = aq_load_u32(bytes.data + AQ_FRAME_AT_RANGE_COUNT);
@@ -158,7 +160,7 @@ static enum aq_status check_section(struct aq_slice section, const struct aq_sec
 {
     if (section.size != entry->size_bytes)
         return corrupt(err, section.size, "a section is cut short");
-    if (aq_checksum(section.data, section.size) != entry->checksum)
+    if (!aq_mutant(22) && aq_checksum(section.data, section.size) != entry->checksum)
         return corrupt(err, 0, "the checksum of a section does not match its bytes");
     return AQ_OK;
 }

@@ -637,6 +637,11 @@ int mkdirat(int dir_fd, const char *name, mode_t mode)
     return 0;
 }
 
+int mkdir(const char *name, mode_t mode)
+{
+    return mkdirat(AT_FDCWD, name, mode);
+}
+
 static size_t node_named(int dir_fd, const char *name)
 {
     struct stat info;

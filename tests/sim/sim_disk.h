@@ -3,7 +3,7 @@
  * Files lie in a real folder (in memory), so that reading, locking and mapping are the kernel's. Each call that
  * changes the folder is written down with what a disk need not have kept: sectors of 512 bytes that no sync covers,
  * file sizes, names whose folder was not synced. At any moment the state after a cut can be made as another
- * folder, chosen by a seed. A link that holds sim_disk.o has these calls in place of the C library's: openat2, mkdirat,
+ * folder, chosen by a seed. A link that holds sim_disk.o has these calls in place of the C library's: openat2, mkdir, mkdirat,
  * write, pwrite, pwritev2, fsync, fdatasync, ftruncate, linkat, renameat, renameat2, unlinkat, posix_fadvise, pread, preadv.
  *
  * The model is weaker than any file system: a file's sync does not keep its name, a folder's sync keeps no

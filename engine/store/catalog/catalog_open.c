@@ -11,6 +11,7 @@
 
 #include "engine/store/store.h"
 #include "format/base/checksum.h"
+#include "format/base/mutant.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -55,7 +56,7 @@ bool aq_catalog_parse_latest(struct aq_slice bytes, uint64_t *number, uint64_t *
     *checkpoint = strtoull(text + at + NUMBER_DIGITS, NULL, 10);
     /* Whatever was read: it is right when it writes the same line. */
     format_latest(*number, *checkpoint, again);
-    return aq_slice_equal(bytes, aq_slice_of(again));
+    return aq_mutant(29) || aq_slice_equal(bytes, aq_slice_of(again));
 }
 
 enum aq_status aq_catalog_put_latest(struct aq_object_store *objects, uint64_t number,

@@ -16,6 +16,7 @@
 #include "engine/store/catalog/reserve.h"
 #include "engine/store/store_internal.h"
 #include "engine/base/clock.h"
+#include "format/base/mutant.h"
 
 #include <errno.h>
 #include <string.h>
@@ -145,7 +146,7 @@ static enum aq_status create(struct aq_store *store, struct attempt *attempt, st
     uint64_t number = attempt->header.number;
     enum aq_status status = put_edit(store, &attempt->header, aq_bytes_view(&attempt->bytes), err);
     store->uncertain = may_exist(store, number, status);
-    if (status != AQ_OK || aq_store_is_just_read(store))
+    if (status != AQ_OK || aq_store_is_just_read(store) || aq_mutant(52))
         return status;
     status = aq_commit_check(store->objects, number, attempt->checksum, err);
     store->uncertain = status < 0 && status != AQ_EXISTS;
@@ -176,7 +177,7 @@ static enum aq_status commit_once(struct aq_store *store, aq_edit_build_fn build
                                   struct aq_edit *edit, bool *lost, struct aq_error *err)
 {
     *lost = false;
-    if (store->uncertain)
+    if (store->uncertain && !aq_mutant(51))
         return aq_error_set_at(err, AQ_IO, store->home, -1,
                                "an earlier commit failed on the disk; start again, so that what it "
                                "really holds is read");

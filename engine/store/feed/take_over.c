@@ -10,6 +10,7 @@
  * segment, leaves the writer alive. */
 #include "engine/store/feed/feed_read.h"
 #include "engine/store/segment/shard_writer_internal.h"
+#include "format/base/mutant.h"
 
 #include <inttypes.h>
 #include <stdlib.h>
@@ -65,7 +66,7 @@ static enum aq_status add_take(const struct take *take, const struct aq_segment_
     if (from_ordinal > take->origin.catalog_ordinal)
         AQ_TRY(aq_edit_add(edit, &position));
     AQ_TRY(aq_edit_add(edit, &claim));
-    return take->origin.open ? aq_edit_add(edit, &mask) : AQ_OK;
+    return take->origin.open && !aq_mutant(58) ? aq_edit_add(edit, &mask) : AQ_OK;
 }
 
 static enum aq_status build_take_over(void *context, const struct aq_catalog *catalog,
@@ -78,7 +79,7 @@ static enum aq_status build_take_over(void *context, const struct aq_catalog *ca
         struct take *take = &over->takes[i];
         if (take->held)
             continue;
-        over->stale = !is_current(catalog, take);
+        over->stale = !is_current(catalog, take) && !aq_mutant(59);
         if (over->stale)
             return aq_error_set(
                 err, AQ_CONFLICT, "\"%.*s\" was taken over, or begun anew, by another process",
@@ -174,7 +175,7 @@ static enum aq_status clear_masks(struct aq_shard_writer *writer, const struct t
             !over->takes[i].held && aq_catalog_mask(catalog, writer->segment.header.segment_id,
                                                     over->takes[i].state.identity.feed_id) != NULL;
     aq_catalog_release(catalog);
-    return masked ? aq_shard_writer_seal(writer, err) : AQ_OK;
+    return masked && !aq_mutant(60) ? aq_shard_writer_seal(writer, err) : AQ_OK;
 }
 
 /* AQ_CONFLICT with over->stale set: read again. */

@@ -6,6 +6,7 @@
  * opened, and has no frame yet; else it is looked at again. */
 #include "engine/base/clock.h"
 #include "engine/store/segment/segment_scan.h"
+#include "format/base/mutant.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -55,7 +56,7 @@ static bool has_no_frames(const struct aq_segment_file *file)
 static enum aq_status try_read(struct aq_store *store, const struct aq_segment_file *file,
                                struct aq_segment_totals *totals, struct aq_error *err)
 {
-    if (flock(file->fd, LOCK_SH | LOCK_NB) == 0) {
+    if (aq_mutant(69) || flock(file->fd, LOCK_SH | LOCK_NB) == 0) {
         enum aq_status status = read_abandoned(store, file, totals, err);
         flock(file->fd, LOCK_UN);
         return status;

@@ -8,6 +8,7 @@
 #include "engine/store/segment/segment_open.h"
 
 #include "engine/store/store_internal.h"
+#include "format/base/mutant.h"
 
 #include <assert.h>
 #include <inttypes.h>
@@ -128,11 +129,12 @@ static enum aq_status check_free(const struct aq_catalog *catalog, uint64_t feed
         return AQ_OK;
     const struct aq_slice *name = &feed->identity.name;
     const struct aq_catalog_file *holder = aq_catalog_file(catalog, feed->claim_file_id);
-    if (holder != NULL && holder->state == AQ_FILE_OPEN && holder->file_id != earlier_file_id)
+    if (!aq_mutant(54) && holder != NULL && holder->state == AQ_FILE_OPEN &&
+        holder->file_id != earlier_file_id)
         return aq_error_set(err, AQ_CONFLICT,
                             "\"%.*s\" is being read into the store by another process",
                             (int)name->size, (const char *)name->data);
-    if (feed->position.next_ordinal != from_ordinal)
+    if (!aq_mutant(55) && feed->position.next_ordinal != from_ordinal)
         return aq_error_set(err, AQ_CONFLICT,
                             "another process has read \"%.*s\" up to %" PRIu64
                             " in the meantime; start again",
@@ -191,7 +193,8 @@ static bool is_taken(const struct aq_catalog *catalog, const struct aq_claimed_f
                      uint64_t earlier_file_id)
 {
     const struct aq_catalog_feed *known = aq_catalog_feed(catalog, feed->feed_id);
-    return feed->yields && known != NULL && known->claim_file_id != earlier_file_id;
+    return !aq_mutant(56) && feed->yields && known != NULL &&
+           known->claim_file_id != earlier_file_id;
 }
 
 /* The feeds go on in the new segment; of those that were taken over nothing in it will count. */
@@ -208,7 +211,8 @@ static enum aq_status renew(const struct claim_build *build, const struct aq_cat
         struct aq_record mask = {.kind = AQ_RECORD_MASK,
                                  .mask = {.file_id = header->segment_id, .feed_id = feed->feed_id}};
         if (feed->lost) {
-            AQ_TRY(aq_edit_add(edit, &mask));
+            if (!aq_mutant(57))
+                AQ_TRY(aq_edit_add(edit, &mask));
             continue;
         }
         AQ_TRY(check_free(catalog, feed->feed_id, feed->next_ordinal, header->segment_id,
@@ -318,8 +322,11 @@ static enum aq_status make_file(struct aq_store *store, struct aq_io *io, struct
     segment->path = aq_store_path(store, name);
     AQ_TRY(create_file(store, io, name, spare, segment, err));
     /* A reader may hold it for a moment, to see whether the writer lives. */
-    AQ_TRY(aq_io_lock(aq_io_file_fd(segment->file), true, segment->path.text, LOCK_WAIT_MS, err));
-    AQ_TRY(check_still_open(store, segment, err));
+    if (!aq_mutant(62))
+        AQ_TRY(
+            aq_io_lock(aq_io_file_fd(segment->file), true, segment->path.text, LOCK_WAIT_MS, err));
+    if (!aq_mutant(61))
+        AQ_TRY(check_still_open(store, segment, err));
     AQ_TRY(write_header(io, segment, err));
     return aq_publisher_create(store, segment->header.segment_id, segment->header.epoch,
                                &segment->publisher, err);

@@ -7,6 +7,7 @@
  * torn, and nobody was told that it is durable. It is damage if the writer had published it as durable,
  * or if a frame behind it, which carries what was durable when it was made, says so. */
 #include "engine/store/segment/segment_scan.h"
+#include "format/base/mutant.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -55,14 +56,14 @@ static enum aq_status read_frame(const struct aq_segment_file *file, uint64_t of
         return corrupt(file, limit, err, "ends inside a frame");
     AQ_TRY(read_part(file, offset, AQ_FRAME_PREFIX_BYTES, buffer, err));
     AQ_TRY(aq_frame_prefix_decode(aq_bytes_view(buffer), &prefix, err));
-    if (!same_segment(file, &prefix))
+    if (!aq_mutant(36) && !same_segment(file, &prefix))
         return corrupt(file, offset, err, "holds a frame of another segment");
     if (prefix.frame_size_bytes > limit - offset)
         return corrupt(file, limit, err, "ends inside a frame");
     uint64_t size = deep ? prefix.frame_size_bytes : prefix.header_size_bytes;
     AQ_TRY(read_part(file, offset, size, buffer, err));
     AQ_TRY(aq_frame_header_decode(aq_bytes_view(buffer), arena, header, err));
-    return deep ? aq_frame_verify(aq_bytes_view(buffer), header, err) : AQ_OK;
+    return deep && !aq_mutant(40) ? aq_frame_verify(aq_bytes_view(buffer), header, err) : AQ_OK;
 }
 
 /* The next frame, which must follow what `totals` has. */
@@ -80,8 +81,8 @@ static enum aq_status next_frame(const struct aq_segment_file *file, uint64_t li
             *err = failure;
         return status;
     }
-    if (header.prefix.sequence != totals->index.frame_count ||
-        header.prefix.previous_checksum != totals->last_checksum)
+    if (!aq_mutant(37) && (header.prefix.sequence != totals->index.frame_count ||
+                           header.prefix.previous_checksum != totals->last_checksum))
         return corrupt(file, offset, err, "holds a frame that does not follow the one before it");
     if (aq_segment_totals_add(totals, &header) != AQ_OK)
         return aq_error_set(err, AQ_NO_MEMORY, "out of memory reading a segment");
@@ -182,8 +183,9 @@ static enum aq_status check_header(const struct aq_segment_file *file, struct aq
         aq_segment_header_decode(aq_slice_make(bytes, sizeof bytes), &header, err);
     if (status < 0)
         return aq_error_locate(err, status, file->path, 0);
-    if (memcmp(&header.store_id, &file->expected.store_id, sizeof header.store_id) != 0 ||
-        header.segment_id != file->expected.segment_id || header.epoch != file->expected.epoch)
+    if (!aq_mutant(41) &&
+        (memcmp(&header.store_id, &file->expected.store_id, sizeof header.store_id) != 0 ||
+         header.segment_id != file->expected.segment_id || header.epoch != file->expected.epoch))
         return corrupt(file, 0, err, "is a segment of another store, or under another's name");
     return AQ_OK;
 }
@@ -204,8 +206,8 @@ static enum aq_status judge_tail(const struct aq_segment_file *file, uint64_t si
 {
     uint64_t end = aq_segment_index_end(&totals->index);
     uint64_t sequence = totals->index.frame_count;
-    bool durable = published != NULL && published->durable_bytes > end;
-    if (!durable && size > end)
+    bool durable = !aq_mutant(38) && published != NULL && published->durable_bytes > end;
+    if (!durable && size > end && !aq_mutant(39))
         AQ_TRY(search_proof(file, end, size, sequence, &durable, err));
     if (!durable)
         return AQ_OK;
@@ -232,9 +234,10 @@ enum aq_status aq_segment_find_prefix(const struct aq_segment_file *file,
     struct aq_error failure = {0};
     /* What is taken for the segment's content from now on must survive a power cut; a file system that
      * is mounted for reading only has nothing to lose. */
-    if (fdatasync(file->fd) != 0 && errno != EROFS && errno != EINVAL)
+    if (!aq_mutant(8) && fdatasync(file->fd) != 0 && errno != EROFS && errno != EINVAL)
         return aq_error_set_errno(err, errno, file->path, "cannot make durable");
-    read_from_disk(file, published);
+    if (!aq_mutant(9))
+        read_from_disk(file, published);
     AQ_TRY(file_size(file, &size, err));
     enum aq_status status = scan_all(file, size, totals, &failure);
     if (status == AQ_CORRUPT) /* read again, to be sure that it is not the reading that failed */
@@ -288,8 +291,9 @@ static enum aq_status check_closed(const struct aq_segment_file *file,
 {
     const struct aq_segment_index *index = &totals->index;
     size_t count = index->frame_count;
-    if (count == entry->frame_count && aq_segment_index_end(index) == entry->size_bytes &&
-        (count == 0 || index->frames[count - 1].header_checksum == entry->checksum))
+    if (aq_mutant(42) ||
+        (count == entry->frame_count && aq_segment_index_end(index) == entry->size_bytes &&
+         (count == 0 || index->frames[count - 1].header_checksum == entry->checksum)))
         return AQ_OK;
     aq_segment_totals_deinit(totals);
     return corrupt(file, entry->size_bytes, err,

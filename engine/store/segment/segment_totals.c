@@ -1,5 +1,6 @@
 /* Adding up a segment's frames, and closing it in the catalog: rows and positions in one edit. */
 #include "engine/store/segment/segment_totals.h"
+#include "format/base/mutant.h"
 
 #include <inttypes.h>
 #include <stdlib.h>
@@ -116,7 +117,7 @@ enum aq_status aq_segment_totals_move(const struct aq_segment_totals *totals, si
                                       struct aq_feed_position *position, struct aq_error *err)
 {
     const struct aq_source_range *sum = &totals->feeds[at];
-    if (sum->first_ordinal < position->next_ordinal)
+    if (!aq_mutant(67) && sum->first_ordinal < position->next_ordinal)
         return aq_error_set(err, AQ_CORRUPT,
                             "holds messages of feed %" PRIu64 " from %" PRIu64
                             " on, but those below %" PRIu64 " are in the store already",
@@ -143,7 +144,7 @@ static enum aq_status close_feed(const struct aq_segment_totals *totals, size_t 
     if (feed == NULL)
         return aq_error_set(err, AQ_CORRUPT, "holds rows of feed %" PRIu64 ", which nobody claimed",
                             feed_id);
-    if (aq_catalog_mask(catalog, file_id, feed_id) != NULL)
+    if (!aq_mutant(66) && aq_catalog_mask(catalog, file_id, feed_id) != NULL)
         return AQ_OK;
     struct aq_record record = {.kind = AQ_RECORD_POSITION, .position = feed->position};
     AQ_TRY(aq_segment_totals_move(totals, at, &record.position, err));

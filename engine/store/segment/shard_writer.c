@@ -10,6 +10,7 @@
 
 #include "engine/store/segment/segment_scan.h"
 #include "engine/store/segment/shard_writer_internal.h"
+#include "format/base/mutant.h"
 
 #include <assert.h>
 #include <inttypes.h>
@@ -49,6 +50,8 @@ enum aq_status aq_shard_writer_finish(struct aq_shard_writer *writer, enum aq_st
 
 enum aq_status aq_shard_writer_check(const struct aq_shard_writer *writer, struct aq_error *err)
 {
+    if (aq_mutant(17))
+        return AQ_OK;
     if (writer->status < 0 && err != NULL)
         *err = writer->error;
     return writer->status;
@@ -137,7 +140,7 @@ static enum aq_status write_frame(struct aq_shard_writer *writer, struct aq_fram
 static enum aq_status check_write(const struct aq_shard_writer *writer, const struct aq_io_op *op,
                                   struct aq_error *err)
 {
-    if (op->status == AQ_OK)
+    if (op->status == AQ_OK || aq_mutant(16))
         return AQ_OK;
     enum aq_status status = aq_error_set_errno(err, op->os_errno, writer->segment.path.text,
                                                "cannot write %zu bytes (what was acknowledged is "
@@ -172,7 +175,7 @@ static enum aq_status advance(struct aq_shard_writer *writer, unsigned least, st
     AQ_TRY(aq_io_wait(writer->io, least, err));
     while (writer->acked_sequence < writer->next_sequence) {
         struct aq_frame_slot *slot = &writer->slots[writer->acked_sequence % writer->options.depth];
-        if (!slot->done)
+        if (!slot->done && !aq_mutant(15))
             break;
         AQ_TRY(ack_frame(writer, slot, err));
     }
@@ -257,7 +260,7 @@ static enum aq_status build_close(void *context, const struct aq_catalog *catalo
     const struct close_context *close = context;
     const struct aq_open_segment *segment = &close->writer->segment;
     const struct aq_catalog_file *entry = aq_catalog_file(catalog, segment->header.segment_id);
-    if (entry == NULL || entry->state != AQ_FILE_OPEN)
+    if (!aq_mutant(65) && (entry == NULL || entry->state != AQ_FILE_OPEN))
         return aq_error_set_at(err, AQ_CONFLICT, segment->path.text, -1,
                                "was closed by another process while it was being written");
     struct aq_segment_file file = {.fd = aq_io_file_fd(segment->file),

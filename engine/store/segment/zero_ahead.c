@@ -8,6 +8,7 @@
 #include "engine/store/segment/zero_ahead.h"
 
 #include "engine/store/segment/write_probe.h"
+#include "format/base/mutant.h"
 
 #include <assert.h>
 #include <errno.h>
@@ -87,7 +88,7 @@ static void run(struct aq_zero_ahead *ahead, struct job *job)
             (void)cut;
             return;
         }
-        if (fdatasync(job->fd) != 0)
+        if (!aq_mutant(19) && fdatasync(job->fd) != 0)
             job->os_errno = errno;
         else
             job->zeroed_end += size;

@@ -74,6 +74,22 @@ Test(catalog, checkpoints_shorten_opening)
     assert_views(AQ_CHECKPOINT_EDITS + 11);
 }
 
+/* Another number in it, and the checksum that it had. */
+static void make_hint_lie(void)
+{
+    size_t size;
+    struct aq_object_store *objects = NULL;
+    cr_assert_eq(aq_object_open_dir(scratch_file("home"), false, &objects, NULL), AQ_OK);
+    cr_assert_eq(aq_catalog_put_latest(objects, 6, 0, NULL), AQ_OK);
+    aq_object_close(objects);
+    char *text = (char *)scratch_read(scratch_file("home/catalog/latest"), &size);
+    char *digit = memchr(text, '6', size);
+    cr_assert_not_null(digit);
+    *digit = '9';
+    scratch_write(scratch_file("home/catalog/latest"), text, size);
+    free(text);
+}
+
 Test(catalog, a_lost_or_damaged_hint_is_made_good)
 {
     scratch_make();
@@ -81,6 +97,8 @@ Test(catalog, a_lost_or_damaged_hint_is_made_good)
     cr_assert_eq(unlink(scratch_file("home/catalog/latest")), 0);
     assert_views(5);
     scratch_write(scratch_file("home/catalog/latest"), "aqstore cat", 11);
+    assert_views(5);
+    make_hint_lie();
     assert_views(5);
     /* A hint that lags behind is one that another committer wrote late. */
     struct aq_object_store *objects = NULL;

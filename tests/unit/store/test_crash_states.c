@@ -269,3 +269,36 @@ Test(crash_states, segments_that_roll, .timeout = 0)
 {
     live_through(500, 4000);
 }
+
+/* With nothing kept but what is safe. */
+static void cut_bare(void)
+{
+    sim_cut(scratch_file("cut"), 0);
+    sim_end();
+}
+
+Test(crash_states, a_new_folder_is_kept)
+{
+    struct aq_object_store *objects = NULL;
+    scratch_make();
+    cr_assert_eq(mkdir(scratch_file("disk"), 0755), 0);
+    sim_begin(scratch_file("disk"), 1);
+    cr_assert_eq(aq_object_open_dir(scratch_file("disk"), true, &objects, NULL), AQ_OK);
+    cr_assert_eq(aq_object_put(objects, "a/b/c", aq_slice_of("bytes"), NULL), AQ_OK);
+    aq_object_close(objects);
+    cut_bare();
+    cr_assert_eq(access(scratch_file("cut/a/b/c"), F_OK), 0);
+}
+
+Test(crash_states, a_new_home_is_kept)
+{
+    struct owner owner;
+    scratch_make();
+    cr_assert_eq(mkdir(scratch_file("disk"), 0755), 0);
+    sim_begin(scratch_file("disk"), 1);
+    feed_home = "disk/store";
+    owner_begin(&owner, BIG);
+    owner_end(&owner);
+    cut_bare();
+    cr_assert_eq(access(scratch_file("cut/store/catalog/00000000000000000001"), F_OK), 0);
+}
