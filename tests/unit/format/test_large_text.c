@@ -131,7 +131,7 @@ Test(large_text, is_written_and_read_within_memory, .timeout = 36000)
     cr_assert_eq(getrusage(RUSAGE_SELF, &usage), 0);
     if (wanted != NULL)
         printf("%llu MiB of text, %llu in the file, %ld MiB of memory\n",
-               (unsigned long long)(tile_count * TILE_MIB),
+               (unsigned long long)tile_count * TILE_MIB,
                (unsigned long long)(root.file_size_bytes >> 20), usage.ru_maxrss >> 10);
 #if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
     cr_assert_lt(usage.ru_maxrss >> 10, MEMORY_MIB_MAX);
