@@ -12,7 +12,8 @@ import aq
 from tiered import Tiered, restore
 
 TYPES = {
-    "bigint": ("BIGINT", lambda rng: rng.randrange(-(1 << 53), 1 << 53)),
+    # 8,192 of them have a sum that is a bigint, too; beyond that aqstore says so instead of answering.
+    "bigint": ("BIGINT", lambda rng: rng.randrange(-(1 << 50), 1 << 50)),
     "double": ("DOUBLE", lambda rng: rng.choice((round(rng.gauss(40, 9), 1), rng.random() * 1e300, -0.0, 7.25))),
     "text": ("VARCHAR", lambda rng: rng.choice(("", "hà nội", "x" * rng.randrange(1, 40), f"v{rng.randrange(5)}"))),
     "boolean": ("BOOLEAN", lambda rng: rng.random() < 0.5),
