@@ -73,7 +73,7 @@ REPLAY_BINARIES := $(FUZZ:fuzz/fuzz_%.c=$B/replay/%)
 FUZZ_BINARIES := $(FUZZ:fuzz/%.c=build/fuzz/bin/%)
 VENV := build/venv/bin
 
-.PHONY: all help demo test test-long unit unit-binaries check check-all bench bench-size bench-decode bench-merge bench-year bench-kafka bench-durable bench-ingest bench-recover fuzz fuzz-binaries model mutation \
+.PHONY: all help demo test test-long unit unit-binaries check check-all bench bench-size bench-decode bench-encode bench-merge bench-year bench-kafka bench-durable bench-ingest bench-recover fuzz fuzz-binaries model mutation \
 	kafka s3 install clean ALWAYS
 .SUFFIXES:
 .DELETE_ON_ERROR:
@@ -197,6 +197,11 @@ bench-decode: all $B/bench/decode ## measure decoding beside memcpy, Vortex and 
 	@[ -x build/bench-venv/bin/python ] || python3 -m venv build/bench-venv
 	@build/bench-venv/bin/pip install -q -r bench/requirements.txt
 	@build/bench-venv/bin/python bench/decode.py
+
+bench-encode: all $B/bench/encode ## measure writing archives beside Parquet and Vortex
+	@[ -x build/bench-venv/bin/python ] || python3 -m venv build/bench-venv
+	@build/bench-venv/bin/pip install -q -r bench/requirements.txt
+	@build/bench-venv/bin/python bench/encode.py
 
 bench-merge: all $B/bench/encode ## measure merging beside DuckDB and ClickHouse
 	@[ -x build/bench-venv/bin/python ] || python3 -m venv build/bench-venv

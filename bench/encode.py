@@ -1,0 +1,119 @@
+"""Writing compressed columns beside DuckDB, Vortex and pyarrow: the same sorted rows, one thread each, in one run.
+
+    make bench-encode                                    the Beijing air quality: 420,768 rows
+    build/venv/bin/python bench/encode.py --small        a small input made on the spot
+
+Measured is processor time, of all threads, from rows in memory to coded bytes: aqstore codes the tiles of its own archive again, with
+their statistics and checksums, in both profiles; the peers write a table of theirs, sorted by station and time. The best of --repeat.
+Every file is read by DuckDB or by aqstore; the hashes of an answer must be equal.
+"""
+
+import argparse
+import datetime
+import json
+import pathlib
+import subprocess
+import sys
+import tempfile
+import time
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
+
+import duckdb  # noqa: E402
+import pyarrow.parquet  # noqa: E402
+import run  # noqa: E402
+
+try:
+    import vortex
+except ModuleNotFoundError:  # it is no dependency of the tests
+    vortex = None
+
+ENCODE = run.aq.PROJECT / "build/release/bench/encode"
+QUERY = run.QUERIES["whole table"]
+
+
+def least(repeat, work):
+    """Seconds of processor time of the fastest call."""
+    found = []
+    for _ in range(repeat):
+        begin = time.process_time()
+        work()
+        found.append(time.process_time() - begin)
+    return min(found)
+
+
+class Ours:
+    def __init__(self, files, folder):
+        self.store = run.aq.Store(folder / "store", run.DATA.config_file)
+        self.store.load(run.DATA.dataset, *files)
+        self.store.compact()
+        self.archives = [path for path in self.store.files("archives") if self.holds_rows(path)]
+        self.answer = run.result_hash(run.aq.parse_rows(self.store.ndjson(QUERY.format(table=run.DATA.dataset))))
+
+    @staticmethod
+    def holds_rows(path):
+        return json.loads(run.aq.run("--json", "inspect", path).text)["dataset"] == run.DATA.dataset
+
+    def measure(self, profile, repeat):
+        """(us/row, bytes/row)."""
+        made = [subprocess.run([ENCODE, "--one", profile, *self.archives], check=True, capture_output=True, text=True).stdout for _ in range(repeat)]
+        return min(tuple(float(part) for part in line.split()) for line in made)
+
+
+def measure_peers(connection, folder, repeat):
+    """name -> (seconds, bytes, hash)."""
+    def answer(table):
+        return run.result_hash(connection.execute(QUERY.format(table=table)).fetchall())
+
+    def parquet():
+        connection.execute(f"COPY sorted TO '{folder}/duckdb.parquet' (FORMAT parquet, PARQUET_VERSION V2, COMPRESSION zstd, COMPRESSION_LEVEL 3)")
+
+    rows = connection.sql("SELECT * FROM sorted").to_arrow_table()
+    results = {}
+    seconds = least(repeat, parquet)
+    results["DuckDB Parquet zstd(3)"] = seconds, (folder / "duckdb.parquet").stat().st_size, answer(f"'{folder}/duckdb.parquet'")
+    seconds = least(repeat, lambda: pyarrow.parquet.write_table(rows, folder / "arrow.parquet", compression="zstd", compression_level=3))
+    results["pyarrow Parquet zstd(3)"] = seconds, (folder / "arrow.parquet").stat().st_size, answer(f"'{folder}/arrow.parquet'")
+    for name in ("default", "compact") if vortex is not None else ():
+        path = str(folder / f"{name}.vortex")
+        options = getattr(vortex.io.VortexWriteOptions, name)()
+        seconds = least(repeat, lambda options=options, path=path: options.write(rows, path))
+        back = vortex.open(path).to_arrow().read_all()
+        connection.register("back", back)
+        results[f"Vortex {name}"] = seconds, pathlib.Path(path).stat().st_size, answer("back")
+        connection.unregister("back")
+    return results
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--small", action="store_true", help="a small input made on the spot, once")
+    parser.add_argument("--repeat", type=int, default=5, help="runs of each measurement; the best counts")
+    options = parser.parse_args()
+    repeat = 1 if options.small else options.repeat
+    with tempfile.TemporaryDirectory(prefix="aqstore-bench-") as name:
+        folder = pathlib.Path(name)
+        (folder / "input").mkdir()
+        files = run.input_files(options.small, folder / "input")
+        ours = Ours(files, folder)
+        with duckdb.connect() as connection:
+            connection.execute("SET threads = 1; SET TimeZone = 'UTC'")
+            connection.execute(f"CREATE TABLE sorted AS SELECT * FROM ({run.DATA.truth(files)}) ORDER BY station, ts")
+            count = connection.execute("SELECT count(*) FROM sorted").fetchall()[0][0]
+            peers = measure_peers(connection, folder, repeat)
+        found = {profile: ours.measure(profile, repeat) for profile in ("archive", "fast")}
+    versions = f"DuckDB {duckdb.__version__}, pyarrow {pyarrow.__version__}"
+    print(f"{count:,} rows, {datetime.date.today()}; {versions}; processor time\n")
+    table = [["", "us/row", "rows/s and core", "bytes/row", "archive / it", "fast / it", "hash of the answer"]]
+    for profile, (spent, size) in found.items():
+        table.append([f"aqstore {profile}", f"{spent:.3f}", f"{1e6 / spent:,.0f}", f"{size:.2f}", "", "", ours.answer if profile == "archive" else ""])
+    for name, (seconds, size, answer) in peers.items():
+        spent = seconds * 1e6 / count
+        table.append([name, f"{spent:.3f}", f"{1e6 / spent:,.0f}", f"{size / count:.2f}", f"{found['archive'][0] / spent:.2f}", f"{found['fast'][0] / spent:.2f}", answer])
+    run.print_table(table)
+    if {ours.answer} != {answer for _, _, answer in peers.values()}:
+        sys.exit("bench: the answers differ")
+
+
+if __name__ == "__main__":
+    main()
