@@ -18,6 +18,10 @@
 #include <string.h>
 #include <unistd.h>
 
+/* So many frames in a row met no other in flight: such ones gain nothing from ending with a block, and would only be
+ * longer. Fewer say little: those in flight often end together. */
+#define LONE_FRAMES 16
+
 /* A frame in flight. */
 struct aq_frame_slot {
     struct aq_io_op op;
@@ -318,6 +322,8 @@ static enum aq_status encode(struct aq_shard_writer *writer, struct aq_frame_slo
                              const struct aq_section_input *sections, size_t section_count,
                              struct aq_error *err)
 {
+    bool lone = writer->next_sequence == writer->acked_sequence;
+    writer->lone_frame_count = lone ? writer->lone_frame_count + 1 : 0;
     struct aq_frame_input input = {
         .store_id = writer->segment.header.store_id,
         .segment_id = writer->segment.header.segment_id,
@@ -330,9 +336,7 @@ static enum aq_status encode(struct aq_shard_writer *writer, struct aq_frame_slo
         .sections = sections,
         .section_count = section_count,
         .file_offset = writer->next_offset,
-        /* A frame on its own gains nothing from that, and would only be longer. */
-        .fill_block =
-            writer->blocks.direct != NULL && writer->next_sequence > writer->acked_sequence,
+        .fill_block = writer->blocks.direct != NULL && writer->lone_frame_count < LONE_FRAMES,
     };
     uint64_t checksum = 0;
     aq_bytes_clear(&slot->bytes);
