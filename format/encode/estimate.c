@@ -10,6 +10,7 @@
  * trying every way gives, smaller on most. */
 #include "format/encode/estimate.h"
 
+#include <assert.h>
 #include <math.h>
 
 #include "format/encode/ans.h"
@@ -469,6 +470,7 @@ static void take_sample(const int64_t *values, size_t count, struct sample *samp
 aq_plan aq_plan_make(const int64_t *values, size_t count, size_t run_count, unsigned depth)
 {
     bool nests = depth + 1 < AQ_NODE_DEPTH_MAX;
+    assert(count > 0);
     if (nests && run_count <= count / RUN_ROWS_SURE)
         return AQ_SHAPE_RUN;
     struct sample sample;
