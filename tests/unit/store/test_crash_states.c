@@ -6,8 +6,8 @@
  * owner that meets one ends and another comes. Of the states, some are looked at by a process whose reads fail, and some
  * have a sector spoiled: then it may give up, naming the file, but never shows anything wrong.
  *
- * AQ_CRASH_STATES is how many states there shall be at least (default 1,500 a test), AQ_CRASH_SEED where the random
- * choices begin. A failure names the world, its step, the change and the cut's seed: with AQ_CRASH_WORLD it comes again
+ * AQ_CRASH_STATES is how many states there shall be at least (default 1,500 a test), AQ_CRASH_CUTS how many of a change
+ * at most (12; with few the worlds are many), AQ_CRASH_SEED where the random choices begin. A failure names the world, its step, the change and the cut's seed: with AQ_CRASH_WORLD it comes again
  * at once. */
 #include "tests/sim/sim_disk.h"
 #include "tests/unit/feed/feed_world.h"
@@ -92,7 +92,7 @@ static void expect_kept(const uint64_t next[TOPIC_PARTITIONS])
 static void judge(uint64_t cut)
 {
     struct owner owner;
-    uint64_t next[TOPIC_PARTITIONS];
+    uint64_t next[TOPIC_PARTITIONS] = {0};
     look(&owner, next);
     expect_kept(next);
     if (cut % 8 == 3)
@@ -106,7 +106,7 @@ static void judge(uint64_t cut)
 static void judge_failing_read(uint64_t random)
 {
     struct owner owner;
-    uint64_t next[TOPIC_PARTITIONS];
+    uint64_t next[TOPIC_PARTITIONS] = {0};
     sim_failing_read = 1 + random % 60;
     feed_excuse = read_failed;
     if (look(&owner, next))
@@ -150,7 +150,7 @@ static bool is_open_segment(const char *name)
 static void judge_spoiled(uint64_t random)
 {
     struct owner owner;
-    uint64_t next[TOPIC_PARTITIONS];
+    uint64_t next[TOPIC_PARTITIONS] = {0};
     char name[128] = "";
     sim_spoil(scratch_file("cut"), random, name, sizeof name);
     bool open = is_open_segment(name);
@@ -249,7 +249,7 @@ static void live_through(uint64_t first_seed, uint64_t segment_size)
     uint64_t wanted = setting("AQ_CRASH_STATES", 1500);
     uint64_t begin = setting("AQ_CRASH_SEED", 1) * 1000 + first_seed;
     begin = setting("AQ_CRASH_WORLD", begin);
-    run.cuts = 12;
+    run.cuts = setting("AQ_CRASH_CUTS", 12);
     run.fault_rate = 40;
     sim_short_rate = 100;
     sim_interrupt_rate = 50;
