@@ -17,7 +17,8 @@ static double cpu_seconds()
 int main(int argument_count, char **arguments)
 {
     simdjson::padded_string text;
-    if (argument_count != 2 || simdjson::padded_string::load(arguments[1]).get(text) != simdjson::SUCCESS) {
+    if (argument_count != 2 ||
+        simdjson::padded_string::load(arguments[1]).get(text) != simdjson::SUCCESS) {
         std::fprintf(stderr, "validate: a file of one JSON value a line is needed\n");
         return 1;
     }
@@ -38,6 +39,7 @@ int main(int argument_count, char **arguments)
         count++;
     }
     double seconds = cpu_seconds() - begin;
-    std::printf("{\"messages\": %zu, \"bytes\": %zu, \"seconds\": %.6f}\n", count, text.size(), seconds);
+    std::printf("{\"messages\": %zu, \"bytes\": %zu, \"seconds\": %.6f}\n", count, text.size(),
+                seconds);
     return 0;
 }

@@ -360,7 +360,7 @@ enum aq_status aq_decimal_decode(struct aq_decoder *decoder, double *values, siz
     int64_t *rows = NULL;
     int64_t *bits = NULL;
     size_t patch_count;
-    int64_t *words = (int64_t *)values; /* integers become doubles in their place */
+    int64_t *words = (void *)values; /* integers become doubles in their place */
     AQ_TRY(decode_segments(decoder, count, &segments, &segment_count));
     AQ_TRY(decode_patches(decoder, count, &rows, &bits, &patch_count));
     AQ_TRY(aq_decode_row_ints(decoder, words, count));
@@ -385,5 +385,5 @@ enum aq_status aq_bits_encode(struct aq_encoder *encoder, const double *values, 
 
 enum aq_status aq_bits_decode(struct aq_decoder *decoder, double *values, size_t count)
 {
-    return aq_decode_row_ints(decoder, (int64_t *)values, count);
+    return aq_decode_row_ints(decoder, (void *)values, count);
 }

@@ -14,7 +14,7 @@ struct aq_inspect {
     const char *key; /* of a dataset: its slots only; NULL: all keys */
     bool limited;    /* to `limit` keys or slots; else as suits the reader */
     unsigned long limit;
-    bool vectors; /* of an archive: runs and chunks, too. JSON has them always */
+    bool vectors;           /* of an archive: runs and chunks, too. JSON has them always */
     struct aq_bytes object; /* JSON under construction */
 };
 

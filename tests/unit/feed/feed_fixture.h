@@ -8,6 +8,7 @@
 #include "engine/store/snapshot/snapshot.h"
 #include "tests/unit/scratch.h"
 
+#include <assert.h>
 #include <errno.h>
 
 enum { TOPIC_PARTITIONS = 4, TOPIC_MESSAGES = 1 << 14 };
@@ -109,6 +110,7 @@ static inline void owner_end(struct owner *owner)
 
 static inline struct aq_feed_state feed_wanted(const struct owner *owner, unsigned partition)
 {
+    assert(owner->schema != NULL);
     return (struct aq_feed_state){.identity = {.dataset_id = owner->schema->dataset_id,
                                                .source = aq_slice_of("live"),
                                                .name = aq_slice_of("topic"),

@@ -119,7 +119,7 @@ static void expect_decodes(const struct aq_bytes *coded, const struct aq_kernels
                                  .bytes_left = AQ_DECODED_BYTES_MAX};
     (void)aq_reader_varint(&decoder.reader);
     (void)aq_reader_u8(&decoder.reader);
-    enum aq_status status = real ? aq_decode_doubles(&decoder, (double *)decoded, ROWS)
+    enum aq_status status = real ? aq_decode_doubles(&decoder, (void *)decoded, ROWS)
                                  : aq_decode_ints(&decoder, decoded, ROWS);
     cr_assert_eq(status, AQ_OK, "%s", kernels->name);
     cr_assert_eq(aq_reader_left(&decoder.reader), 0);
