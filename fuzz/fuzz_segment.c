@@ -98,7 +98,13 @@ static void close_segment(const struct aq_segment_file *file,
     aq_edit_deinit(&edit);
 }
 
-static void recover(const struct aq_segment_file *file, uint64_t size, const uint8_t *published)
+static bool is_zero(const uint8_t *bytes, uint64_t count)
+{
+    return count == 0 || (bytes[0] == 0 && memcmp(bytes, bytes + 1, count - 1) == 0);
+}
+
+static void recover(const struct aq_segment_file *file, const uint8_t *bytes, uint64_t size,
+                    const uint8_t *published)
 {
     struct aq_segment_totals totals = {0};
     struct aq_segment_totals again = {0};
@@ -114,7 +120,8 @@ static void recover(const struct aq_segment_file *file, uint64_t size, const uin
     uint64_t end = aq_segment_index_end(&totals.index);
     assert(totals.index.frame_count == 0 || end <= size);
     if (status == AQ_OK && totals.index.frame_count > 0) {
-        assert(end + torn_bytes == size && (!known || page.durable_bytes <= end));
+        assert(end + torn_bytes <= size && (!known || page.durable_bytes <= end));
+        assert(is_zero(bytes + end + torn_bytes, size - end - torn_bytes));
         status = aq_segment_scan(file, end, false, &again, NULL);
         assert(status == AQ_OK && again.index.frame_count == totals.index.frame_count &&
                again.row_count == totals.row_count);
@@ -151,7 +158,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
             mend_end(bytes, file_size, end);
     }
     if (ftruncate(fd, 0) == 0 && pwrite(fd, bytes, file_size, 0) == (ssize_t)file_size)
-        recover(&file, file_size, data + 1);
+        recover(&file, bytes, file_size, data + 1);
     free(bytes);
     return 0;
 }

@@ -24,8 +24,9 @@ enum aq_status aq_segment_scan(const struct aq_segment_file *file, uint64_t limi
 
 /**
  * Find the valid prefix of a segment whose writer is gone, every byte verified, and make it durable.
- * What follows it is a torn tail (`torn_bytes`), which nobody was told to be durable; where there is
- * proof of the contrary, in the published page or in a later frame, it is AQ_CORRUPT.
+ * What follows it is a torn tail (`torn_bytes`; zeros at the file's end, written ahead, are no part of it), which
+ * nobody was told to be durable; where there is proof of the contrary, in the published page or in a later frame, it
+ * is AQ_CORRUPT.
  * @param published  What the writer's page said; NULL where it said nothing.
  */
 enum aq_status aq_segment_find_prefix(const struct aq_segment_file *file,
