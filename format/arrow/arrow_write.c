@@ -47,14 +47,9 @@ static enum aq_status give_head(struct aq_arrow_writer *writer, struct aq_error 
 static enum aq_status begin(struct aq_arrow_writer *writer, struct aq_error *err)
 {
     const struct aq_arrow_options *options = &writer->options;
-    enum aq_type *types = malloc((options->column_count + 1) * sizeof *types);
     size_t place;
-    enum aq_status status = types == NULL ? AQ_NO_MEMORY : AQ_OK;
-    for (size_t i = 0; status >= 0 && i < options->column_count; i++)
-        types[i] = options->columns[i].type;
-    if (status >= 0)
-        status = aq_batch_init(&writer->rows, options->column_count, types);
-    free(types);
+    enum aq_status status =
+        aq_columns_batch_init(options->columns, options->column_count, &writer->rows);
     if (status < 0)
         return aq_error_set(err, status, "no memory to write Arrow");
     aq_arrow_message(AQ_ARROW_SCHEMA, 0, &writer->head, &place);

@@ -49,13 +49,8 @@ static enum aq_status check_types(const struct aq_parquet_options *options, stru
 static enum aq_status begin(struct aq_parquet_writer *writer, struct aq_error *err)
 {
     const struct aq_parquet_options *options = &writer->options;
-    enum aq_type *types = malloc((options->column_count + 1) * sizeof *types);
-    enum aq_status status = types == NULL ? AQ_NO_MEMORY : AQ_OK;
-    for (size_t i = 0; status >= 0 && i < options->column_count; i++)
-        types[i] = options->columns[i].type;
-    if (status >= 0)
-        status = aq_batch_init(&writer->rows, options->column_count, types);
-    free(types);
+    enum aq_status status =
+        aq_columns_batch_init(options->columns, options->column_count, &writer->rows);
     if (status < 0)
         return aq_error_set(err, status, "no memory to write Parquet");
     return give(writer, AQ_PARQUET_MAGIC, AQ_PARQUET_MAGIC_BYTES, err);

@@ -9,6 +9,7 @@
 
 #include <assert.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 enum column_flag { FLAG_REQUIRED = 1, FLAG_HIDDEN = 2, FLAGS_KNOWN = 3 };
@@ -303,6 +304,19 @@ enum aq_status aq_schema_rejects(const struct aq_schema *schema, uint32_t datase
         .version_column = AQ_COLUMN_NONE,
     };
     return AQ_OK;
+}
+
+enum aq_status aq_columns_batch_init(const struct aq_column *columns, size_t count,
+                                     struct aq_batch *batch)
+{
+    enum aq_type *types = malloc((count + 1) * sizeof *types);
+    if (types == NULL)
+        return AQ_NO_MEMORY;
+    for (size_t i = 0; i < count; i++)
+        types[i] = columns[i].type;
+    enum aq_status status = aq_batch_init(batch, count, types);
+    free(types);
+    return status;
 }
 
 enum aq_status aq_schema_batch_init(const struct aq_schema *schema, bool with_system,

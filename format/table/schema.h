@@ -114,6 +114,9 @@ size_t aq_schema_stored_count(const struct aq_schema *schema);
 struct aq_column aq_schema_stored_column(const struct aq_schema *schema, size_t index);
 /** Index of the stored column with this id, which there must be (asserted). */
 uint32_t aq_schema_stored_find(const struct aq_schema *schema, uint32_t column_id);
+/** Batch with columns of these types, however many. */
+enum aq_status aq_columns_batch_init(const struct aq_column *columns, size_t count,
+                                     struct aq_batch *batch) AQ_RESULT;
 /** Batch with the columns that archives store. */
 enum aq_status aq_schema_stored_batch_init(const struct aq_schema *schema,
                                            struct aq_batch *batch) AQ_RESULT;

@@ -12,8 +12,6 @@
 #include "engine/ingest/file/import_parquet.h"
 #include "engine/base/clock.h"
 
-#define MESSAGES_PER_LOOK 256 /* at the clock and the stop flag */
-
 /* storage.md, "Stamp": later than all the dataset has, so that a later import wins. */
 static int64_t next_stamp(const struct aq_importer *importer)
 {
@@ -91,12 +89,7 @@ static enum aq_status take_message(struct aq_import *import, const struct aq_mes
         status = aq_csv_decode(import->csv, import->ordinal, message->bytes);
     else
         status = aq_json_decode(importer->json, import->ordinal, message->bytes);
-    import->ordinal++;
-    if (importer->decoder->rejects.row_count > reject_count)
-        importer->watch.reject_counts[importer->decoder->reject_class]++;
-    if (status < 0)
-        return aq_error_set(err, status, "decoding %s: out of memory", import->path);
-    return AQ_OK;
+    return aq_import_note_decoded(import, status, reject_count, err);
 }
 
 static bool is_blank(struct aq_slice text)
@@ -126,11 +119,6 @@ static enum aq_status take_tail(struct aq_import *import, struct aq_error *err)
     return take_message(import, &message, err);
 }
 
-static enum aq_status stopped(struct aq_error *err)
-{
-    return aq_error_set(err, AQ_INTERRUPTED, "stopped; the same command goes on from here");
-}
-
 /* Split again what is in the store already. */
 static enum aq_status pass_known(struct aq_import *import, struct aq_error *err)
 {
@@ -143,7 +131,7 @@ static enum aq_status pass_known(struct aq_import *import, struct aq_error *err)
         if (import->stream.offset > until)
             return take_tail(import, err);
         if (aq_importer_is_stopped(import->importer))
-            return stopped(err);
+            return aq_import_stopped(err);
     }
     return AQ_OK;
 }
@@ -151,16 +139,12 @@ static enum aq_status pass_known(struct aq_import *import, struct aq_error *err)
 static enum aq_status take_messages(struct aq_import *import, struct aq_error *err)
 {
     struct aq_message message;
-    for (unsigned count = 1;; count++) {
+    for (uint64_t count = 1;; count++) {
         enum aq_status status = aq_splitter_next(&import->splitter, &message, err);
         if (status != AQ_OK)
             return status;
         AQ_TRY(take_message(import, &message, err));
-        bool look = count % MESSAGES_PER_LOOK == 0;
-        if (aq_import_frame_is_due(import, look))
-            AQ_TRY(aq_import_close_frame(import, false, err));
-        if (look && aq_importer_is_stopped(import->importer))
-            return stopped(err);
+        AQ_TRY(aq_import_pace(import, count, err));
     }
 }
 

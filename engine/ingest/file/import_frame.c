@@ -8,6 +8,8 @@
 #include "engine/ingest/file/importer.h"
 #include "engine/base/clock.h"
 
+#define MESSAGES_PER_LOOK 256 /* at the clock and the stop flag */
+
 /* A frame must stay far below AQ_FRAME_BYTES_MAX, whatever the config says. */
 #define FRAME_BYTES_MAX ((uint64_t)256 << 20)
 /* Frames in memory at once: in flight, encoded; the one that is filled, decoded and routed. */
@@ -108,4 +110,29 @@ enum aq_status aq_import_close_frame(struct aq_import *import, bool finished, st
     advance(import, &range);
     report_progress(import);
     return aq_importer_note_feed(importer, &import->feed, err);
+}
+
+enum aq_status aq_import_note_decoded(struct aq_import *import, enum aq_status decoded,
+                                      size_t reject_count, struct aq_error *err)
+{
+    struct aq_importer *importer = import->importer;
+    import->ordinal++;
+    if (importer->decoder->rejects.row_count > reject_count)
+        importer->watch.reject_counts[importer->decoder->reject_class]++;
+    if (decoded < 0)
+        return aq_error_set(err, decoded, "decoding %s: out of memory", import->path);
+    return AQ_OK;
+}
+
+enum aq_status aq_import_stopped(struct aq_error *err)
+{
+    return aq_error_set(err, AQ_INTERRUPTED, "stopped; the same command goes on from here");
+}
+
+enum aq_status aq_import_pace(struct aq_import *import, uint64_t count, struct aq_error *err)
+{
+    bool look = count % MESSAGES_PER_LOOK == 0;
+    if (aq_import_frame_is_due(import, look))
+        AQ_TRY(aq_import_close_frame(import, false, err));
+    return look && aq_importer_is_stopped(import->importer) ? aq_import_stopped(err) : AQ_OK;
 }

@@ -12,8 +12,6 @@
 #include "engine/ingest/decode/decode_parquet.h"
 #include "engine/ingest/file/read/page_unpack.h"
 
-#define ROWS_PER_LOOK 256 /* at the clock and the stop flag */
-
 struct aq_parquet_import {
     struct aq_import *import;
     struct aq_parquet_input input;
@@ -125,19 +123,14 @@ static enum aq_status open_group(struct aq_parquet_import *parquet,
 static enum aq_status take_row(struct aq_parquet_import *parquet, struct aq_error *err)
 {
     struct aq_import *import = parquet->import;
-    struct aq_importer *importer = import->importer;
-    size_t reject_count = importer->decoder->rejects.row_count;
+    size_t reject_count = import->importer->decoder->rejects.row_count;
     for (size_t i = 0; i < parquet->footer.leaf_count; i++)
         if (parquet->cursors[i] != NULL)
             AQ_TRY(aq_parquet_cursor_next(parquet->cursors[i], &parquet->values[i], err));
     if (parquet->row_ordinal++ < import->ordinal)
         return AQ_OK;
     enum aq_status status = aq_parquet_decode(parquet->decoder, import->ordinal, parquet->values);
-    import->ordinal++;
-    if (importer->decoder->rejects.row_count > reject_count)
-        importer->watch.reject_counts[importer->decoder->reject_class]++;
-    return status < 0 ? aq_error_set(err, status, "decoding %s: out of memory", import->path)
-                      : AQ_OK;
+    return aq_import_note_decoded(import, status, reject_count, err);
 }
 
 static enum aq_status take_group(struct aq_parquet_import *parquet,
@@ -152,11 +145,7 @@ static enum aq_status take_group(struct aq_parquet_import *parquet,
     for (uint64_t row = 1; row <= group->row_count; row++) {
         AQ_TRY(take_row(parquet, err));
         import->rows_done = parquet->row_ordinal;
-        bool look = row % ROWS_PER_LOOK == 0;
-        if (aq_import_frame_is_due(import, look))
-            AQ_TRY(aq_import_close_frame(import, false, err));
-        if (look && aq_importer_is_stopped(import->importer))
-            return aq_error_set(err, AQ_INTERRUPTED, "stopped; the same command goes on from here");
+        AQ_TRY(aq_import_pace(import, row, err));
     }
     close_group(parquet);
     return AQ_OK;

@@ -85,6 +85,17 @@ enum aq_status aq_import_close_frame(struct aq_import *import, bool finished,
 void aq_import_begin_frame(struct aq_import *import);
 /** Whether the frame is full or old enough. */
 bool aq_import_frame_is_due(const struct aq_import *import, bool look_at_clock);
+/** The next message was decoded, to a row or a reject.
+ * @param reject_count  Rejects before it. */
+enum aq_status aq_import_note_decoded(struct aq_import *import, enum aq_status decoded,
+                                      size_t reject_count, struct aq_error *err) AQ_RESULT;
+/** After each message: close a frame that is due.
+ * @param count  Messages of this loop so far; clock and stop flag are looked at now and then.
+ * @return AQ_INTERRUPTED when the import shall stop. */
+enum aq_status aq_import_pace(struct aq_import *import, uint64_t count,
+                              struct aq_error *err) AQ_RESULT;
+/** AQ_INTERRUPTED, with its words. */
+enum aq_status aq_import_stopped(struct aq_error *err) AQ_RESULT;
 
 /** Remember where a feed of this run stands; it replaces what is known of the feed. */
 enum aq_status aq_importer_note_feed(struct aq_importer *importer,
