@@ -18,7 +18,7 @@
 #include <unistd.h>
 
 #include "engine/base/clock.h"
-#include "engine/store/segment/shard_writer.h"
+#include "engine/store/segment/write/shard_writer.h"
 #include "engine/store/snapshot/snapshot.h"
 
 #define PAYLOAD_BYTES ((size_t)416)

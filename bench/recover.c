@@ -7,7 +7,7 @@
 #include <sys/resource.h>
 
 #include "engine/base/clock.h"
-#include "engine/store/segment/shard_writer.h"
+#include "engine/store/segment/write/shard_writer.h"
 
 enum { FRAME_ROWS = 32768, COLUMNS = 4 };
 

@@ -3,7 +3,7 @@
 #include <assert.h>
 
 #include "engine/ingest/file/read/page_unpack.h"
-#include "format/parquet/parquet_read.h"
+#include "format/parquet/read/parquet_read.h"
 
 #define ROWS_MAX 3000
 #define GROUPS_MAX 8

@@ -6,7 +6,7 @@
 #include <strings.h>
 
 #include "format/arrow/arrow_write.h"
-#include "format/parquet/parquet_write.h"
+#include "format/parquet/write/parquet_write.h"
 #include "format/table/key_text.h"
 #include "tools/output/forms/output_forms.h"
 

@@ -3,7 +3,7 @@
 #define AQ_ENGINE_INGEST_DECODE_PARQUET_H
 
 #include "engine/ingest/decode/decode.h"
-#include "format/parquet/parquet_read.h"
+#include "format/parquet/read/parquet_read.h"
 
 struct aq_parquet_decoder;
 

@@ -3,7 +3,7 @@
 #define AQ_ENGINE_INGEST_IMPORT_REPLACE_H
 
 #include "engine/ingest/ingest.h"
-#include "engine/store/segment/shard_writer.h"
+#include "engine/store/segment/write/shard_writer.h"
 #include "engine/store/snapshot/snapshot.h"
 
 struct aq_time_range {

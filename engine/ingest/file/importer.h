@@ -9,7 +9,7 @@
 #include "engine/ingest/ingest.h"
 #include "engine/ingest/route.h"
 #include "engine/ingest/file/read/split.h"
-#include "engine/store/segment/shard_writer.h"
+#include "engine/store/segment/write/shard_writer.h"
 
 #define AQ_IMPORT_FRAMES_IN_FLIGHT 4
 

@@ -6,7 +6,7 @@
 #include "engine/store/feed/feeds.h"
 
 #include "engine/store/feed/feed_read.h"
-#include "engine/store/segment/shard_writer_internal.h"
+#include "engine/store/segment/write/shard_writer_internal.h"
 
 #include <inttypes.h>
 #include <stdlib.h>

@@ -4,7 +4,7 @@
 #ifndef AQ_ENGINE_STORE_FEEDS_H
 #define AQ_ENGINE_STORE_FEEDS_H
 
-#include "engine/store/segment/shard_writer.h"
+#include "engine/store/segment/write/shard_writer.h"
 #include "engine/store/snapshot/snapshot.h"
 
 /**

@@ -9,7 +9,7 @@
  * cured by sealing the segment first. A race that is lost for good, or somebody else's damaged
  * segment, leaves the writer alive. */
 #include "engine/store/feed/feed_read.h"
-#include "engine/store/segment/shard_writer_internal.h"
+#include "engine/store/segment/write/shard_writer_internal.h"
 #include "format/base/mutant.h"
 
 #include <inttypes.h>

@@ -1,5 +1,5 @@
 /* The inner loops of decoding and encoding, in as many variants as the processors they run on differ. All variants of a kernel give the
- * same bits; tests/unit/format/test_kernels.c compares those that the machine has. Private to format/encode.
+ * same bits; tests/unit/encode/test_kernels.c compares those that the machine has. Private to format/encode.
  *
  * Kernels know nothing of lengths that came from a file: their callers have bounded what they are given.
  * @source Afroozeh, Boncz, "The FastLanes Compression Layout", VLDB 2023, for one loop a width; the layout of packed bits is
@@ -7,7 +7,7 @@
 #ifndef AQ_FORMAT_ENCODE_KERNEL_KERNEL_H
 #define AQ_FORMAT_ENCODE_KERNEL_KERNEL_H
 
-#include "format/encode/ans.h"
+#include "format/encode/ans/ans.h"
 #include "format/table/vector.h"
 
 /** Bytes behind packed ones that aq_kernels.unpack may read, whatever is in them. */

@@ -8,7 +8,7 @@
 #include "compaction/compact.h"
 #include "compaction/gc/gc.h"
 #include "engine/base/clock.h"
-#include "engine/store/segment/shard_writer.h"
+#include "engine/store/segment/write/shard_writer.h"
 #include "tests/unit/scratch.h"
 
 static struct aq_column air_columns[] = {

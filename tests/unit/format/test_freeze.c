@@ -13,7 +13,7 @@
 #include "format/archive/archive_layout.h"
 #include "format/segment/frame_layout.h"
 #include "format/segment/segment_index.h"
-#include "tests/unit/format/archive_bytes.h"
+#include "tests/unit/archive/archive_bytes.h"
 #include "tests/unit/format/freeze_make.h"
 #include "tests/unit/format/golden.h"
 

@@ -4,7 +4,7 @@
 #define AQ_TESTS_UNIT_QUERY_FIXTURE_H
 
 #include "engine/query/query.h"
-#include "engine/store/segment/shard_writer.h"
+#include "engine/store/segment/write/shard_writer.h"
 
 #include "tests/unit/scratch.h"
 

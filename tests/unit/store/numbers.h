@@ -3,7 +3,7 @@
 #ifndef AQ_TESTS_UNIT_NUMBERS_H
 #define AQ_TESTS_UNIT_NUMBERS_H
 
-#include "engine/store/segment/shard_writer.h"
+#include "engine/store/segment/write/shard_writer.h"
 #include "engine/store/snapshot/snapshot.h"
 #include "format/segment/segment_index.h"
 

@@ -8,7 +8,7 @@
 
 #include "compaction/compact.h"
 #include "engine/store/dedupe.h"
-#include "engine/store/segment/shard_writer.h"
+#include "engine/store/segment/write/shard_writer.h"
 #include "tests/unit/scratch.h"
 
 enum { CITIES = 3, STATIONS = 2, DAYS = 3, TIMES = 4, WRITERS = 2, READINGS_MAX = 4000 };

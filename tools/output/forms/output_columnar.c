@@ -5,7 +5,7 @@
 #include <stdlib.h>
 
 #include "format/arrow/arrow_write.h"
-#include "format/parquet/parquet_write.h"
+#include "format/parquet/write/parquet_write.h"
 #include "tools/output/forms/output_forms.h"
 #include "tools/program.h"
 

@@ -2,9 +2,9 @@
 #ifndef AQ_ENGINE_STORE_SHARD_WRITER_INTERNAL_H
 #define AQ_ENGINE_STORE_SHARD_WRITER_INTERNAL_H
 
-#include "engine/store/segment/segment_blocks.h"
+#include "engine/store/segment/write/segment_blocks.h"
 #include "engine/store/segment/segment_open.h"
-#include "engine/store/segment/shard_writer.h"
+#include "engine/store/segment/write/shard_writer.h"
 
 struct aq_frame_slot;
 

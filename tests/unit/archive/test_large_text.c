@@ -5,7 +5,7 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
-#include "tests/unit/format/archive_bytes.h"
+#include "tests/unit/archive/archive_bytes.h"
 
 #define VALUE_BYTES 4096
 #define TILE_ROWS 2048

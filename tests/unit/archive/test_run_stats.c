@@ -4,7 +4,7 @@
 
 #include "format/archive/archive_layout.h"
 #include "format/base/checksum.h"
-#include "tests/unit/format/archive_bytes.h"
+#include "tests/unit/archive/archive_bytes.h"
 #include "tests/unit/format/golden.h"
 
 static struct aq_column columns[] = {

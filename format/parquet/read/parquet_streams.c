@@ -1,6 +1,6 @@
 /* Reading the hybrid of runs and bit packing, and DELTA_BINARY_PACKED, a number at a time. What the bytes do not hold
  * fails the reader; numbers are zero then. */
-#include "format/parquet/parquet_read.h"
+#include "format/parquet/read/parquet_read.h"
 
 #define GROUPS_MAX (UINT64_C(1) << 32)
 #define MINIBLOCKS_MAX 1024

@@ -3,7 +3,7 @@
 #ifndef AQ_ENGINE_STORE_SEGMENT_BLOCKS_H
 #define AQ_ENGINE_STORE_SEGMENT_BLOCKS_H
 
-#include "engine/store/segment/zero_ahead.h"
+#include "engine/store/segment/write/zero_ahead.h"
 
 /** One writer's. Zero-initialise, then aq_segment_blocks_init. */
 struct aq_segment_blocks {

@@ -7,7 +7,7 @@
  * vanishes with the process. No block is used again.
  * Failures: where nothing could be zeroed frames are written all the same, only slower. A disk that cannot make zeros
  * durable ends the writer. */
-#include "engine/store/segment/segment_blocks.h"
+#include "engine/store/segment/write/segment_blocks.h"
 #include "format/base/mutant.h"
 
 #include <assert.h>

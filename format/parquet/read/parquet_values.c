@@ -5,7 +5,7 @@
  * long, no range is given: readers take a range at its word, and compare NaN each in their own way. */
 #include <math.h>
 
-#include "format/parquet/parquet_chunk.h"
+#include "format/parquet/write/parquet_chunk.h"
 
 #define BOUND_BYTES_MAX 256
 

@@ -6,10 +6,10 @@
  * Failures: any failed write, or commit, kills the writer: every later call returns the same error, what
  * was acked is durable, and the segment stays open in the catalog for recovery, which keeps the valid
  * prefix. A disk that is full gets the torn tail back. */
-#include "engine/store/segment/shard_writer.h"
+#include "engine/store/segment/write/shard_writer.h"
 
 #include "engine/store/segment/segment_scan.h"
-#include "engine/store/segment/shard_writer_internal.h"
+#include "engine/store/segment/write/shard_writer_internal.h"
 #include "format/base/mutant.h"
 
 #include <assert.h>

@@ -4,7 +4,7 @@
 #include <string.h>
 
 #include "format/archive/archive_layout.h"
-#include "tests/unit/format/archive_bytes.h"
+#include "tests/unit/archive/archive_bytes.h"
 
 enum { AT_COMPATIBLE = 12, AT_INCOMPATIBLE = 16, MANY_ROWS = 4000 };
 

@@ -8,12 +8,12 @@
  * The outcome is a function of the values alone, on every machine. Nothing can fail: all memory is the stack's,
  * less than half a MiB of it. The constants were found on the shared data sets: sizes within 0.7 % of those that
  * trying every way gives, smaller on most. */
-#include "format/encode/estimate.h"
+#include "format/encode/choose/estimate.h"
 
 #include <assert.h>
 #include <math.h>
 
-#include "format/encode/ans.h"
+#include "format/encode/ans/ans.h"
 
 #define STRETCHES 16
 #define STRETCH_ROWS 192

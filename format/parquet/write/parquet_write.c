@@ -3,11 +3,11 @@
  * Happy path: rows are copied into a batch; when it is full each of its columns becomes a chunk (parquet_chunk.c) that
  * goes to the sink at once. What the footer says of a row group is kept in its final bytes. No order of the rows is
  * claimed. Failures: the sink's, memory, values that the type cannot hold; then the file has no footer. */
-#include "format/parquet/parquet_write.h"
+#include "format/parquet/write/parquet_write.h"
 
 #include <stdlib.h>
 
-#include "format/parquet/parquet_chunk.h"
+#include "format/parquet/write/parquet_chunk.h"
 
 #define GROUP_ROWS_MAX ((size_t)1 << 20)
 #define GROUP_BYTES_MAX ((size_t)64 << 20)

@@ -6,7 +6,7 @@
  * Failures: memory; a value that Parquet's type cannot hold. */
 #include <zstd.h>
 
-#include "format/parquet/parquet_chunk.h"
+#include "format/parquet/write/parquet_chunk.h"
 
 #define PAGE_ROWS_MAX ((size_t)65536)
 #define PAGE_BYTES_MAX ((size_t)1 << 20)

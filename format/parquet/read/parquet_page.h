@@ -2,7 +2,7 @@
 #ifndef AQ_FORMAT_PARQUET_PAGE_H
 #define AQ_FORMAT_PARQUET_PAGE_H
 
-#include "format/parquet/parquet_read.h"
+#include "format/parquet/read/parquet_read.h"
 
 struct aq_parquet_page_head {
     uint32_t type;

@@ -5,9 +5,9 @@
  * (write_probe.h): the writer has something to do meanwhile.
  * Failures: a disk that is full, a file at its limit: the zeros end before, and the writer goes on as without
  * them. A piece that cannot be made durable ends the writer: its frames may lie in the same file. */
-#include "engine/store/segment/zero_ahead.h"
+#include "engine/store/segment/write/zero_ahead.h"
 
-#include "engine/store/segment/write_probe.h"
+#include "engine/store/segment/write/write_probe.h"
 #include "format/base/mutant.h"
 
 #include <assert.h>

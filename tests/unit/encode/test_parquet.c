@@ -2,8 +2,8 @@
 #include <criterion/criterion.h>
 #include <zstd.h>
 
-#include "format/parquet/parquet_read.h"
-#include "format/parquet/parquet_write.h"
+#include "format/parquet/read/parquet_read.h"
+#include "format/parquet/write/parquet_write.h"
 
 #define NUMBERS 3000
 

@@ -6,7 +6,7 @@
 
 #include "format/archive/archive.h"
 #include "format/base/checksum.h"
-#include "tests/unit/format/archive_bytes.h"
+#include "tests/unit/archive/archive_bytes.h"
 #include "tests/unit/format/golden.h"
 
 static enum aq_status failing_sink(void *context, const void *data, size_t size,

@@ -2,7 +2,7 @@
  * tokens from the last to the first.
  *
  * Failures: no memory; AQ_NOT_FOUND where it would not be small enough. */
-#include "format/encode/ans.h"
+#include "format/encode/ans/ans.h"
 
 #include <math.h>
 

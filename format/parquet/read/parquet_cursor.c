@@ -8,7 +8,7 @@
 #include <assert.h>
 #include <stdlib.h>
 
-#include "format/parquet/parquet_page.h"
+#include "format/parquet/read/parquet_page.h"
 
 #define JULIAN_DAY_OF_1970 2440588
 #define US_PER_DAY (INT64_C(86400) * 1000000)

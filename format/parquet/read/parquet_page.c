@@ -5,7 +5,7 @@
  * Failures: lengths beyond the chunk or the memory, codecs that are not there, damaged bytes. */
 #include <stdlib.h>
 
-#include "format/parquet/parquet_page.h"
+#include "format/parquet/read/parquet_page.h"
 #include "format/parquet/thrift.h"
 
 #define HEAD_BYTES ((size_t)256)

@@ -3,7 +3,7 @@
  * Happy path: a file without a name, zeroed as segments are; the same writes twice, one way after the other,
  * each way timed.
  * Failures: no such files here, no writes past the cache, no room: through the cache it is. */
-#include "engine/store/segment/write_probe.h"
+#include "engine/store/segment/write/write_probe.h"
 
 #include "engine/base/clock.h"
 

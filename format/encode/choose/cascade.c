@@ -6,7 +6,7 @@
  * Either way the outcome is a function of the values alone. */
 #include <assert.h>
 
-#include "format/encode/estimate.h"
+#include "format/encode/choose/estimate.h"
 #include "format/encode/kernel/kernel.h"
 
 #define RUN_ROWS_MIN 4        /* mean length from which runs are worth a look */

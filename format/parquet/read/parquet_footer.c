@@ -3,7 +3,7 @@
  * Happy path: the last eight bytes say how long it is; its thrift is walked once, the schema's tree flattened to its
  * leaves, and of each chunk noted where its pages lie.
  * Failures: no Parquet, encryption; counts that do not fit each other, places outside of the file. */
-#include "format/parquet/parquet_read.h"
+#include "format/parquet/read/parquet_read.h"
 #include "format/parquet/thrift.h"
 
 #define TAIL_BYTES 8
