@@ -1,0 +1,246 @@
+/* Late reading: of a tile the columns of WHERE come first; the others only between the first and the last row that
+ * passes, and not at all if none does. Whatever is not read, the answer is that of reading everything. */
+#include "tests/unit/query/scan_fixture.h"
+
+TestSuite(late_read, .init = scan_open, .fini = scan_close);
+
+/* One tile, read late. The inputs of all queries here are n and id: n stands in WHERE, id does not. */
+struct late {
+    struct scan_plan made;
+    struct aq_exec *exec;
+    struct aq_worker worker;
+    struct aq_stretches stretches;
+    struct aq_unit_part part;
+    size_t where_column; /* among the plan's inputs */
+    size_t other_column;
+};
+
+static void late_open(struct late *late, const char *sql, unsigned tile)
+{
+    struct aq_error err = {0};
+    size_t unit_count;
+    *late = (struct late){0};
+    scan_plan_init(&late->made, sql);
+    const struct aq_plan *plan = late->made.plan;
+    const struct aq_unit *unit = &scan_units("tiled", &unit_count)[tile];
+    cr_assert_eq(aq_exec_create(&late->made.runtime, plan, &late->exec, &err), AQ_OK);
+    cr_assert_eq(aq_worker_init(&late->worker, late->exec, &err), AQ_OK);
+    cr_assert_eq(plan->input_count, 2);
+    late->where_column = strcmp(plan->source_columns[plan->inputs[0]].name, "n") != 0;
+    late->other_column = 1 - late->where_column;
+    enum aq_prune prune = aq_prune_unit(plan, unit);
+    cr_assert_neq(prune, AQ_PRUNE_NONE);
+    cr_assert_eq(aq_runs_judge(scan_snapshot, plan, unit, prune, &late->worker.groups,
+                               &late->stretches, &err),
+                 AQ_OK);
+    cr_assert_gt(late->stretches.count, 0);
+    uint32_t ids[] = {aq_scan_column_id(plan, 0), aq_scan_column_id(plan, 1)};
+    cr_assert_eq(aq_late_read(&late->worker, unit, &late->stretches, ids, &late->part), AQ_OK, "%s",
+                 late->worker.err.message);
+    cr_assert_eq(late->worker.unit_rows.row_count, unit->row_count);
+}
+
+static void late_close(struct late *late)
+{
+    aq_stretches_deinit(&late->stretches);
+    aq_worker_deinit(&late->worker);
+    aq_exec_destroy(late->exec);
+    scan_plan_deinit(&late->made);
+}
+
+/* Rows of a tile as they were written. */
+static size_t tile_rows(unsigned tile, const struct scan_run **runs, unsigned *rows)
+{
+    size_t count = 0;
+    for (size_t run = 0; run < SCAN_RUNS; run++)
+        for (unsigned i = 0; scan_runs[run].tile == tile && i < scan_runs[run].row_count; i++) {
+            runs[count] = &scan_runs[run];
+            rows[count++] = i;
+        }
+    return count;
+}
+
+/* The rows of `tile` that `passes` are what the bitmap says, and what is in [part) of the other column. */
+static void expect_rows(const char *sql, unsigned tile, bool (*passes)(unsigned n))
+{
+    static const struct scan_run *runs[SCAN_ROWS];
+    static unsigned rows[SCAN_ROWS];
+    struct late late;
+    late_open(&late, sql, tile);
+    size_t count = tile_rows(tile, runs, rows);
+    const struct aq_vector *other = &late.worker.unit_rows.columns[late.other_column];
+    cr_assert_eq(count, late.worker.unit_rows.row_count);
+    cr_assert_not_null(late.worker.passed, "%s", sql);
+    size_t first = count;
+    size_t end = 0;
+    for (size_t row = 0; row < count; row++) {
+        cr_assert_eq(aq_bitmap_has(late.worker.passed, row), passes(rows[row]), "%s row %zu", sql,
+                     row);
+        if (!passes(rows[row]))
+            continue;
+        first = row < first ? row : first;
+        end = row + 1;
+    }
+    cr_expect_eq(late.part.row_end, end, "%s", sql);
+    cr_expect_eq(late.part.row_first, first, "%s", sql);
+    cr_expect_eq(other->row_count, end == 0 ? 0 : count, "%s: columns beyond WHERE", sql);
+    for (size_t row = first; row < end; row++)
+        cr_assert_eq(other->ints[row], (int64_t)scan_noise(runs[row], rows[row]));
+    late_close(&late);
+}
+
+static bool none(unsigned n)
+{
+    (void)n;
+    return false;
+}
+
+static bool is_1500(unsigned n)
+{
+    return n == 1500;
+}
+
+static bool odd(unsigned n)
+{
+    return n % 2 == 1;
+}
+
+static bool early(unsigned n)
+{
+    return n < 100;
+}
+
+static bool all(unsigned n)
+{
+    (void)n;
+    return true;
+}
+
+Test(late_read, reads_the_rest_between_the_rows_that_pass)
+{
+    for (unsigned tile = 0; tile < SCAN_TILES - 1; tile++) {
+        expect_rows("SELECT id FROM tiled WHERE n % 2 = 5", tile, none);
+        expect_rows("SELECT id FROM tiled WHERE n % 5000 = 1500", tile, is_1500);
+        expect_rows("SELECT id FROM tiled WHERE n % 2 = 1", tile, odd);
+        expect_rows("SELECT id FROM tiled WHERE n % 2 < 2", tile, all);
+        expect_rows("SELECT id FROM tiled WHERE n < 100", tile, early);
+    }
+    expect_rows("SELECT id FROM tiled WHERE n % 2 < 2", 3, all);
+    expect_rows("SELECT id FROM tiled WHERE n % 2 = 1", 3, none);
+}
+
+/* Where all rows pass, or nothing but WHERE's columns is wanted, there is nothing to be late with. */
+Test(late_read, reads_at_once_what_it_needs_anyway)
+{
+    struct late late;
+    late_open(&late, "SELECT id, n FROM tiled", 1);
+    cr_expect_null(late.worker.passed);
+    cr_expect_eq(late.part.row_end, 3200);
+    late_close(&late);
+    late_open(&late, "SELECT id FROM tiled WHERE n >= 0", 1);
+    cr_expect_null(late.worker.passed, "WHERE is true of every row");
+    cr_expect_eq(late.worker.unit_rows.columns[late.other_column].ints[7],
+                 (int64_t)scan_noise(&scan_runs[3], 7));
+    late_close(&late);
+    late_open(&late, "SELECT id FROM tiled WHERE n > 2000 AND id > 0", 1);
+    cr_expect_null(late.worker.passed, "WHERE is about all columns");
+    late_close(&late);
+}
+
+/* Runs of which no row passes are not looked at; of runs all of which pass no row is tested. */
+Test(late_read, keeps_to_the_stretches)
+{
+    struct late late;
+    late_open(&late, "SELECT id FROM tiled WHERE n >= 1000 AND n % 2 = 0", 0);
+    cr_expect_eq(late.stretches.count, 1);
+    cr_expect_eq(late.part.row_first, 1000);
+    cr_expect_eq(late.part.row_end, 2000 + 2000 + 1023);
+    late_close(&late);
+    late_open(&late, "SELECT id FROM tiled WHERE n >= 1024", 0); /* of 0 .. 1023 none */
+    cr_expect_eq(late.stretches.count, 1);
+    cr_expect_eq(late.part.row_end, 4000);
+    cr_expect_eq(late.part.row_first, 1024);
+    late_close(&late);
+    late_open(&late, "SELECT id FROM tiled WHERE n < 1500", 0); /* of 0 .. 1023 all */
+    cr_expect_eq(late.stretches.count, 2);
+    cr_expect(late.stretches.items[1].all_pass);
+    cr_expect_eq(late.part.row_end, 5024);
+    for (size_t row = 4000; row < 5024; row++)
+        cr_assert_eq(late.worker.unit_rows.columns[late.other_column].ints[row],
+                     (int64_t)scan_noise(&scan_runs[2], (unsigned)row - 4000));
+    late_close(&late);
+}
+
+static void ask_all(void)
+{
+    static const char *const conditions[] = {
+        "n = -1",    /* none: ruled out */
+        "n % 7 = 9", /* none, seen row by row */
+        "n = 1999",  /* one a run */
+        "pm25 = 100.5",
+        "n % 2 = 0", /* every other one */
+        "n % 2 < 2", /* all */
+        "id > 0",
+        "pm25 IS NULL",
+        "pm25 IS NOT NULL AND n > 1400",
+        "note IS NULL OR n < 10",
+        "note IN ('calm', 'smoke') AND n < 1700",
+        "note = 'none of these'",
+        "pm25 <> 0", /* NaN, -0.0 and nulls */
+        "pm25 = 0",
+        "pm25 > 1e300",
+        "NOT (pm25 < 700)",
+        "pm25 BETWEEN 120 AND 220",
+        "city = 'b' AND station = 2 AND n < 70",
+        "ts < '2025-02-14 00:20:00'",
+        "level = 1 AND id % 3 = 0",
+        "CASE WHEN n > 0 THEN 100 / n > 3 ELSE false END",
+    };
+    for (size_t i = 0; i < sizeof conditions / sizeof conditions[0]; i++) {
+        char sql[400];
+        snprintf(sql, sizeof sql,
+                 "SELECT city, station, n, pm25, note, id FROM @ WHERE %s "
+                 "ORDER BY city, station, n LIMIT 60",
+                 conditions[i]);
+        scan_ask(sql, SCAN_ROWS);
+        snprintf(sql, sizeof sql, "SELECT count(*), sum(id %% 1000), max(note) FROM @ WHERE %s",
+                 conditions[i]);
+        scan_ask(sql, SCAN_ROWS);
+        snprintf(sql, sizeof sql,
+                 "SELECT note, count(pm25), min(id) FROM @ WHERE %s GROUP BY note ORDER BY 1",
+                 conditions[i]);
+        scan_ask(sql, SCAN_ROWS);
+    }
+}
+
+Test(late_read, answers_are_those_of_all_rows)
+{
+    ask_all();
+}
+
+/* Removed rows: columns are decoded as stored and gathered, so the rows of a tile are no longer numbered as on disk. */
+Test(late_read, removed_rows_are_not_counted)
+{
+    scan_remove(100, 1100);
+    ask_all();
+    struct late late;
+    late_open(&late, "SELECT id FROM tiled WHERE n % 5000 = 1500", 1);
+    cr_expect_eq(late.worker.unit_rows.row_count, 3200 - 1000 - 100);
+    cr_expect_eq(late.part.row_first, 500);
+    cr_expect_eq(late.part.row_end, 501);
+    cr_expect_eq(late.worker.unit_rows.columns[late.other_column].ints[500],
+                 (int64_t)scan_noise(&scan_runs[3], 1500));
+    late_close(&late);
+    scan_remove(0, 100);
+    ask_all();
+}
+
+/* A condition that cannot be computed fails the query by its place, and only if a row is asked. */
+Test(late_read, a_condition_that_fails)
+{
+    cr_expect_str_eq(answer("SELECT id FROM tiled WHERE 10 / (n - 1500) = 3"),
+                     "line 1:31: division by zero");
+    cr_expect_str_eq(
+        answer("SELECT count(id) FROM tiled WHERE n < 1500 AND n > 1000 AND 10 / (n - 1500) = 3"),
+        "0");
+}
