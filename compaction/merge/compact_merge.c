@@ -17,6 +17,7 @@
 #include "engine/store/dedupe.h"
 #include "compaction/merge/rows/row_source.h"
 #include "compaction/merge/write/tile_write.h"
+#include "format/base/mutant.h"
 
 struct merge {
     struct aq_compact_job *job;
@@ -171,7 +172,7 @@ static enum aq_status check_sums(const struct merge *merge, struct aq_error *err
     uint64_t expected = merge->source.dataset->row_count - removed_rows(merge);
     struct aq_content_hash sum = merge->written;
     aq_content_hash_add(&sum, &merge->dropped);
-    if (!aq_content_hash_equal(&sum, read))
+    if (!aq_mutant(34) && !aq_content_hash_equal(&sum, read))
         return aq_error_set(err, AQ_CORRUPT,
                             "the rows written for dataset %s are not those that were read (%llu, "
                             "%llu of them dropped, and %llu); nothing was changed",

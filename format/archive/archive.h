@@ -33,6 +33,7 @@ struct aq_archive_options {
     const struct aq_schema *schema; /* borrowed until destroy */
     int zstd_level;                 /* 0: default */
     bool fast;                      /* bit packing instead of what is smallest */
+    bool unhashed;                  /* rows are not hashed: whoever reads them back does it */
     const struct aq_executor *executor;
     aq_sink_fn sink;
     void *sink_context;
@@ -53,7 +54,7 @@ enum aq_status aq_archive_writer_tile(struct aq_archive_writer *writer, const st
 
 /** A tile that has been coded, and has no place in a file yet. */
 struct aq_archive_tile;
-/** Code a tile for any file of `options` (of which schema, zstd_level and executor count): as
+/** Code a tile for any file of `options` (of which schema, zstd_level, fast, unhashed and executor count): as
  * aq_archive_writer_tile, which is this and aq_archive_writer_append. @thread Any number side by side. */
 enum aq_status aq_archive_tile_encode(const struct aq_archive_options *options,
                                       const struct aq_batch *rows, struct aq_archive_tile **tile,
@@ -74,7 +75,7 @@ uint64_t aq_archive_writer_size(const struct aq_archive_writer *writer);
 bool aq_archive_writer_full(const struct aq_archive_writer *writer);
 
 /** Write root and trailer. `root` (appended to) gets a copy of the root for the catalog entry;
- * `content` the hash of all rows written (stored columns). */
+ * `content` the hash of all rows written (stored columns), NULL or without meaning if tiles were `unhashed`. */
 enum aq_status aq_archive_writer_finish(struct aq_archive_writer *writer, struct aq_bytes *root,
                                         struct aq_content_hash *content,
                                         struct aq_error *err) AQ_RESULT;

@@ -194,7 +194,8 @@ enum aq_status aq_archive_tile_encode(const struct aq_archive_options *options,
     if (made == NULL)
         return out_of_memory(err);
     enum aq_status status = aq_tile_encode(options, rows, &made->output, err);
-    if (status == AQ_OK && aq_batch_content_hash(rows, column_count, &made->content) != AQ_OK)
+    if (status == AQ_OK && !options->unhashed &&
+        aq_batch_content_hash(rows, column_count, &made->content) != AQ_OK)
         status = out_of_memory(err);
     if (status < 0)
         aq_archive_tile_destroy(made);

@@ -4,9 +4,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define XXH_INLINE_ALL
-#include <xxhash.h>
-
 static size_t value_size(enum aq_type type)
 {
     switch (aq_type_physical(type)) {
@@ -297,98 +294,4 @@ size_t aq_batch_size_bytes(const struct aq_batch *batch)
         size += batch->row_count * (fixed ? sizeof(int64_t) : sizeof(struct aq_slice));
     }
     return size;
-}
-
-/* Rows are hashed so many at a time: their bytes are put together column by column. */
-#define HASH_ROWS 64
-
-static size_t hashed_size(const struct aq_vector *vector, size_t row)
-{
-    if (aq_vector_is_null(vector, row))
-        return 1;
-    if (aq_type_physical(vector->type) == AQ_PHYSICAL_SLICE)
-        return 1 + sizeof(uint64_t) + vector->slices[row].size;
-    return 1 + value_size(vector->type);
-}
-
-/* What a value adds to its row's bytes: whether it is one, then, of slices, its size, and the value. */
-static uint8_t *put_hashed(const struct aq_vector *vector, size_t row, uint8_t *at)
-{
-    bool valid = !aq_vector_is_null(vector, row);
-    *at++ = valid;
-    if (!valid)
-        return at;
-    if (aq_type_physical(vector->type) == AQ_PHYSICAL_SLICE) {
-        struct aq_slice slice = vector->slices[row];
-        aq_store_u64(at, slice.size);
-        if (slice.size > 0)
-            memcpy(at + sizeof(uint64_t), slice.data, slice.size);
-        return at + sizeof(uint64_t) + slice.size;
-    }
-    if (value_size(vector->type) == sizeof(int64_t)) {
-        memcpy(at, &vector->ints[row], sizeof(int64_t));
-        return at + sizeof(int64_t);
-    }
-    memcpy(at, &vector->intervals[row], sizeof(struct aq_interval));
-    return at + sizeof(struct aq_interval);
-}
-
-/* Hash rows [first, first + count), count <= HASH_ROWS. */
-static enum aq_status hash_rows(const struct aq_batch *batch, size_t column_count, size_t first,
-                                size_t count, struct aq_bytes *bytes, struct aq_content_hash *hash)
-{
-    size_t ends[HASH_ROWS + 1] = {0};
-    uint8_t *at[HASH_ROWS];
-    for (size_t column = 0; column < column_count; column++) {
-        for (size_t i = 0; i < count; i++)
-            ends[i + 1] += hashed_size(&batch->columns[column], first + i);
-    }
-    for (size_t i = 0; i < count; i++)
-        ends[i + 1] += ends[i];
-    aq_bytes_clear(bytes);
-    uint8_t *begin = aq_bytes_reserve(bytes, ends[count] + 1);
-    if (begin == NULL)
-        return AQ_NO_MEMORY;
-    for (size_t i = 0; i < count; i++)
-        at[i] = begin + ends[i];
-    for (size_t column = 0; column < column_count; column++) {
-        for (size_t i = 0; i < count; i++)
-            at[i] = put_hashed(&batch->columns[column], first + i, at[i]);
-    }
-    for (size_t i = 0; i < count; i++) {
-        XXH128_hash_t row_hash = XXH3_128bits(begin + ends[i], ends[i + 1] - ends[i]);
-        struct aq_content_hash one = {.low = row_hash.low64, .high = row_hash.high64};
-        aq_content_hash_add(hash, &one);
-    }
-    return AQ_OK;
-}
-
-enum aq_status aq_batch_content_hash(const struct aq_batch *batch, size_t column_count,
-                                     struct aq_content_hash *hash)
-{
-    *hash = (struct aq_content_hash){.row_count = batch->row_count};
-    struct aq_bytes bytes = {0};
-    enum aq_status status = AQ_OK;
-    for (size_t row = 0; status == AQ_OK && row < batch->row_count; row += HASH_ROWS) {
-        size_t left = batch->row_count - row;
-        status =
-            hash_rows(batch, column_count, row, left < HASH_ROWS ? left : HASH_ROWS, &bytes, hash);
-    }
-    aq_bytes_deinit(&bytes);
-    return status;
-}
-
-void aq_content_hash_add(struct aq_content_hash *to, const struct aq_content_hash *from)
-{
-    aq_uint128 a = ((aq_uint128)to->high << 64) | to->low;
-    aq_uint128 b = ((aq_uint128)from->high << 64) | from->low;
-    a += b;
-    to->low = (uint64_t)a;
-    to->high = (uint64_t)(a >> 64);
-    to->row_count += from->row_count;
-}
-
-bool aq_content_hash_equal(const struct aq_content_hash *a, const struct aq_content_hash *b)
-{
-    return a->low == b->low && a->high == b->high && a->row_count == b->row_count;
 }

@@ -19,7 +19,7 @@ struct aq_archive_output {
     uint64_t file_id;              /* 0 until published */
     uint64_t size_bytes;           /* of the finished file */
     struct aq_bytes root;          /* copy for the catalog */
-    struct aq_content_hash content;
+    struct aq_content_hash content; /* of what was read back: set by verify */
     struct aq_file_entry entry;
 };
 
@@ -40,7 +40,8 @@ bool aq_archive_output_full(const struct aq_archive_output *output, uint64_t tar
 /** Write the file's end, and make it durable. */
 enum aq_status aq_archive_output_finish(struct aq_archive_output *output,
                                         struct aq_error *err) AQ_RESULT;
-/** Open a finished file again, read every byte, several tiles side by side, and compare the rows' hash. */
+/** Open a finished file again, read every byte, several tiles side by side, and hash the rows: whoever had them
+ * before compares `content` with theirs. */
 enum aq_status aq_archive_output_verify(struct aq_archive_output *output,
                                         const struct aq_executor *executor,
                                         struct aq_error *err) AQ_RESULT;

@@ -156,11 +156,12 @@ enum aq_status aq_tiles_write(const struct aq_archive_options *like,
                               const struct aq_sorted_rows *rows, const struct aq_workers *workers,
                               aq_coded_tile_fn take, void *context, struct aq_error *err)
 {
-    struct writer writer = {.stretches = stretches,
-                            .rows = rows,
-                            .options = {.schema = like->schema, .fast = like->fast},
-                            .take = take,
-                            .context = context};
+    struct writer writer = {
+        .stretches = stretches,
+        .rows = rows,
+        .options = {.schema = like->schema, .fast = like->fast, .unhashed = true},
+        .take = take,
+        .context = context};
     bool timed = like->schema->time_column != AQ_COLUMN_NONE;
     enum aq_status status = aq_tile_cut(rows, timed, note_tile, &writer, err);
     if (status == AQ_OK) {
