@@ -124,16 +124,26 @@ static enum aq_status settle_all(struct dedupe *dedupe, struct aq_error *err)
     return AQ_OK;
 }
 
+static enum aq_status gather_losers(const struct dedupe *dedupe, struct aq_batch *batch)
+{
+    enum aq_status status = AQ_OK;
+    struct aq_row_piece *pieces = malloc(dedupe->loser_count * sizeof *pieces);
+    if (pieces == NULL)
+        return AQ_NO_MEMORY;
+    size_t piece_count = aq_rows_pieces(dedupe->losers, dedupe->loser_count, pieces);
+    for (size_t i = 0; status == AQ_OK && i < batch->column_count; i++)
+        status = aq_rows_gather(dedupe->stretches, pieces, piece_count, i, &batch->columns[i]);
+    batch->row_count = dedupe->loser_count;
+    free(pieces);
+    return status;
+}
+
 static enum aq_status hash_losers(const struct dedupe *dedupe, struct aq_content_hash *dropped)
 {
     struct aq_batch batch;
     struct aq_content_hash hash;
     AQ_TRY(aq_schema_stored_batch_init(dedupe->schema, &batch));
-    enum aq_status status = AQ_OK;
-    for (size_t i = 0; status == AQ_OK && i < batch.column_count; i++)
-        status = aq_rows_gather(dedupe->stretches, dedupe->losers, dedupe->loser_count, i,
-                                &batch.columns[i]);
-    batch.row_count = dedupe->loser_count;
+    enum aq_status status = gather_losers(dedupe, &batch);
     if (status == AQ_OK)
         status = aq_batch_content_hash(&batch, batch.column_count, &hash);
     if (status == AQ_OK)

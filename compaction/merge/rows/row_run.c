@@ -58,7 +58,8 @@ static size_t rows_of(const struct wave *wave, size_t block)
     return left < wave->block_rows ? left : wave->block_rows;
 }
 
-static enum aq_status encode_block(const struct wave *wave, size_t block, struct aq_bytes *out)
+static enum aq_status encode_pieces(const struct wave *wave, const struct aq_row_piece *pieces,
+                                    size_t piece_count, struct aq_bytes *out)
 {
     const struct aq_batch *like = wave->stretches[0].batch;
     enum aq_status status = AQ_OK;
@@ -67,8 +68,7 @@ static enum aq_status encode_block(const struct wave *wave, size_t block, struct
         size_t at = out->size;
         aq_vector_init(&column, like->columns[i].type);
         aq_bytes_u64(out, 0);
-        status = aq_rows_gather(wave->stretches, wave->refs + block * wave->block_rows,
-                                rows_of(wave, block), i, &column);
+        status = aq_rows_gather(wave->stretches, pieces, piece_count, i, &column);
         if (status == AQ_OK)
             status = aq_column_encode(&column, 0, column.row_count, AQ_PROFILE_FRAME, out);
         if (status == AQ_OK)
@@ -77,6 +77,18 @@ static enum aq_status encode_block(const struct wave *wave, size_t block, struct
             aq_bytes_patch_u64(out, at, out->size - at - 8);
         aq_vector_deinit(&column);
     }
+    return status;
+}
+
+static enum aq_status encode_block(const struct wave *wave, size_t block, struct aq_bytes *out)
+{
+    size_t count = rows_of(wave, block);
+    struct aq_row_piece *pieces = malloc(count * sizeof *pieces);
+    if (pieces == NULL)
+        return AQ_NO_MEMORY;
+    size_t piece_count = aq_rows_pieces(wave->refs + block * wave->block_rows, count, pieces);
+    enum aq_status status = encode_pieces(wave, pieces, piece_count, out);
+    free(pieces);
     return status;
 }
 

@@ -304,48 +304,61 @@ void aq_sorted_rows_deinit(struct aq_sorted_rows *sorted)
     *sorted = (struct aq_sorted_rows){0};
 }
 
-/* Gathering. Neighbours often come from one stretch, so its column is looked up once for them. */
+/* Gathering. */
 
-static enum aq_status gather_null(struct aq_vector *to, size_t at)
+size_t aq_rows_pieces(const struct aq_row_ref *refs, size_t count, struct aq_row_piece *pieces)
 {
-    AQ_TRY(aq_vector_need_validity(to));
-    to->valid[at] = 0;
-    if (aq_type_physical(to->type) == AQ_PHYSICAL_SLICE)
-        to->slices[at] = (struct aq_slice){0};
-    else
-        to->ints[at] = 0;
-    return AQ_OK;
-}
-
-/* Rows refs[0, count), which are of one stretch. */
-static enum aq_status gather_piece(const struct aq_vector *from, const struct aq_row_ref *refs,
-                                   size_t count, struct aq_vector *to, size_t at)
-{
-    if (aq_type_physical(to->type) == AQ_PHYSICAL_SLICE) {
-        for (size_t i = 0; i < count; i++)
-            to->slices[at + i] = from->slices[refs[i].row];
-    } else {
-        for (size_t i = 0; i < count; i++)
-            to->ints[at + i] = from->ints[refs[i].row];
-    }
-    for (size_t i = 0; from->valid != NULL && i < count; i++) {
-        if (from->valid[refs[i].row] == 0)
-            AQ_TRY(gather_null(to, at + i));
-    }
-    return AQ_OK;
-}
-
-enum aq_status aq_rows_gather(const struct aq_row_stretch *stretches, const struct aq_row_ref *refs,
-                              size_t count, size_t column, struct aq_vector *to)
-{
-    size_t at = to->row_count;
-    AQ_TRY(aq_vector_resize(to, at + count));
+    size_t piece_count = 0;
     for (size_t first = 0, end = 0; first < count; first = end) {
-        uint32_t stretch = refs[first].stretch;
-        for (end = first + 1; end < count && refs[end].stretch == stretch;)
+        for (end = first + 1; end < count && refs[end].stretch == refs[first].stretch &&
+                              refs[end].row == refs[end - 1].row + 1;)
             end++;
-        AQ_TRY(gather_piece(&stretches[stretch].batch->columns[column], refs + first, end - first,
-                            to, at + first));
+        pieces[piece_count++] = (struct aq_row_piece){.stretch = refs[first].stretch,
+                                                      .first = refs[first].row,
+                                                      .count = (uint32_t)(end - first)};
+    }
+    return piece_count;
+}
+
+/* Inlined with a constant size: many pieces are of one row. */
+static inline void copy_piece(const struct aq_vector *from, const struct aq_row_piece *piece,
+                              size_t size, struct aq_vector *to, size_t at)
+{
+    const uint8_t *source = (const uint8_t *)from->values + piece->first * size;
+    uint8_t *target = (uint8_t *)to->values + at * size;
+    if (piece->count == 1)
+        memcpy(target, source, size);
+    else
+        memcpy(target, source, piece->count * size);
+}
+
+static enum aq_status copy_validity(const struct aq_vector *from, const struct aq_row_piece *piece,
+                                    struct aq_vector *to, size_t at)
+{
+    if (from->valid == NULL)
+        return AQ_OK;
+    AQ_TRY(aq_vector_need_validity(to));
+    memcpy(to->valid + at, from->valid + piece->first, piece->count);
+    return AQ_OK;
+}
+
+enum aq_status aq_rows_gather(const struct aq_row_stretch *stretches,
+                              const struct aq_row_piece *pieces, size_t piece_count, size_t column,
+                              struct aq_vector *to)
+{
+    bool slices = aq_type_physical(to->type) == AQ_PHYSICAL_SLICE;
+    size_t at = to->row_count;
+    size_t end = at;
+    for (size_t i = 0; i < piece_count; i++)
+        end += pieces[i].count;
+    AQ_TRY(aq_vector_resize(to, end));
+    for (size_t i = 0; i < piece_count; at += pieces[i++].count) {
+        const struct aq_vector *from = &stretches[pieces[i].stretch].batch->columns[column];
+        if (slices)
+            copy_piece(from, &pieces[i], sizeof(struct aq_slice), to, at);
+        else
+            copy_piece(from, &pieces[i], sizeof(int64_t), to, at);
+        AQ_TRY(copy_validity(from, &pieces[i], to, at));
     }
     return AQ_OK;
 }

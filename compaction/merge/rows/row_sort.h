@@ -51,9 +51,20 @@ void aq_sorted_rows_deinit(struct aq_sorted_rows *sorted);
 /** Bytes that sorting takes for a row, at its peak. */
 #define AQ_ROW_SORT_BYTES 36
 
-/** Copy the rows refs[0, count) of column `column` to the end of `to`; bytes of slices stay where they
- * are. */
-enum aq_status aq_rows_gather(const struct aq_row_stretch *stretches, const struct aq_row_ref *refs,
-                              size_t count, size_t column, struct aq_vector *to) AQ_RESULT;
+/** Rows that lie side by side in one stretch, and are copied at once. */
+struct aq_row_piece {
+    uint32_t stretch;
+    uint32_t first; /* row of its batch */
+    uint32_t count;
+};
+
+/** The rows refs[0, count) as pieces, as few as there are. `pieces` has room for `count`. @return How many. */
+size_t aq_rows_pieces(const struct aq_row_ref *refs, size_t count, struct aq_row_piece *pieces);
+
+/** Copy the rows of pieces[0, piece_count) of column `column` to the end of `to`; bytes of slices stay where
+ * they are, and so does what stands for a null. */
+enum aq_status aq_rows_gather(const struct aq_row_stretch *stretches,
+                              const struct aq_row_piece *pieces, size_t piece_count, size_t column,
+                              struct aq_vector *to) AQ_RESULT;
 
 #endif

@@ -68,18 +68,32 @@ static enum aq_status note_tile(void *context, const struct aq_row_span *spans, 
     return AQ_OK;
 }
 
+static size_t rows_of(const struct writer *writer, const struct tile *tile)
+{
+    size_t count = 0;
+    for (size_t s = 0; s < tile->span_count; s++)
+        count += writer->spans[tile->first_span + s].count;
+    return count;
+}
+
 static enum aq_status gather(const struct writer *writer, const struct tile *tile,
                              struct aq_batch *batch)
 {
-    for (size_t column = 0; column < batch->column_count; column++) {
-        for (size_t s = 0; s < tile->span_count; s++) {
-            const struct aq_row_span *span = &writer->spans[tile->first_span + s];
-            AQ_TRY(aq_rows_gather(writer->stretches, writer->rows->refs + span->first, span->count,
-                                  column, &batch->columns[column]));
-        }
+    size_t piece_count = 0;
+    enum aq_status status = AQ_OK;
+    batch->row_count = rows_of(writer, tile);
+    struct aq_row_piece *pieces = malloc(batch->row_count * sizeof *pieces);
+    if (pieces == NULL)
+        return AQ_NO_MEMORY;
+    for (size_t s = 0; s < tile->span_count; s++) {
+        const struct aq_row_span *span = &writer->spans[tile->first_span + s];
+        piece_count +=
+            aq_rows_pieces(writer->rows->refs + span->first, span->count, pieces + piece_count);
     }
-    batch->row_count = batch->columns[0].row_count;
-    return AQ_OK;
+    for (size_t i = 0; status == AQ_OK && i < batch->column_count; i++)
+        status = aq_rows_gather(writer->stretches, pieces, piece_count, i, &batch->columns[i]);
+    free(pieces);
+    return status;
 }
 
 static enum aq_status code(const struct writer *writer, const struct tile *tile,
