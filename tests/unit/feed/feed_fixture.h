@@ -52,7 +52,7 @@ struct owner {
     struct aq_feed_state feeds[TOPIC_PARTITIONS]; /* as it believes; feed_id 0: not fed */
 };
 
-/* POSIX: an append is durable when it returns. */
+/* POSIX: an append is acked when owner_append returns. Simulated: it may be in flight still. */
 static enum aq_io_kind feed_io = AQ_IO_POSIX;
 /* Folder of the scratch directory that the store is in. */
 static const char *feed_home = "home";
@@ -276,6 +276,8 @@ static inline void owner_append(struct owner *owner, unsigned wanted, unsigned c
     if (range_count > 0)
         status = aq_shard_writer_append(owner->writer, ranges, range_count, sections, section_count,
                                         &err);
+    if (status == AQ_OK && feed_io == AQ_IO_POSIX)
+        status = aq_shard_writer_flush(owner->writer, &err);
     feed_check(status, &err);
     aq_batch_deinit(&rows);
     aq_batch_deinit(&rejects);

@@ -4,12 +4,14 @@
 #include "tests/unit/scratch.h"
 
 #include <errno.h>
+#include <pthread.h>
 #include <sys/file.h>
 #include <sys/resource.h>
 
 #include <signal.h>
 
 static const enum aq_io_kind kinds[] = {AQ_IO_URING, AQ_IO_POSIX, AQ_IO_SIM};
+#define KINDS (sizeof kinds / sizeof kinds[0])
 
 /* NULL where this machine refuses io_uring; test_io_auto covers that case. */
 static struct aq_io *make(enum aq_io_kind kind, unsigned depth)
@@ -93,7 +95,7 @@ static void write_all_in_flight(enum aq_io_kind kind)
 
 Test(io, writes_in_flight)
 {
-    for (size_t k = 0; k < 2; k++)
+    for (size_t k = 0; k < KINDS; k++)
         write_all_in_flight(kinds[k]);
 }
 
@@ -129,7 +131,7 @@ static void reads_until_the_end(enum aq_io_kind kind)
 
 Test(io, reads)
 {
-    for (size_t k = 0; k < 2; k++)
+    for (size_t k = 0; k < KINDS; k++)
         reads_until_the_end(kinds[k]);
 }
 
@@ -168,7 +170,7 @@ static void short_write_is_seen(enum aq_io_kind kind)
 
 Test(io, short_write)
 {
-    for (size_t k = 0; k < 2; k++)
+    for (size_t k = 0; k < KINDS; k++)
         short_write_is_seen(kinds[k]);
 }
 
@@ -197,8 +199,178 @@ static void failed_write_names_errno(enum aq_io_kind kind)
 
 Test(io, failed_write)
 {
-    for (size_t k = 0; k < 2; k++)
+    for (size_t k = 0; k < KINDS; k++)
         failed_write_names_errno(kinds[k]);
+}
+
+/* Operations whose callbacks submit the next ones: how a writer keeps its depth. */
+struct relay {
+    struct aq_io *io;
+    unsigned next; /* block to write */
+    pthread_t owner;
+    bool elsewhere; /* a callback ran in another thread */
+};
+
+enum { RELAY_BLOCKS = 300, RELAY_BYTES = 700 };
+
+static void fill_block(struct aq_io_op *op, unsigned number)
+{
+    memset(op->buffer, (int)(number % 251) + 1, RELAY_BYTES);
+    op->offset = (uint64_t)number * RELAY_BYTES;
+}
+
+static void write_next(struct aq_io_op *op)
+{
+    struct relay *relay = op->user;
+    relay->elsewhere |= !pthread_equal(relay->owner, pthread_self());
+    cr_assert_eq(op->status, AQ_OK);
+    cr_assert_eq(op->transferred, RELAY_BYTES);
+    if (relay->next == RELAY_BLOCKS)
+        return;
+    fill_block(op, relay->next++);
+    cr_assert_eq(aq_io_submit(relay->io, op, NULL), AQ_OK);
+}
+
+static void callbacks_go_on(enum aq_io_kind kind)
+{
+    enum { DEPTH = 6 };
+    static unsigned char buffers[DEPTH][RELAY_BYTES];
+    struct aq_io_op ops[DEPTH];
+    struct relay relay = {.io = make(kind, DEPTH), .owner = pthread_self()};
+    if (relay.io == NULL)
+        return;
+    int dir = open_scratch();
+    struct aq_io_file *file = open_new(relay.io, dir, "data");
+    while (relay.next < DEPTH) {
+        struct aq_io_op *op = &ops[relay.next];
+        *op = (struct aq_io_op){.kind = AQ_IO_OP_WRITE_DURABLE,
+                                .file = file,
+                                .buffer = buffers[relay.next],
+                                .size = RELAY_BYTES,
+                                .done = write_next,
+                                .user = &relay};
+        fill_block(op, relay.next++);
+        cr_assert_eq(aq_io_submit(relay.io, op, NULL), AQ_OK);
+    }
+    while (aq_io_in_flight(relay.io) > 0)
+        cr_assert_eq(aq_io_wait(relay.io, 1, NULL), AQ_OK);
+    cr_assert_not(relay.elsewhere, "a callback ran outside of aq_io_wait");
+    size_t size;
+    unsigned char *content = scratch_read(scratch_file("data"), &size);
+    cr_assert_eq(size, RELAY_BLOCKS * RELAY_BYTES);
+    for (size_t i = 0; i < size; i++)
+        cr_assert_eq(content[i], i / RELAY_BYTES % 251 + 1, "byte %zu", i);
+    free(content);
+    aq_io_close(file);
+    aq_io_destroy(relay.io);
+    close(dir);
+}
+
+Test(io, callbacks_submit_again)
+{
+    for (size_t k = 0; k < KINDS; k++)
+        callbacks_go_on(kinds[k]);
+}
+
+enum { BLOCK_COUNT = 12 };
+
+static void write_block(struct aq_io *io, struct aq_io_file *file, struct aq_io_op *op,
+                        unsigned char *blocks, unsigned number)
+{
+    *op = (struct aq_io_op){.kind = AQ_IO_OP_WRITE_DURABLE,
+                            .file = file,
+                            .buffer = blocks + (size_t)number * AQ_IO_BLOCK_BYTES,
+                            .size = AQ_IO_BLOCK_BYTES,
+                            .offset = (uint64_t)number * AQ_IO_BLOCK_BYTES,
+                            .done = count_done};
+    cr_assert_eq(aq_io_submit(io, op, NULL), AQ_OK);
+}
+
+/* Blocks past the cache into zeros, and others through it beside them: a reader sees all of them. */
+static void direct_beside_cached(enum aq_io_kind kind)
+{
+    struct aq_io *io = make(kind, 4);
+    struct aq_io_file *direct = NULL;
+    struct aq_io_op ops[BLOCK_COUNT];
+    if (io == NULL)
+        return;
+    int dir = open_scratch();
+    struct aq_io_file *file = open_new(io, dir, "data");
+    cr_assert_eq(ftruncate(aq_io_file_fd(file), BLOCK_COUNT * AQ_IO_BLOCK_BYTES), 0);
+    struct aq_error err = {0};
+    if (aq_io_open_direct(io, file, "data", &direct, &err) == AQ_OK) {
+        unsigned char *blocks = aligned_alloc(AQ_IO_BLOCK_BYTES, BLOCK_COUNT * AQ_IO_BLOCK_BYTES);
+        for (size_t i = 0; i < BLOCK_COUNT * AQ_IO_BLOCK_BYTES; i++)
+            blocks[i] = (unsigned char)(i / 7 + i / AQ_IO_BLOCK_BYTES);
+        for (unsigned i = 0; i < BLOCK_COUNT; i++)
+            write_block(io, i % 3 == 2 ? file : direct, &ops[i], blocks, i);
+        cr_assert_eq(aq_io_wait(io, BLOCK_COUNT, NULL), AQ_OK);
+        for (unsigned i = 0; i < BLOCK_COUNT; i++)
+            cr_assert_eq(ops[i].status, AQ_OK, "block %u: %s", i, strerror(ops[i].os_errno));
+        size_t size;
+        unsigned char *content = scratch_read(scratch_file("data"), &size);
+        cr_assert_eq(size, BLOCK_COUNT * AQ_IO_BLOCK_BYTES);
+        cr_assert_eq(memcmp(content, blocks, size), 0);
+        free(content);
+        free(blocks);
+    } else { /* not every file system has such writes, and one that has none says so */
+        cr_assert_str_eq(err.path, "data");
+    }
+    aq_io_close(direct);
+    aq_io_close(file);
+    aq_io_destroy(io);
+    close(dir);
+}
+
+Test(io, direct_writes)
+{
+    for (size_t k = 0; k < KINDS; k++)
+        direct_beside_cached(kinds[k]);
+}
+
+static struct aq_io_file *open_unnamed(struct aq_io *io, int dir)
+{
+    struct aq_io_file *file = NULL;
+    struct aq_error err = {0};
+    enum aq_status status =
+        aq_io_open(io, dir, ".", AQ_IO_WRITE | AQ_IO_UNNAMED, "unnamed", &file, &err);
+    cr_assert_eq(status, AQ_OK, "%s", err.message);
+    return file;
+}
+
+/* A file without a name vanishes, or gets one that nobody has. */
+static void unnamed_until_named(enum aq_io_kind kind)
+{
+    struct aq_io *io = make(kind, 2);
+    if (io == NULL)
+        return;
+    int dir = open_scratch();
+    aq_io_close(open_unnamed(io, dir));
+    scratch_write(scratch_file("taken"), "x", 1);
+    struct aq_io_file *file = open_unnamed(io, dir);
+    struct aq_io_op op = {.kind = AQ_IO_OP_WRITE_DURABLE,
+                          .file = file,
+                          .buffer = "abc",
+                          .size = 3,
+                          .done = count_done};
+    cr_assert_eq(aq_io_submit(io, &op, NULL), AQ_OK);
+    cr_assert_eq(aq_io_wait(io, 1, NULL), AQ_OK);
+    cr_assert_eq(aq_io_name(file, dir, "taken", "taken", NULL), AQ_EXISTS);
+    cr_assert_eq(aq_io_name(file, dir, "mine", "mine", NULL), AQ_OK);
+    size_t size;
+    unsigned char *content = scratch_read(scratch_file("mine"), &size);
+    cr_assert_eq(size, 3);
+    cr_assert_eq(memcmp(content, "abc", 3), 0);
+    free(content);
+    aq_io_close(file);
+    aq_io_destroy(io);
+    close(dir);
+}
+
+Test(io, unnamed_files)
+{
+    for (size_t k = 0; k < KINDS; k++)
+        unnamed_until_named(kinds[k]);
 }
 
 Test(io, names_stay_beneath)

@@ -14,7 +14,7 @@
 
 enum { FRAMES = 8, FRAME_ROWS = 6, ROWS = FRAMES * FRAME_ROWS };
 
-/* A writer that dies with `frames` acked frames, `more` of them unflushed perhaps. */
+/* A writer that dies with `frames` acked frames, each of which was durable before the next was made, and says so. */
 static void crash_after(unsigned frames)
 {
     scratch_make();
@@ -23,9 +23,10 @@ static void crash_after(unsigned frames)
         struct numbers numbers = {0};
         numbers_begin(&numbers);
         cr_assert_eq(numbers_claim(&numbers, NULL), AQ_OK);
-        for (unsigned i = 0; i < frames; i++)
+        for (unsigned i = 0; i < frames; i++) {
             cr_assert_eq(numbers_append(&numbers, FRAME_ROWS, NULL), AQ_OK);
-        cr_assert_eq(aq_shard_writer_flush(numbers.writer, NULL), AQ_OK);
+            cr_assert_eq(aq_shard_writer_flush(numbers.writer, NULL), AQ_OK);
+        }
         _exit(0);
     }
     int result;
