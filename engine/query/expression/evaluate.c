@@ -220,8 +220,9 @@ static enum aq_status join_nulls(const struct aq_vector *const *args, size_t arg
             continue;
         AQ_TRY(aq_vector_need_validity(out));
         const uint8_t *valid = args[a]->valid;
+        uint8_t *restrict both = out->valid;
         for (size_t i = 0; i < row_count; i++)
-            out->valid[i] &= valid[i];
+            both[i] &= valid[i];
     }
     return AQ_OK;
 }
