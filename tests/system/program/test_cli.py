@@ -403,6 +403,15 @@ def test_inspect_files(store):
         assert sum(run["rows"] for run in seen["runs"]) == seen["rows"] == 400
 
 
+def test_compact_takes_the_profile_of_the_config(store):
+    store.config.write_text(CONFIG + "compaction:\n  profile: fast\n")
+    store.compact()
+    (path,) = store.files("archives")
+    columns = json.loads(store.run("--json", "inspect", path).text)["columns"]
+    encodings = {column["column"]: column["largest_encoding"] for column in columns}
+    assert "bitpack" in encodings["n"] and not any(word in str(encodings) for word in ("ans", "zstd", "byteplane"))
+
+
 def test_rejects_are_shown(store, folder):
     (folder / "bad.ndjson").write_text('{"city": "hue"}\nnot json\n')
     report = store.load("air", folder / "bad.ndjson")

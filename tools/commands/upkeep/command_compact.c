@@ -209,6 +209,7 @@ static enum aq_status compact(struct run *run, struct aq_compact_report *report,
         options.target_size_bytes = program->config->target_size_bytes;
         options.late_us = program->config->late_us;
         options.memory_bytes = program->config->compaction_memory_bytes;
+        options.fast = program->config->compaction_profile != 0;
     }
     AQ_TRY(find_rate(program, &bytes_per_second, err));
     aq_rate_limit_init(&rate, bytes_per_second, &aq_stop);
