@@ -31,7 +31,7 @@ struct aq_archive_writer {
     uint64_t row_count;
     uint64_t tile_count;
     bool without_twins;
-    bool has_sections; /* some directory ends with sections */
+    uint32_t incompatible; /* features of the tiles so far */
     struct aq_content_hash content;
     struct column_total *totals;
     struct aq_bytes schema; /* coded */
@@ -233,7 +233,8 @@ enum aq_status aq_archive_writer_append(struct aq_archive_writer *writer,
     aq_content_hash_add(&writer->content, &tile->content);
     writer->row_count += output->entry.row_count;
     writer->tile_count++;
-    writer->has_sections |= output->has_sections;
+    writer->incompatible |= (output->has_sections ? AQ_ARCHIVE_WITH_SECTIONS : 0) |
+                            (output->has_ans32 ? AQ_ARCHIVE_WITH_ANS32 : 0);
     return AQ_OK;
 }
 
@@ -266,8 +267,7 @@ static void build_root(const struct aq_archive_writer *writer, struct aq_bytes *
         return;
     if (writer->without_twins)
         aq_bytes_patch_u32(out, AQ_PREAMBLE_AT_COMPATIBLE, AQ_ARCHIVE_WITHOUT_TWINS);
-    if (writer->has_sections)
-        aq_bytes_patch_u32(out, AQ_PREAMBLE_AT_INCOMPATIBLE, AQ_ARCHIVE_WITH_SECTIONS);
+    aq_bytes_patch_u32(out, AQ_PREAMBLE_AT_INCOMPATIBLE, writer->incompatible);
     aq_bytes_patch_u32(out, AQ_ARCHIVE_ROOT_AT_BODY_SIZE,
                        (uint32_t)(out->size - AQ_ARCHIVE_ROOT_AT_BODY));
     /* The checksum ends the root, and with it the last 64 bytes. */

@@ -26,6 +26,7 @@ struct job {
     struct aq_tile_output *tile;
     struct aq_long_runs long_runs;
     struct aq_column_stats **run_stats; /* per column: of the long runs */
+    bool *use_ans32;                    /* per column */
     struct aq_arena *arenas;            /* per column */
     enum aq_status *statuses;           /* per column */
 };
@@ -61,7 +62,8 @@ static enum aq_status encode_chunk(const struct job *job, size_t column)
                                                                       : AQ_PROFILE_ARCHIVE,
                                         .zstd_level = job->options->zstd_level,
                                         .run_starts = job->runs.starts,
-                                        .run_count = job->runs.count};
+                                        .run_count = job->runs.count,
+                                        .uses_ans32 = &job->use_ans32[column]};
     aq_bytes_u32(out, 0);
     AQ_TRY(aq_column_encode_with(vector, 0, vector->row_count, &options, out));
     aq_bytes_patch_u32(out, 0, (uint32_t)(out->size - 4));
@@ -91,6 +93,7 @@ static enum aq_status encode_chunks(struct job *job, struct aq_error *err)
     enum aq_status status = AQ_OK;
     for (size_t i = 0; i < count; i++) {
         aq_arena_absorb(&job->tile->arena, &job->arenas[i]);
+        job->tile->has_ans32 |= job->use_ans32[i];
         if (job->statuses[i] == AQ_OK || status != AQ_OK)
             continue;
         status = aq_error_set(err, job->statuses[i], "column \"%s\" of a tile of %zu rows: %s",
@@ -161,11 +164,13 @@ static enum aq_status add_run(const struct job *job, size_t run, struct run_tabl
     return aq_vector_append_slice(&table->keys, text);
 }
 
-static enum aq_status append_coded(const struct aq_vector *vector, struct aq_bytes *out)
+static enum aq_status append_coded(const struct job *job, const struct aq_vector *vector,
+                                   struct aq_bytes *out)
 {
     struct aq_bytes coded = {0};
-    enum aq_status status =
-        aq_column_encode(vector, 0, vector->row_count, AQ_PROFILE_ARCHIVE, &coded);
+    struct aq_encode_options options = {.profile = AQ_PROFILE_ARCHIVE,
+                                        .uses_ans32 = &job->tile->has_ans32};
+    enum aq_status status = aq_column_encode_with(vector, 0, vector->row_count, &options, &coded);
     if (status == AQ_OK)
         aq_bytes_slice(out, aq_bytes_view(&coded));
     aq_bytes_deinit(&coded);
@@ -177,13 +182,13 @@ static enum aq_status append_runs(const struct job *job, const struct run_table 
 {
     const struct aq_schema *schema = job->options->schema;
     aq_bytes_varint(out, job->runs.count);
-    AQ_TRY(append_coded(&table->row_counts, out));
+    AQ_TRY(append_coded(job, &table->row_counts, out));
     if (schema->key_column != AQ_COLUMN_NONE)
-        AQ_TRY(append_coded(&table->keys, out));
+        AQ_TRY(append_coded(job, &table->keys, out));
     if (schema->time_column == AQ_COLUMN_NONE)
         return AQ_OK;
-    AQ_TRY(append_coded(&table->min_times, out));
-    return append_coded(&table->durations, out);
+    AQ_TRY(append_coded(job, &table->min_times, out));
+    return append_coded(job, &table->durations, out);
 }
 
 static void append_chunk_entries(const struct job *job, struct aq_bytes *out)
@@ -259,11 +264,13 @@ static enum aq_status make_job(struct job *job)
     tile->stats = aq_arena_alloc(&tile->arena, count * sizeof *tile->stats);
     job->run_stats = aq_arena_alloc(&tile->arena, count * sizeof(struct aq_column_stats *));
     job->arenas = aq_arena_alloc(&tile->arena, count * sizeof *job->arenas);
+    job->use_ans32 = aq_arena_alloc(&tile->arena, count * sizeof *job->use_ans32);
     job->statuses = aq_arena_alloc(&tile->arena, count * sizeof *job->statuses);
     if (tile->chunks == NULL || tile->stats == NULL || job->run_stats == NULL ||
-        job->arenas == NULL || job->statuses == NULL)
+        job->arenas == NULL || job->use_ans32 == NULL || job->statuses == NULL)
         return AQ_NO_MEMORY;
     tile->chunk_count = count;
+    memset(job->use_ans32, 0, count * sizeof *job->use_ans32);
     for (size_t i = 0; i < count; i++)
         aq_arena_init(&job->arenas[i]);
     AQ_TRY(find_runs(job->options->schema, job->rows, &tile->arena, &job->runs));

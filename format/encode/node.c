@@ -95,6 +95,8 @@ static enum aq_status decode_ints_body(struct aq_decoder *decoder, uint8_t encod
         return aq_byteplane_decode(decoder, values, count);
     case AQ_ENCODING_ANS:
         return aq_ans_decode(decoder, values, count);
+    case AQ_ENCODING_ANS32:
+        return aq_ans32_decode(decoder, values, count);
     default:
         return aq_decoder_corrupt(decoder);
     }

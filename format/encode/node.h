@@ -18,6 +18,7 @@
     X(AQ_ENCODING_DELTA, 5, "delta")         \
     X(AQ_ENCODING_BYTEPLANE, 6, "byteplane") \
     X(AQ_ENCODING_ANS, 7, "ans")             \
+    X(AQ_ENCODING_ANS32, 8, "ans32")         \
     X(AQ_ENCODING_DECIMAL, 16, "decimal")    \
     X(AQ_ENCODING_BITS, 17, "bits")          \
     X(AQ_ENCODING_TEXT, 32, "text")          \
@@ -35,7 +36,8 @@ struct aq_encoder {
     const struct aq_encode_options *options;
     struct aq_arena scratch; /* everything an encoder needs besides its output */
     void *zstd;              /* ZSTD_CCtx, made when first needed */
-    uint32_t plan; /* of the next aq_encode_ints alone: aq_plan (estimate.h), 0 to make one */
+    uint32_t plan;      /* of the next aq_encode_ints alone: aq_plan (estimate.h), 0 to make one */
+    size_t ans32_count; /* nodes of AQ_ENCODING_ANS32 in the output */
 };
 
 static inline void *aq_encoder_alloc(struct aq_encoder *encoder, size_t count, size_t size)
@@ -66,6 +68,9 @@ enum aq_status aq_byteplane_encode(struct aq_encoder *encoder, const int64_t *va
 /** AQ_NOT_FOUND: it would take size_max bytes or more, about; nothing appended. */
 enum aq_status aq_ans_encode(struct aq_encoder *encoder, const int64_t *values, size_t count,
                              size_t size_max, struct aq_bytes *out) AQ_RESULT;
+/** As aq_ans_encode; AQ_NOT_FOUND, too, where a word takes more than 32 bits. */
+enum aq_status aq_ans32_encode(struct aq_encoder *encoder, const int64_t *values, size_t count,
+                               size_t size_max, struct aq_bytes *out) AQ_RESULT;
 /** AQ_NOT_FOUND: more than entry_max different values; nothing appended. */
 enum aq_status aq_dict_encode(struct aq_encoder *encoder, const int64_t *values, size_t count,
                               size_t entry_max, unsigned depth, struct aq_bytes *out) AQ_RESULT;
@@ -154,6 +159,7 @@ enum aq_status aq_delta_decode(struct aq_decoder *decoder, int64_t *values, size
 enum aq_status aq_byteplane_decode(struct aq_decoder *decoder, int64_t *values,
                                    size_t count) AQ_RESULT;
 enum aq_status aq_ans_decode(struct aq_decoder *decoder, int64_t *values, size_t count) AQ_RESULT;
+enum aq_status aq_ans32_decode(struct aq_decoder *decoder, int64_t *values, size_t count) AQ_RESULT;
 enum aq_status aq_dict_decode(struct aq_decoder *decoder, int64_t *values, size_t count) AQ_RESULT;
 enum aq_status aq_decimal_decode(struct aq_decoder *decoder, double *values,
                                  size_t count) AQ_RESULT;

@@ -7,6 +7,7 @@ import xxhash
 import zstandard
 
 import ans
+import ans32
 from cursor import Cursor, must
 
 INTEGERS, DOUBLES, STRINGS = "integers", "doubles", "strings"
@@ -151,6 +152,11 @@ def read_ans(cursor, count, depth):
     return integers(numpy.array(ans.decode(cursor, count), numpy.uint64), mode, base)
 
 
+def read_ans32(cursor, count, depth):
+    mode, base = read_mode(cursor)
+    return integers(numpy.array(ans32.decode(cursor, count), numpy.uint64), mode, base)
+
+
 def read_decimal(cursor, count, depth):
     scales = []
     for _ in range(read_parts(cursor, depth, count)):
@@ -209,6 +215,7 @@ NODES = {
     (INTEGERS, 5): read_delta,
     (INTEGERS, 6): read_byteplane,
     (INTEGERS, 7): read_ans,
+    (INTEGERS, 8): read_ans32,
     (DOUBLES, 16): read_decimal,
     (DOUBLES, 17): read_bits,
     (STRINGS, 32): read_text,

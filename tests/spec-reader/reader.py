@@ -16,7 +16,7 @@ from coded_column import coded
 from cursor import Cursor, Damaged, must
 
 UNIT, BIGINT, TEXT, BYTEA = 64, 3, 6, 7
-SECTIONS = 1  # incompatible feature of the root
+SECTIONS, ANS32 = 1, 2  # incompatible features of the root
 RUN_STATISTICS = 1  # section of a directory
 # What is simple of the text forms of keys; those of doubles and times are not made here.
 TEXT_FORMS = {1: lambda value: b"true" if value else b"false", 2: b"%d".__mod__, 3: b"%d".__mod__,
@@ -69,7 +69,7 @@ class Archive:
 
     def _read_root(self, data):
         root = sealed(data, "root")
-        self.has_sections = preamble(root, b"AQARROOT", SECTIONS) & SECTIONS
+        self.has_sections = preamble(root, b"AQARROOT", SECTIONS | ANS32) & SECTIONS
         must(root.take(16) == self.store, "root: the store's id")
         size, self.rows, body_size = root.unpack("QQI")
         must(size == len(self.data), "root: the file's size")

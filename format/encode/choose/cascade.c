@@ -16,7 +16,8 @@
 #define WEIGH_ROWS_MIN 256 /* fewer are tried in all ways */
 #define WEIGH_MARGIN 1.1   /* what an estimate may be wrong by */
 #define ANS_ROWS_MIN 1024  /* its tables take some hundred bytes */
-#define ANS_SAVES_MIN 50   /* of so many bytes one must be saved, since it is slower to read */
+#define ANS32_ROWS_MIN 8192
+#define ANS_SAVES_MIN 50 /* of so many bytes one must be saved, since it is slower to read */
 #define SAMPLE_STRETCHES 16
 #define SAMPLE_ROWS 64
 
@@ -65,14 +66,21 @@ static enum aq_status encode_ints_quick(struct aq_encoder *encoder, const int64_
 
 /* Trials append behind each other; the best one is moved to where the first began. */
 struct trials {
+    struct aq_encoder *encoder;
     struct aq_bytes *out;
     size_t begin;
-    size_t best_size; /* SIZE_MAX before the first */
+    size_t best_size;    /* SIZE_MAX before the first */
+    size_t ans32_before; /* the encoder's count of such nodes, without those of any trial */
+    size_t ans32_best;   /* of the best one */
 };
 
-static struct trials trials_begin(struct aq_bytes *out)
+static struct trials trials_begin(struct aq_encoder *encoder, struct aq_bytes *out)
 {
-    return (struct trials){.out = out, .begin = out->size, .best_size = SIZE_MAX};
+    return (struct trials){.encoder = encoder,
+                           .out = out,
+                           .begin = out->size,
+                           .best_size = SIZE_MAX,
+                           .ans32_before = encoder->ans32_count};
 }
 
 /* Where the next trial's bytes begin. */
@@ -92,8 +100,11 @@ static void trials_judge(struct trials *trials)
     if (size < trials->best_size) {
         memmove(out->data + trials->begin, out->data + at, size);
         trials->best_size = size;
+        trials->ans32_best =
+            trials->encoder->ans32_count - trials->ans32_before - trials->ans32_best;
     }
     out->size = trials->begin + trials->best_size;
+    trials->encoder->ans32_count = trials->ans32_before + trials->ans32_best;
 }
 
 /* As trials_judge for a trial that may find that it does not fit. */
@@ -101,8 +112,10 @@ static enum aq_status trials_judge_if(struct trials *trials, enum aq_status stat
 {
     if (status == AQ_OK)
         trials_judge(trials);
-    else
+    else {
         trials->out->size = trials_end(trials);
+        trials->encoder->ans32_count = trials->ans32_before + trials->ans32_best;
+    }
     return status == AQ_NOT_FOUND ? AQ_OK : status;
 }
 
@@ -128,20 +141,31 @@ static void trials_claim(struct trials *trials, size_t size)
     out->size = trials->begin + size;
 }
 
+/* By entropy: in 32 lanes if they are long enough, and words not too large. */
+static enum aq_status encode_tokens(struct aq_encoder *encoder, const int64_t *values, size_t count,
+                                    const struct profile *seen, size_t size_max,
+                                    struct aq_bytes *out)
+{
+    if (count >= ANS32_ROWS_MIN && (uint64_t)seen->max - (uint64_t)seen->min <= INT32_MAX)
+        return aq_ans32_encode(encoder, values, count, size_max, out);
+    return aq_ans_encode(encoder, values, count, size_max, out);
+}
+
 /* What holds no other node, the smallest of them. Bit packing comes first, but its bytes are made last, if
  * nothing was smaller: mostly something is. */
 static enum aq_status encode_leaf(struct aq_encoder *encoder, const int64_t *values, size_t count,
                                   enum aq_shape shape, const struct profile *seen,
                                   struct aq_bytes *out)
 {
-    struct trials trials = trials_begin(out);
+    struct trials trials = trials_begin(encoder, out);
     size_t packed_size = aq_bitpack_size(values, count);
     trials_claim(&trials, packed_size);
     if (shape != AQ_SHAPE_ANS)
         AQ_TRY(trials_judge_if(&trials, aq_byteplane_encode(encoder, values, count, out)));
     size_t size_max = trials.best_size - trials.best_size / ANS_SAVES_MIN;
     if (shape != AQ_SHAPE_PLANES && count >= ANS_ROWS_MIN && seen->max - 1 != seen->min)
-        AQ_TRY(trials_judge_if(&trials, aq_ans_encode(encoder, values, count, size_max, out)));
+        AQ_TRY(
+            trials_judge_if(&trials, encode_tokens(encoder, values, count, seen, size_max, out)));
     if (trials.best_size == packed_size) {
         out->size = trials.begin;
         aq_bitpack_encode(values, count, out);
@@ -154,7 +178,7 @@ static enum aq_status encode_leaf(struct aq_encoder *encoder, const int64_t *val
 static enum aq_status try_all(struct aq_encoder *encoder, const int64_t *values, size_t count,
                               unsigned depth, const struct profile *seen, struct aq_bytes *out)
 {
-    struct trials trials = trials_begin(out);
+    struct trials trials = trials_begin(encoder, out);
     AQ_TRY(trials_judge_if(&trials, encode_leaf(encoder, values, count, AQ_SHAPE_LEAF, seen, out)));
     if (depth + 1 == AQ_NODE_DEPTH_MAX || count < 2)
         return AQ_OK;
@@ -168,7 +192,7 @@ static enum aq_status try_all(struct aq_encoder *encoder, const int64_t *values,
 static enum aq_status encode_flags(struct aq_encoder *encoder, const int64_t *values, size_t count,
                                    unsigned depth, const struct profile *seen, struct aq_bytes *out)
 {
-    struct trials trials = trials_begin(out);
+    struct trials trials = trials_begin(encoder, out);
     if (depth + 1 < AQ_NODE_DEPTH_MAX && seen->run_count <= count / RUN_ROWS_MIN)
         AQ_TRY(trials_judge_if(&trials, aq_run_encode(encoder, values, count, depth, out)));
     return trials_judge_if(&trials, encode_leaf(encoder, values, count, AQ_SHAPE_LEAF, seen, out));
@@ -200,7 +224,7 @@ static enum aq_status encode_many(struct aq_encoder *encoder, const int64_t *val
         plan = aq_plan_make(values, count, seen->run_count, depth);
     if (aq_plan_shape(plan) != AQ_SHAPE_DICT_MAYBE)
         return encode_as_planned(encoder, values, count, depth, plan, seen, out);
-    struct trials trials = trials_begin(out);
+    struct trials trials = trials_begin(encoder, out);
     enum aq_status status =
         encode_as_planned(encoder, values, count, depth, plan >> AQ_PLAN_BITS, seen, out);
     AQ_TRY(trials_judge_if(&trials, status));
@@ -239,7 +263,7 @@ enum aq_status aq_encode_doubles(struct aq_encoder *encoder, const double *value
         return status;
     if (quick)
         return aq_bits_encode(encoder, values, count, out);
-    struct trials trials = trials_begin(out);
+    struct trials trials = trials_begin(encoder, out);
     status = aq_decimal_encode(encoder, values, count, count / 2, out);
     AQ_TRY(trials_judge_if(&trials, status));
     return trials_judge_if(&trials, aq_bits_encode(encoder, values, count, out));
@@ -248,7 +272,7 @@ enum aq_status aq_encode_doubles(struct aq_encoder *encoder, const double *value
 enum aq_status aq_encode_slices(struct aq_encoder *encoder, const struct aq_slice *values,
                                 size_t count, struct aq_bytes *out)
 {
-    struct trials trials = trials_begin(out);
+    struct trials trials = trials_begin(encoder, out);
     enum aq_status status = aq_text_dict_encode(encoder, values, count, count / 2 + 1, out);
     AQ_TRY(trials_judge_if(&trials, status));
     if (encoder->options->profile != AQ_PROFILE_ARCHIVE && status == AQ_OK)

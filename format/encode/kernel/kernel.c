@@ -14,7 +14,8 @@ static const struct aq_kernels portable = {.name = "portable",
                                            .look = look_portable,
                                            .to_decimals = to_decimals_portable,
                                            .split = split_portable,
-                                           .ans = ans_portable};
+                                           .ans = ans_portable,
+                                           .ans32 = aq_ans32_portable};
 
 #ifdef __x86_64__
 
@@ -38,7 +39,8 @@ static const struct aq_kernels avx2 = {.name = "AVX2",
                                        .look = look_avx2,
                                        .to_decimals = to_decimals_avx2,
                                        .split = split_avx2,
-                                       .ans = ans_avx2};
+                                       .ans = ans_avx2,
+                                       .ans32 = aq_ans32_portable};
 
 static const struct aq_kernels avx512 = {.name = "AVX-512",
                                          .unpack = aq_unpack_avx512,
@@ -47,7 +49,8 @@ static const struct aq_kernels avx512 = {.name = "AVX-512",
                                          .look = look_avx512,
                                          .to_decimals = to_decimals_avx512,
                                          .split = split_avx512,
-                                         .ans = ans_avx512};
+                                         .ans = ans_avx512,
+                                         .ans32 = aq_ans32_avx512};
 
 static const struct aq_kernels *const variants[] = {&portable, &avx2, &avx512};
 

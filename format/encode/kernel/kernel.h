@@ -7,7 +7,7 @@
 #ifndef AQ_FORMAT_ENCODE_KERNEL_KERNEL_H
 #define AQ_FORMAT_ENCODE_KERNEL_KERNEL_H
 
-#include "format/encode/ans/ans.h"
+#include "format/encode/ans/ans32.h"
 #include "format/table/vector.h"
 
 /** Bytes behind packed ones that aq_kernels.unpack may read, whatever is in them. */
@@ -43,6 +43,22 @@ struct aq_ans_streams {
     size_t raw_bits;
 };
 
+/* ---- entropy coding in 32 lanes (ans32.h) ---- */
+
+/** What decoding stands on. Behind the stream are AQ_ANS32_SLACK_BYTES, more than a step of all lanes can read. An entry says of a
+ * place in a table, from its lowest bits on: 10 bits, how far into its token's stretch it is; 10 bits, the token's frequency; 4 bits,
+ * the token's highest bits; 8 bits, how many raw bits there are below them. */
+#define AQ_ANS32_SLACK_BYTES 256
+struct aq_ans32_streams {
+    const uint32_t *entries; /* AQ_ANS32_SCALE of each table */
+    uint8_t tables[AQ_ANS32_CONTEXTS_MAX];
+    uint32_t states[AQ_ANS32_LANES]; /* from AQ_ANS_STATE_MIN on */
+    uint32_t last[AQ_ANS32_LANES];   /* word of each lane, and the one before it */
+    uint32_t older[AQ_ANS32_LANES];
+    const uint8_t *at;
+    const uint8_t *end;
+};
+
 /* ---- the variants ---- */
 
 struct aq_kernels {
@@ -65,12 +81,25 @@ struct aq_kernels {
     /** Words from `streams`. False: the streams end too early. */
     bool (*ans)(struct aq_ans_streams *streams, enum aq_ans_kind kind, uint64_t *words,
                 size_t count);
+    bool (*ans32)(struct aq_ans32_streams *streams, enum aq_ans_kind kind, uint64_t *words,
+                  size_t count);
 };
 
 /** The fastest that this processor has. @thread Any. */
 const struct aq_kernels *aq_kernels(void);
 /** All that it has, the portable ones first. */
 const struct aq_kernels *const *aq_kernels_all(size_t *count);
+
+/* ans32.c */
+bool aq_ans32_portable(struct aq_ans32_streams *streams, enum aq_ans_kind kind, uint64_t *words,
+                       size_t count);
+/** The words from step `first` on, where `streams` stands. */
+bool aq_ans32_steps(struct aq_ans32_streams *streams, enum aq_ans_kind kind, uint64_t *words,
+                    size_t count, size_t first);
+#ifdef __x86_64__
+bool aq_ans32_avx512(struct aq_ans32_streams *streams, enum aq_ans_kind kind, uint64_t *words,
+                     size_t count);
+#endif
 
 /* unpack.c */
 void aq_unpack_portable(const uint8_t *packed, unsigned width, uint64_t reference, int64_t *values);

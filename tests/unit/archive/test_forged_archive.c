@@ -159,3 +159,31 @@ Test(forged_archive, feature_bits)
         cr_assert_eq(read_forged(&schema, NULL, 5, AT_INCOMPATIBLE + 1, &err), AQ_UNSUPPORTED);
     }
 }
+
+/* The feature is that of files that have such a node: many restless values; not where it lost every trial, or was not tried. */
+Test(forged_archive, ans32_is_announced)
+{
+    struct aq_schema schema = make_schema(false, AQ_COLUMN_NONE);
+    for (unsigned restless = 0; restless < 2; restless++) {
+        struct aq_batch rows;
+        struct aq_bytes file = {0};
+        struct aq_content_hash content;
+        struct aq_content_hash read;
+        uint64_t random = 1;
+        cr_assert_eq(aq_schema_stored_batch_init(&schema, &rows), AQ_OK);
+        for (; rows.row_count < 20000; rows.row_count++) {
+            random = random * UINT64_C(6364136223846793005) + 1442695040888963407;
+            int64_t n = (int64_t)((random >> 33) % 200 >> (random >> 50) % 8);
+            cr_assert_eq(aq_vector_append_slice(&rows.columns[0], aq_slice_of("hue")), AQ_OK);
+            cr_assert_eq(aq_vector_append_int(&rows.columns[1], (int64_t)rows.row_count), AQ_OK);
+            cr_assert_eq(aq_vector_append_int(&rows.columns[2], restless == 0 ? n % 2 : n), AQ_OK);
+        }
+        write_archive(&schema, &rows, 1, NULL, &file, NULL, &content);
+        uint32_t features = aq_load_u32(file.data + root_offset(&file) + AT_INCOMPATIBLE);
+        cr_assert_eq(features & AQ_ARCHIVE_WITH_ANS32, restless == 0 ? 0 : AQ_ARCHIVE_WITH_ANS32);
+        cr_assert_eq(read_archive(aq_bytes_view(&file), &read, NULL), AQ_OK);
+        cr_assert_eq(memcmp(&read, &content, sizeof read), 0);
+        aq_bytes_deinit(&file);
+        aq_batch_deinit(&rows);
+    }
+}

@@ -217,6 +217,8 @@ static enum aq_status force(enum aq_encoding encoding, const struct aq_vector *i
         return aq_byteplane_encode(encoder, in->ints, count, out);
     case AQ_ENCODING_ANS:
         return aq_ans_encode(encoder, in->ints, count, SIZE_MAX, out);
+    case AQ_ENCODING_ANS32:
+        return aq_ans32_encode(encoder, in->ints, count, SIZE_MAX, out);
     case AQ_ENCODING_DECIMAL:
         return aq_decimal_encode(encoder, in->doubles, count, count, out);
     case AQ_ENCODING_BITS:

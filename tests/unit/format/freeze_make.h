@@ -52,6 +52,14 @@ static inline void freeze_fill(struct aq_vector *vector, struct aq_arena *arena)
     }
 }
 
+/* Quiet and restless stretches in turn, so that contexts differ; words of all widths up to 31 bits. */
+static inline int64_t freeze_restless(size_t i)
+{
+    if (i / 40 % 2 == 0)
+        return (int64_t)(freeze_next() % 4 / 3);
+    return (int64_t)(freeze_next() % 600) - 300 + (i % 37 == 0 ? INT64_C(1) << (i % 31) : 0);
+}
+
 /** A coded column whose topmost node has this encoding. */
 static inline void freeze_encode(enum aq_encoding encoding, struct aq_bytes *out)
 {
@@ -64,6 +72,7 @@ static inline void freeze_encode(enum aq_encoding encoding, struct aq_bytes *out
     for (size_t i = 0; i < FREEZE_ROWS; i++) {
         values[i] = encoding == AQ_ENCODING_RUN     ? (int64_t)(i / 100) * 1000000007
                     : encoding == AQ_ENCODING_DELTA ? (int64_t)i * 3600000000 + (int64_t)(i % 3)
+                    : encoding == AQ_ENCODING_ANS32 ? freeze_restless(i)
                     : encoding == AQ_ENCODING_DICT  ? (int64_t)(freeze_next() % 5) << 55
                                                     : (int64_t)(freeze_next() % 3000) - 1000;
         uint64_t bits = freeze_next() << 30 ^ freeze_next();
@@ -96,6 +105,9 @@ static inline void freeze_encode(enum aq_encoding encoding, struct aq_bytes *out
         break;
     case AQ_ENCODING_ANS:
         status = aq_ans_encode(&encoder, values, FREEZE_ROWS, SIZE_MAX, out);
+        break;
+    case AQ_ENCODING_ANS32:
+        status = aq_ans32_encode(&encoder, values, FREEZE_ROWS, SIZE_MAX, out);
         break;
     case AQ_ENCODING_DECIMAL:
         status = aq_decimal_encode(&encoder, doubles, FREEZE_ROWS, FREEZE_ROWS, out);

@@ -1,0 +1,265 @@
+/* Writing entropy-coded words in 32 lanes (ans32.h): their tokens, the kind of context that suits them, the tables, and the
+ * words from the last to the first, since rANS gives back first what came last.
+ *
+ * Failures: no memory; AQ_NOT_FOUND where a word is too large or all of it would not be small enough. */
+#include "format/encode/ans/ans32_tables.h"
+
+#include <math.h>
+
+#include "format/encode/choose/estimate.h"
+
+/* To compare the kinds of context, of many rows an eighth will do. */
+#define SAMPLE_FROM 16384
+#define SAMPLE_EVERY 8
+#define SAMPLE_ROWS 256
+#define HEADER_BITS (8.0 * 4 * AQ_ANS32_LANES)
+
+struct coder {
+    uint32_t *words;
+    uint8_t *tokens;
+    uint8_t *contexts;
+    size_t count;
+    unsigned token_count;
+    enum aq_ans_kind kind;
+    struct aq_ans32_tables tables;
+    aq_ans32_counts counts;
+};
+
+/* What coding a token in a state takes. Dividing by its frequency is multiplying by the reciprocal, in 2^64ths, rounded up: exact
+ * for all states. */
+struct symbol {
+    uint64_t reciprocal;
+    uint32_t limit;      /* from here on a state gives 16 bits away */
+    uint16_t bias;       /* where its stretch begins */
+    uint16_t complement; /* of its frequency */
+};
+
+static unsigned raw_width(unsigned token)
+{
+    return token < AQ_ANS_TOKENS_DIRECT ? 0 : 3 + (token - AQ_ANS_TOKENS_DIRECT) / 2;
+}
+
+/* Contexts of the words [first, end) of one lane, and how often each token stands in each. Inlined for each kind. */
+static inline __attribute__((always_inline)) void
+count_stretch(struct coder *coder, enum aq_ans_kind kind, size_t first, size_t end)
+{
+    uint32_t last = 0;
+    uint32_t older = 0;
+    for (size_t i = first; i < end; i++) {
+        unsigned context = aq_ans32_context(kind, last, older);
+        coder->contexts[i] = (uint8_t)context;
+        coder->counts[context][coder->tokens[i]]++;
+        older = last;
+        last = coder->words[i];
+    }
+}
+
+static void count_kind(struct coder *coder, size_t first, size_t end)
+{
+    if (coder->kind == AQ_ANS_NONE)
+        count_stretch(coder, AQ_ANS_NONE, first, end);
+    else if (coder->kind == AQ_ANS_SIZE)
+        count_stretch(coder, AQ_ANS_SIZE, first, end);
+    else
+        count_stretch(coder, AQ_ANS_WORD, first, end);
+}
+
+static void count_tokens(struct coder *coder)
+{
+    memset(coder->counts, 0, sizeof coder->counts);
+    for (unsigned lane = 0; lane < AQ_ANS32_LANES; lane++)
+        count_kind(coder, aq_ans32_lane_start(coder->count, lane),
+                   aq_ans32_lane_start(coder->count, lane + 1));
+}
+
+/* As count_tokens, of one stretch in `every`. Returns the share of the words that was counted. */
+static double sample_tokens(struct coder *coder, size_t every)
+{
+    size_t counted = 0;
+    memset(coder->counts, 0, sizeof coder->counts);
+    for (size_t first = 0; first < coder->count; first += every * SAMPLE_ROWS) {
+        size_t left = coder->count - first;
+        size_t rows = left < SAMPLE_ROWS ? left : SAMPLE_ROWS;
+        count_kind(coder, first, first + rows);
+        counted += rows;
+    }
+    return (double)counted / (double)coder->count;
+}
+
+/* Merges what was counted. */
+static double weigh(struct coder *coder, double share)
+{
+    return aq_ans32_tables_merge(coder->counts, aq_ans32_context_counts[coder->kind],
+                                 coder->token_count, share, &coder->tables);
+}
+
+static void choose_context(struct coder *coder)
+{
+    enum aq_ans_kind best = AQ_ANS_NONE;
+    double best_bits = INFINITY;
+    for (unsigned kind = 0; kind < AQ_ANS_KINDS; kind++) {
+        coder->kind = (enum aq_ans_kind)kind;
+        double share = sample_tokens(coder, coder->count < SAMPLE_FROM ? 1 : SAMPLE_EVERY);
+        double bits = weigh(coder, share);
+        if (bits < best_bits) {
+            best_bits = bits;
+            best = coder->kind;
+        }
+    }
+    coder->kind = best;
+}
+
+static void make_symbols(const struct coder *coder, struct symbol (*symbols)[AQ_ANS32_TOKENS_MAX])
+{
+    for (unsigned table = 0; table < coder->tables.table_count; table++) {
+        uint32_t start = 0;
+        for (unsigned token = 0; token < AQ_ANS32_TOKENS_MAX; token++) {
+            uint32_t frequency = coder->counts[table][token];
+            struct symbol *symbol = &symbols[table][token];
+            unsigned width = raw_width(token);
+            unsigned first = width < AQ_ANS32_RAW_FIRST ? width : AQ_ANS32_RAW_FIRST;
+            symbol->limit = frequency << (32 - AQ_ANS32_SCALE_BITS - first);
+            symbol->complement = (uint16_t)(AQ_ANS32_SCALE - frequency);
+            symbol->bias = (uint16_t)start;
+            symbol->reciprocal = frequency == 0 ? 0 : UINT64_MAX / frequency + 1;
+            if (frequency ==
+                1) { /* 2^64 is one too many: the quotient is one too small, what that lacks in the bias */
+                symbol->reciprocal = UINT64_MAX;
+                symbol->bias = (uint16_t)(start + AQ_ANS32_SCALE - 1);
+            }
+            start += frequency;
+        }
+    }
+}
+
+struct stream {
+    uint16_t *at; /* filled from its end */
+    uint32_t states[AQ_ANS32_LANES];
+};
+
+/* 16 bits into the stream, if the state is at `limit` or above: without a branch. */
+static inline uint32_t give(struct stream *stream, uint32_t state, uint64_t limit)
+{
+    uint32_t gives = state >= limit;
+    stream->at[-1] = (uint16_t)state;
+    stream->at -= gives;
+    return state >> 16 * gives;
+}
+
+/* Raw bits of a step that do not go with their tokens, those taken last first. */
+static void code_more(const struct coder *coder, const size_t *starts, size_t step,
+                      unsigned lane_count, struct stream *stream)
+{
+    for (int taken = AQ_ANS32_RAW_FIRST + AQ_ANS32_RAW_MORE; taken > 0; taken -= AQ_ANS32_RAW_MORE)
+        for (unsigned lane = lane_count; lane-- > 0;) {
+            size_t i = starts[lane] + step;
+            int left = (int)raw_width(coder->tokens[i]) - taken;
+            if (left <= 0)
+                continue;
+            int more = left < (int)AQ_ANS32_RAW_MORE ? left : (int)AQ_ANS32_RAW_MORE;
+            uint32_t raw = coder->words[i] >> taken & ((1u << more) - 1);
+            stream->states[lane] =
+                give(stream, stream->states[lane], UINT64_C(1) << (32 - more)) << more | raw;
+        }
+}
+
+static inline __attribute__((always_inline)) void
+code_step(const struct coder *coder, struct symbol (*symbols)[AQ_ANS32_TOKENS_MAX],
+          const size_t *starts, size_t step, unsigned lane_count, struct stream *stream)
+{
+    if (raw_width(coder->token_count - 1) > AQ_ANS32_RAW_FIRST)
+        code_more(coder, starts, step, lane_count, stream);
+    for (unsigned lane = lane_count; lane-- > 0;) {
+        size_t i = starts[lane] + step;
+        unsigned token = coder->tokens[i];
+        const struct symbol *symbol = &symbols[coder->tables.of_context[coder->contexts[i]]][token];
+        unsigned width = raw_width(token);
+        unsigned first = width < AQ_ANS32_RAW_FIRST ? width : AQ_ANS32_RAW_FIRST;
+        uint32_t state = give(stream, stream->states[lane], symbol->limit);
+        state = state << first | (coder->words[i] & ((1u << first) - 1));
+        uint32_t quotient = (uint32_t)((aq_uint128)state * symbol->reciprocal >> 64);
+        stream->states[lane] = state + symbol->bias + quotient * symbol->complement;
+    }
+}
+
+static enum aq_status code_words(struct aq_encoder *encoder, const struct coder *coder,
+                                 struct aq_bytes *out)
+{
+    size_t steps = coder->count / AQ_ANS32_LANES;
+    size_t starts[AQ_ANS32_LANES];
+    size_t room = 3 * coder->count + 1; /* a number a word, and one for each 16 raw bits more */
+    uint16_t *numbers = aq_encoder_alloc(encoder, room, sizeof *numbers);
+    struct symbol(*symbols)[AQ_ANS32_TOKENS_MAX] =
+        aq_encoder_alloc(encoder, AQ_ANS32_TABLES_MAX, sizeof *symbols);
+    if (numbers == NULL || symbols == NULL)
+        return AQ_NO_MEMORY;
+    struct stream stream = {.at = numbers + room};
+    for (unsigned lane = 0; lane < AQ_ANS32_LANES; lane++) {
+        starts[lane] = aq_ans32_lane_start(coder->count, lane);
+        stream.states[lane] = AQ_ANS_STATE_MIN;
+    }
+    make_symbols(coder, symbols);
+    code_step(coder, symbols, starts, steps, coder->count % AQ_ANS32_LANES, &stream);
+    for (size_t step = steps; step-- > 0;)
+        code_step(coder, symbols, starts, step, AQ_ANS32_LANES, &stream);
+    for (unsigned lane = 0; lane < AQ_ANS32_LANES; lane++)
+        aq_bytes_u32(out, stream.states[lane]);
+    aq_bytes_slice(out, aq_slice_make(stream.at, (size_t)(numbers + room - stream.at) * 2));
+    return AQ_OK;
+}
+
+/* The words, their tokens; how many raw bits come with these. False: a word is too large. */
+static bool make_tokens(struct coder *coder, const uint64_t *words, size_t *raw_bits)
+{
+    uint64_t used = 0;
+    *raw_bits = 0;
+    for (size_t i = 0; i < coder->count; i++) {
+        unsigned width;
+        unsigned token = aq_ans_token(words[i], &width);
+        used |= words[i];
+        coder->words[i] = (uint32_t)words[i];
+        coder->tokens[i] = (uint8_t)token;
+        coder->token_count = token >= coder->token_count ? token + 1 : coder->token_count;
+        *raw_bits += width;
+    }
+    return used <= UINT32_MAX;
+}
+
+static bool make_coder(struct aq_encoder *encoder, size_t count, struct coder **coder)
+{
+    struct coder *made = aq_encoder_alloc(encoder, 1, sizeof *made);
+    if (made == NULL)
+        return false;
+    made->count = count;
+    made->token_count = 0;
+    made->words = aq_encoder_alloc(encoder, count, sizeof *made->words);
+    made->tokens = aq_encoder_alloc(encoder, count, 1);
+    made->contexts = aq_encoder_alloc(encoder, count, 1);
+    *coder = made;
+    return made->words != NULL && made->tokens != NULL && made->contexts != NULL;
+}
+
+enum aq_status aq_ans32_encode(struct aq_encoder *encoder, const int64_t *values, size_t count,
+                               size_t size_max, struct aq_bytes *out)
+{
+    struct coder *coder;
+    size_t raw_bits;
+    uint64_t *words = aq_encoder_alloc(encoder, count, sizeof *words);
+    if (words == NULL || !make_coder(encoder, count, &coder))
+        return AQ_NO_MEMORY;
+    struct aq_words form = aq_words_make(values, count, words);
+    if (!make_tokens(coder, words, &raw_bits))
+        return AQ_NOT_FOUND;
+    choose_context(coder);
+    count_tokens(coder);
+    double bits = weigh(coder, 1);
+    if ((bits + HEADER_BITS + (double)raw_bits) / 8 >= (double)size_max)
+        return AQ_NOT_FOUND;
+    aq_ans32_tables_normalise(coder->counts, &coder->tables);
+    aq_bytes_u8(out, AQ_ENCODING_ANS32);
+    encoder->ans32_count++;
+    aq_words_append(form, out);
+    aq_bytes_u8(out, (uint8_t)coder->kind);
+    aq_ans32_tables_append(coder->counts, &coder->tables, out);
+    return code_words(encoder, coder, out);
+}
