@@ -173,7 +173,7 @@ Test(forged_archive, ans32_is_announced)
         cr_assert_eq(aq_schema_stored_batch_init(&schema, &rows), AQ_OK);
         for (; rows.row_count < 20000; rows.row_count++) {
             random = random * UINT64_C(6364136223846793005) + 1442695040888963407;
-            int64_t n = (int64_t)((random >> 33) % 200 >> (random >> 50) % 8);
+            int64_t n = (int64_t)((random >> 33) % 65536 >> (random >> 50) % 16);
             cr_assert_eq(aq_vector_append_slice(&rows.columns[0], aq_slice_of("hue")), AQ_OK);
             cr_assert_eq(aq_vector_append_int(&rows.columns[1], (int64_t)rows.row_count), AQ_OK);
             cr_assert_eq(aq_vector_append_int(&rows.columns[2], restless == 0 ? n % 2 : n), AQ_OK);
