@@ -224,8 +224,9 @@ bench-durable: all ## measure durable commits beside append, fio, RocksDB and SQ
 	@$(MAKE) --no-print-directory $B/bench/durable
 	@$(VENV)/python bench/durable.py
 
-bench-recover: all $B/bench/recover ## measure how long recovery takes, 1 GiB in 4 open segments (in memory)
-	@folder=$$(mktemp -d /dev/shm/aqstore-bench-XXXXXX) && trap 'rm -rf "$$folder"' EXIT && $B/bench/recover "$$folder/store"
+bench-recover: all $B/bench/recover ## measure how long recovery takes, 1 GiB in 4 open segments (in memory), in one thread and in several
+	@for threads in 1 0; do folder=$$(mktemp -d /dev/shm/aqstore-bench-XXXXXX) && \
+		{ $B/bench/recover "$$folder/store" 4 256 $$threads; result=$$?; rm -rf "$$folder"; [ $$result = 0 ] || exit 1; }; done
 
 fuzz: ## run each fuzz target for FUZZ_SECONDS
 	@$(MAKE) --no-print-directory MODE=fuzz fuzz-binaries

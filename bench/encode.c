@@ -9,7 +9,7 @@
 #include <time.h>
 
 #include "bench/archive_file.h"
-#include "compaction/merge/workers.h"
+#include "engine/base/workers.h"
 #include "engine/base/clock.h"
 
 #define PASSES 5

@@ -1,5 +1,6 @@
-/* How long recovery takes. Usage: recover NEW-FOLDER [SEGMENTS [MIB]]: that many segments of so many MiB (4 of 256) are written
- * and left open, as by processes that were killed; then a store is opened and recovers them, its files still in memory.
+/* How long recovery takes. Usage: recover NEW-FOLDER [SEGMENTS [MIB [THREADS]]]: that many segments of so many MiB (4 of 256)
+ * are written and left open, as by processes that were killed; then a store is opened and recovers them, its files still
+ * in memory, in so many threads (0: as it always does).
  *
  * Prints bytes, seconds and seconds of processor. Failures: a message and exit code 1. */
 #include <stdio.h>
@@ -19,11 +20,12 @@ static void need(enum aq_status status, const struct aq_error *err)
     exit(1);
 }
 
-static struct aq_store *open_store(const char *home)
+static struct aq_store *open_store(const char *home, unsigned thread_count)
 {
     struct aq_store *store = NULL;
     struct aq_error err = {0};
-    struct aq_store_options options = {.home = home, .create = true};
+    struct aq_store_options options = {
+        .home = home, .create = true, .recovery_thread_count = thread_count};
     need(aq_store_open(&options, &store, &err), &err);
     return store;
 }
@@ -107,12 +109,13 @@ static double processor_seconds(void)
 int main(int argc, char **argv)
 {
     if (argc < 2) {
-        fprintf(stderr, "usage: recover NEW-FOLDER [SEGMENTS [MIB]]\n");
+        fprintf(stderr, "usage: recover NEW-FOLDER [SEGMENTS [MIB [THREADS]]]\n");
         return 2;
     }
     int32_t segment_count = argc > 2 ? (int32_t)strtol(argv[2], NULL, 10) : 4;
     uint64_t size_bytes = (argc > 3 ? strtoull(argv[3], NULL, 10) : 256) << 20;
-    struct aq_store *store = open_store(argv[1]);
+    unsigned thread_count = argc > 4 ? (unsigned)strtoul(argv[4], NULL, 10) : 0;
+    struct aq_store *store = open_store(argv[1], 0);
     const struct aq_schema *schema = declare(store);
     uint64_t written = 0;
     for (int32_t i = 0; i < segment_count; i++)
@@ -120,7 +123,7 @@ int main(int argc, char **argv)
     aq_store_close(store);
     struct aq_recovery_report report;
     struct aq_error err = {0};
-    store = open_store(argv[1]);
+    store = open_store(argv[1], thread_count);
     double processor = processor_seconds();
     int64_t begin_us = aq_clock_us();
     need(aq_store_recover(store, &report, &err), &err);

@@ -4,7 +4,7 @@
 
 #include "compaction/merge/write/archive_output.h"
 #include "compaction/compact_plan.h"
-#include "compaction/merge/workers.h"
+#include "engine/base/workers.h"
 
 struct aq_compact_job {
     struct aq_store *store;

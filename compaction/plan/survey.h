@@ -3,7 +3,7 @@
 #define AQ_COMPACTION_PLAN_SURVEY_H
 
 #include "compaction/plan/spread.h"
-#include "compaction/merge/workers.h"
+#include "engine/base/workers.h"
 #include "engine/store/snapshot/snapshot.h"
 
 struct aq_survey {

@@ -3,7 +3,7 @@
 #define AQ_COMPACTION_REPLAY_REPLAY_OUTPUT_H
 
 #include "compaction/merge/write/archive_output.h"
-#include "compaction/merge/workers.h"
+#include "engine/base/workers.h"
 
 /** Zero-initialise, and set `store`. */
 struct aq_replay_output {

@@ -331,6 +331,7 @@ static enum aq_status open_home(struct aq_store *store, const struct aq_store_op
         return aq_error_set_errno(err, errno, store->home, "cannot open the store");
     store->io = options->io;
     atomic_store(&store->write_method, (int)options->write_method);
+    store->recovery_thread_count = options->recovery_thread_count;
     if (!store->read_only)
         AQ_TRY(choose_io(store, options->io, err));
     return open_catalog(store, options->create, err);

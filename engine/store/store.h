@@ -23,6 +23,7 @@ struct aq_store_options {
     bool read_only; /* refuse commits */
     enum aq_io_kind io;
     enum aq_write_method write_method; /* AQ_WRITE_UNKNOWN unless it is to be forced */
+    unsigned recovery_thread_count;    /* at most; 0: as many as it looks at segments at a time */
 };
 
 /** Open: catalog read and verified. Nothing is recovered yet. @thread The store may be used from
@@ -89,7 +90,8 @@ struct aq_recovery_report {
 /**
  * Close every open segment whose writer is gone (its flock is free): read the valid prefix, commit a
  * `close` edit with the positions its frames hold. A segment with a valid frame behind a bad one is
- * AQ_CORRUPT: nothing is changed. Waits for a dying writer's flock up to a second.
+ * AQ_CORRUPT: it and those behind it are left as they are. Waits for dying writers' flocks up to a second. Segments are read
+ * in threads (recovery_thread_count), and closed in the catalog's order: the outcome is that of one thread.
  */
 enum aq_status aq_store_recover(struct aq_store *store, struct aq_recovery_report *report,
                                 struct aq_error *err) AQ_RESULT;

@@ -25,6 +25,7 @@ struct aq_store {
     enum aq_io_kind io;
     char io_notice[256];
     atomic_int write_method; /* enum aq_write_method */
+    unsigned recovery_thread_count;
     /* Held by whoever moves the catalog on: commits and refreshes, one at a time. */
     pthread_mutex_t advance;
     uint64_t began;           /* with this checkpoint, 0: edit 1; under `advance` */

@@ -3,7 +3,7 @@
 #define AQ_COMPACTION_TILE_WRITE_H
 
 #include "compaction/merge/write/tile_cut.h"
-#include "compaction/merge/workers.h"
+#include "engine/base/workers.h"
 
 /** Takes coded tiles, one after the other, in order. @thread Any one at a time. */
 typedef enum aq_status (*aq_coded_tile_fn)(void *context, const struct aq_archive_tile *tile,

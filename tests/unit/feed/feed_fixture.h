@@ -72,12 +72,13 @@ static inline bool feed_check(enum aq_status status, const struct aq_error *err)
     return false;
 }
 
+/* Recovery in one thread: which read fails is a matter of their order. */
 static inline struct aq_store *feed_store(void)
 {
     struct aq_store *store = NULL;
     struct aq_error err = {0};
     struct aq_store_options options = {
-        .home = scratch_file(feed_home), .create = true, .io = feed_io};
+        .home = scratch_file(feed_home), .create = true, .io = feed_io, .recovery_thread_count = 1};
     return feed_check(aq_store_open(&options, &store, &err), &err) ? store : NULL;
 }
 

@@ -1,6 +1,6 @@
 /* Work in parallel: an aq_executor over plain threads. */
-#ifndef AQ_COMPACTION_WORKERS_H
-#define AQ_COMPACTION_WORKERS_H
+#ifndef AQ_ENGINE_BASE_WORKERS_H
+#define AQ_ENGINE_BASE_WORKERS_H
 
 #include "format/archive/archive.h"
 

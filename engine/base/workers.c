@@ -1,7 +1,7 @@
 /* Fork and join: each run starts threads that take the next index until none is left. Tasks last
  * milliseconds, starting a thread microseconds, so nothing is kept alive in between. A thread that
  * cannot be started is done without: the caller's own thread takes part and finishes the rest. */
-#include "compaction/merge/workers.h"
+#include "engine/base/workers.h"
 
 #include <pthread.h>
 #include <stdatomic.h>
