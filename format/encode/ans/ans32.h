@@ -11,6 +11,8 @@
 
 #include "format/encode/ans/ans.h"
 
+#define AQ_ANS32_ROWS_MIN \
+    8192 /* of nodes that are coded so: lanes and tables take some hundred bytes */
 #define AQ_ANS32_LANES 32
 #define AQ_ANS32_SCALE_BITS 10
 #define AQ_ANS32_SCALE (1u << AQ_ANS32_SCALE_BITS)

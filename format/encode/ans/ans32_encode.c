@@ -6,7 +6,7 @@
 
 #include <math.h>
 
-#include "format/encode/choose/estimate.h"
+#include "format/encode/kernel/kernel.h"
 
 /* To compare the kinds of context, of many rows an eighth will do. */
 #define SAMPLE_FROM 16384
@@ -30,9 +30,13 @@ struct coder {
 struct symbol {
     uint64_t reciprocal;
     uint32_t limit;      /* from here on a state gives 16 bits away */
-    uint16_t bias;       /* where its stretch begins */
-    uint16_t complement; /* of its frequency */
+    uint32_t bias;       /* where its stretch begins */
+    uint32_t complement; /* of its frequency */
+    uint32_t first;      /* raw bits that go with it */
 };
+
+/* The first token with more raw bits than go with it. */
+#define TOKEN_MORE_MIN (AQ_ANS_TOKENS_DIRECT + 2 * (AQ_ANS32_RAW_FIRST + 1 - 3))
 
 static unsigned raw_width(unsigned token)
 {
@@ -109,24 +113,31 @@ static void choose_context(struct coder *coder)
     coder->kind = best;
 }
 
-static void make_symbols(const struct coder *coder, struct symbol (*symbols)[AQ_ANS32_TOKENS_MAX])
+static struct symbol make_symbol(unsigned token, uint32_t start, uint32_t frequency)
+{
+    unsigned width = raw_width(token);
+    unsigned first = width < AQ_ANS32_RAW_FIRST ? width : AQ_ANS32_RAW_FIRST;
+    struct symbol symbol = {.limit = frequency << (32 - AQ_ANS32_SCALE_BITS - first),
+                            .complement = AQ_ANS32_SCALE - frequency,
+                            .bias = start,
+                            .first = first};
+    if (frequency ==
+        1) { /* 2^64 is one too many: the quotient is one too small, what that lacks in the bias */
+        symbol.reciprocal = UINT64_MAX;
+        symbol.bias = start + AQ_ANS32_SCALE - 1;
+    } else if (frequency > 0) {
+        symbol.reciprocal = UINT64_MAX / frequency + 1;
+    }
+    return symbol;
+}
+
+static void make_symbols(const struct coder *coder, struct symbol *symbols)
 {
     for (unsigned table = 0; table < coder->tables.table_count; table++) {
         uint32_t start = 0;
         for (unsigned token = 0; token < AQ_ANS32_TOKENS_MAX; token++) {
             uint32_t frequency = coder->counts[table][token];
-            struct symbol *symbol = &symbols[table][token];
-            unsigned width = raw_width(token);
-            unsigned first = width < AQ_ANS32_RAW_FIRST ? width : AQ_ANS32_RAW_FIRST;
-            symbol->limit = frequency << (32 - AQ_ANS32_SCALE_BITS - first);
-            symbol->complement = (uint16_t)(AQ_ANS32_SCALE - frequency);
-            symbol->bias = (uint16_t)start;
-            symbol->reciprocal = frequency == 0 ? 0 : UINT64_MAX / frequency + 1;
-            if (frequency ==
-                1) { /* 2^64 is one too many: the quotient is one too small, what that lacks in the bias */
-                symbol->reciprocal = UINT64_MAX;
-                symbol->bias = (uint16_t)(start + AQ_ANS32_SCALE - 1);
-            }
+            symbols[table * AQ_ANS32_TOKENS_MAX + token] = make_symbol(token, start, frequency);
             start += frequency;
         }
     }
@@ -138,11 +149,11 @@ struct stream {
 };
 
 /* 16 bits into the stream, if the state is at `limit` or above: without a branch. */
-static inline uint32_t give(struct stream *stream, uint32_t state, uint64_t limit)
+static inline uint32_t give(uint16_t **at, uint32_t state, uint64_t limit)
 {
     uint32_t gives = state >= limit;
-    stream->at[-1] = (uint16_t)state;
-    stream->at -= gives;
+    (*at)[-1] = (uint16_t)state;
+    *at -= gives;
     return state >> 16 * gives;
 }
 
@@ -159,27 +170,31 @@ static void code_more(const struct coder *coder, const size_t *starts, size_t st
             int more = left < (int)AQ_ANS32_RAW_MORE ? left : (int)AQ_ANS32_RAW_MORE;
             uint32_t raw = coder->words[i] >> taken & ((1u << more) - 1);
             stream->states[lane] =
-                give(stream, stream->states[lane], UINT64_C(1) << (32 - more)) << more | raw;
+                give(&stream->at, stream->states[lane], UINT64_C(1) << (32 - more)) << more | raw;
         }
 }
 
 static inline __attribute__((always_inline)) void
-code_step(const struct coder *coder, struct symbol (*symbols)[AQ_ANS32_TOKENS_MAX],
-          const size_t *starts, size_t step, unsigned lane_count, struct stream *stream)
+code_step(const struct coder *coder, const struct symbol *symbols, const size_t *starts,
+          size_t step, unsigned lane_count, struct stream *stream)
 {
-    if (raw_width(coder->token_count - 1) > AQ_ANS32_RAW_FIRST)
+    unsigned highest = 0;
+    for (unsigned lane = 0; lane < lane_count; lane++)
+        highest |= coder->tokens[starts[lane] + step] + (128u - TOKEN_MORE_MIN);
+    if (highest >= 128)
         code_more(coder, starts, step, lane_count, stream);
+    uint16_t *at = stream->at;
     for (unsigned lane = lane_count; lane-- > 0;) {
         size_t i = starts[lane] + step;
-        unsigned token = coder->tokens[i];
-        const struct symbol *symbol = &symbols[coder->tables.of_context[coder->contexts[i]]][token];
-        unsigned width = raw_width(token);
-        unsigned first = width < AQ_ANS32_RAW_FIRST ? width : AQ_ANS32_RAW_FIRST;
-        uint32_t state = give(stream, stream->states[lane], symbol->limit);
+        unsigned table = coder->tables.of_context[coder->contexts[i]];
+        const struct symbol *symbol = &symbols[table * AQ_ANS32_TOKENS_MAX + coder->tokens[i]];
+        unsigned first = symbol->first;
+        uint32_t state = give(&at, stream->states[lane], symbol->limit);
         state = state << first | (coder->words[i] & ((1u << first) - 1));
         uint32_t quotient = (uint32_t)((aq_uint128)state * symbol->reciprocal >> 64);
         stream->states[lane] = state + symbol->bias + quotient * symbol->complement;
     }
+    stream->at = at;
 }
 
 static enum aq_status code_words(struct aq_encoder *encoder, const struct coder *coder,
@@ -189,8 +204,8 @@ static enum aq_status code_words(struct aq_encoder *encoder, const struct coder 
     size_t starts[AQ_ANS32_LANES];
     size_t room = 3 * coder->count + 1; /* a number a word, and one for each 16 raw bits more */
     uint16_t *numbers = aq_encoder_alloc(encoder, room, sizeof *numbers);
-    struct symbol(*symbols)[AQ_ANS32_TOKENS_MAX] =
-        aq_encoder_alloc(encoder, AQ_ANS32_TABLES_MAX, sizeof *symbols);
+    struct symbol *symbols = aq_encoder_alloc(
+        encoder, (size_t)AQ_ANS32_TABLES_MAX * AQ_ANS32_TOKENS_MAX, sizeof *symbols);
     if (numbers == NULL || symbols == NULL)
         return AQ_NO_MEMORY;
     struct stream stream = {.at = numbers + room};
@@ -208,21 +223,23 @@ static enum aq_status code_words(struct aq_encoder *encoder, const struct coder 
     return AQ_OK;
 }
 
-/* The words, their tokens; how many raw bits come with these. False: a word is too large. */
-static bool make_tokens(struct coder *coder, const uint64_t *words, size_t *raw_bits)
+/* The words and their tokens. False: a word is too large. */
+static bool make_tokens(struct coder *coder, const uint64_t *words)
 {
-    uint64_t used = 0;
-    *raw_bits = 0;
-    for (size_t i = 0; i < coder->count; i++) {
-        unsigned width;
-        unsigned token = aq_ans_token(words[i], &width);
-        used |= words[i];
-        coder->words[i] = (uint32_t)words[i];
-        coder->tokens[i] = (uint8_t)token;
-        coder->token_count = token >= coder->token_count ? token + 1 : coder->token_count;
-        *raw_bits += width;
-    }
+    unsigned width;
+    uint64_t used = aq_kernels()->tokens(words, coder->count, coder->words, coder->tokens);
+    coder->token_count = aq_ans_token(used, &width) + 1; /* or fewer */
     return used <= UINT32_MAX;
+}
+
+/* Of all words, by the counts of their tokens. */
+static double raw_bits(const struct coder *coder)
+{
+    uint64_t bits = 0;
+    for (unsigned table = 0; table < coder->tables.table_count; table++)
+        for (unsigned token = AQ_ANS_TOKENS_DIRECT; token < coder->token_count; token++)
+            bits += (uint64_t)coder->counts[table][token] * raw_width(token);
+    return (double)bits;
 }
 
 static bool make_coder(struct aq_encoder *encoder, size_t count, struct coder **coder)
@@ -231,7 +248,6 @@ static bool make_coder(struct aq_encoder *encoder, size_t count, struct coder **
     if (made == NULL)
         return false;
     made->count = count;
-    made->token_count = 0;
     made->words = aq_encoder_alloc(encoder, count, sizeof *made->words);
     made->tokens = aq_encoder_alloc(encoder, count, 1);
     made->contexts = aq_encoder_alloc(encoder, count, 1);
@@ -243,17 +259,16 @@ enum aq_status aq_ans32_encode(struct aq_encoder *encoder, const int64_t *values
                                size_t size_max, struct aq_bytes *out)
 {
     struct coder *coder;
-    size_t raw_bits;
     uint64_t *words = aq_encoder_alloc(encoder, count, sizeof *words);
     if (words == NULL || !make_coder(encoder, count, &coder))
         return AQ_NO_MEMORY;
     struct aq_words form = aq_words_make(values, count, words);
-    if (!make_tokens(coder, words, &raw_bits))
+    if (!make_tokens(coder, words))
         return AQ_NOT_FOUND;
     choose_context(coder);
     count_tokens(coder);
     double bits = weigh(coder, 1);
-    if ((bits + HEADER_BITS + (double)raw_bits) / 8 >= (double)size_max)
+    if ((bits + HEADER_BITS + raw_bits(coder)) / 8 >= (double)size_max)
         return AQ_NOT_FOUND;
     aq_ans32_tables_normalise(coder->counts, &coder->tables);
     aq_bytes_u8(out, AQ_ENCODING_ANS32);

@@ -6,6 +6,7 @@
  * Either way the outcome is a function of the values alone. */
 #include <assert.h>
 
+#include "format/encode/ans/ans32.h"
 #include "format/encode/choose/estimate.h"
 #include "format/encode/kernel/kernel.h"
 
@@ -16,8 +17,7 @@
 #define WEIGH_ROWS_MIN 256 /* fewer are tried in all ways */
 #define WEIGH_MARGIN 1.1   /* what an estimate may be wrong by */
 #define ANS_ROWS_MIN 1024  /* its tables take some hundred bytes */
-#define ANS32_ROWS_MIN 8192
-#define ANS_SAVES_MIN 50 /* of so many bytes one must be saved, since it is slower to read */
+#define ANS_SAVES_MIN 50   /* of so many bytes one must be saved where it is slower to read */
 #define SAMPLE_STRETCHES 16
 #define SAMPLE_ROWS 64
 
@@ -146,7 +146,7 @@ static enum aq_status encode_tokens(struct aq_encoder *encoder, const int64_t *v
                                     const struct profile *seen, size_t size_max,
                                     struct aq_bytes *out)
 {
-    if (count >= ANS32_ROWS_MIN && (uint64_t)seen->max - (uint64_t)seen->min <= INT32_MAX)
+    if (count >= AQ_ANS32_ROWS_MIN && (uint64_t)seen->max - (uint64_t)seen->min <= INT32_MAX)
         return aq_ans32_encode(encoder, values, count, size_max, out);
     return aq_ans_encode(encoder, values, count, size_max, out);
 }
@@ -162,7 +162,9 @@ static enum aq_status encode_leaf(struct aq_encoder *encoder, const int64_t *val
     trials_claim(&trials, packed_size);
     if (shape != AQ_SHAPE_ANS)
         AQ_TRY(trials_judge_if(&trials, aq_byteplane_encode(encoder, values, count, out)));
-    size_t size_max = trials.best_size - trials.best_size / ANS_SAVES_MIN;
+    size_t size_max = trials.best_size;
+    if (count < AQ_ANS32_ROWS_MIN)
+        size_max -= size_max / ANS_SAVES_MIN;
     if (shape != AQ_SHAPE_PLANES && count >= ANS_ROWS_MIN && seen->max - 1 != seen->min)
         AQ_TRY(
             trials_judge_if(&trials, encode_tokens(encoder, values, count, seen, size_max, out)));

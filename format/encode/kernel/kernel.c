@@ -14,6 +14,7 @@ static const struct aq_kernels portable = {.name = "portable",
                                            .look = look_portable,
                                            .to_decimals = to_decimals_portable,
                                            .split = split_portable,
+                                           .tokens = tokens_portable,
                                            .ans = ans_portable,
                                            .ans32 = aq_ans32_portable};
 
@@ -39,6 +40,7 @@ static const struct aq_kernels avx2 = {.name = "AVX2",
                                        .look = look_avx2,
                                        .to_decimals = to_decimals_avx2,
                                        .split = split_avx2,
+                                       .tokens = tokens_avx2,
                                        .ans = ans_avx2,
                                        .ans32 = aq_ans32_portable};
 
@@ -49,6 +51,7 @@ static const struct aq_kernels avx512 = {.name = "AVX-512",
                                          .look = look_avx512,
                                          .to_decimals = to_decimals_avx512,
                                          .split = split_avx512,
+                                         .tokens = tokens_avx512,
                                          .ans = ans_avx512,
                                          .ans32 = aq_ans32_avx512};
 

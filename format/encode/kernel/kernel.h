@@ -78,6 +78,8 @@ struct aq_kernels {
     size_t (*to_decimals)(const double *values, size_t count, double power, int64_t *integers);
     /** Bits shift to shift + 7 of each word. */
     void (*split)(const uint64_t *words, size_t count, unsigned shift, uint8_t *plane);
+    /** Words as 32 bits, and their tokens; returns all words' bits: those of 2^32 or more are cut, and any token is theirs. */
+    uint64_t (*tokens)(const uint64_t *words, size_t count, uint32_t *words32, uint8_t *tokens);
     /** Words from `streams`. False: the streams end too early. */
     bool (*ans)(struct aq_ans_streams *streams, enum aq_ans_kind kind, uint64_t *words,
                 size_t count);

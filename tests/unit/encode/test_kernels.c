@@ -187,6 +187,34 @@ Test(kernels, columns_decode_alike)
     cr_assert(entropy_coded);
 }
 
+Test(kernels, tokens_agree)
+{
+    size_t variant_count;
+    const struct aq_kernels *const *variants = aq_kernels_all(&variant_count);
+    static uint64_t words[ROWS];
+    static uint32_t words32[ROWS];
+    static uint8_t tokens[ROWS];
+    uint64_t used = 0;
+    for (size_t i = 0; i < ROWS; i++) {
+        words[i] = i < 40    ? i
+                   : i < 104 ? (UINT64_C(1) << (i - 40) / 2) - i % 2
+                             : next_random() >> (32 + i % 32);
+        used |= words[i];
+    }
+    for (size_t v = 0; v < variant_count; v++) {
+        cr_assert_eq(variants[v]->tokens(words, ROWS, words32, tokens), used, "%s",
+                     variants[v]->name);
+        for (size_t i = 0; i < ROWS; i++) {
+            unsigned width;
+            cr_assert_eq(tokens[i], aq_ans_token(words[i], &width), "%s: %llu", variants[v]->name,
+                         (unsigned long long)words[i]);
+            cr_assert_eq(words32[i], words[i]);
+        }
+        uint64_t large = UINT64_C(1) << 40;
+        cr_assert_eq(variants[v]->tokens(&large, 1, words32, tokens), large);
+    }
+}
+
 Test(kernels, look_split_and_to_decimals_agree)
 {
     size_t variant_count;
