@@ -51,6 +51,8 @@ struct aq_ingest_report {
     double seconds;
     enum aq_io_kind io;
     enum aq_write_method write_method;
+    unsigned frames_in_flight;   /* at most */
+    uint64_t zero_failure_count; /* of the store's: how often blocks could not be zeroed ahead */
 };
 
 /**

@@ -48,6 +48,8 @@ enum aq_status aq_io_name(const struct aq_io_file *file, int dir_fd, const char 
 #define AQ_IO_BLOCK_BYTES 4096
 enum aq_status aq_io_open_direct(struct aq_io *io, const struct aq_io_file *file, const char *path,
                                  struct aq_io_file **direct, struct aq_error *err) AQ_RESULT;
+/** A descriptor of one's own for `file`, whatever its name; -1 and errno. The kernel tells each of a failed write-back. */
+int aq_io_reopen(const struct aq_io_file *file, int flags);
 void aq_io_close(struct aq_io_file *file); /* NULL allowed; no operation in flight */
 int aq_io_file_fd(const struct aq_io_file *file);
 

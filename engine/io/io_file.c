@@ -149,14 +149,19 @@ enum aq_status aq_io_name(const struct aq_io_file *file, int dir_fd, const char 
     return aq_io_sync_parent(dir_fd, name, path, err);
 }
 
+int aq_io_reopen(const struct aq_io_file *file, int flags)
+{
+    char descriptor[32];
+    name_descriptor(file->fd, descriptor, sizeof descriptor);
+    return open(descriptor, flags | O_CLOEXEC);
+}
+
 enum aq_status aq_io_fd_open_direct(struct aq_io *io, const struct aq_io_file *file,
                                     const char *path, struct aq_io_file **direct,
                                     struct aq_error *err)
 {
-    char descriptor[32];
-    name_descriptor(file->fd, descriptor, sizeof descriptor);
     struct aq_io_file *opened = malloc(sizeof *opened);
-    int fd = open(descriptor, O_RDWR | O_DIRECT | O_CLOEXEC);
+    int fd = aq_io_reopen(file, O_RDWR | O_DIRECT);
     if (opened == NULL || fd < 0) {
         enum aq_status status = aq_error_set_errno(err, opened == NULL ? ENOMEM : errno, path,
                                                    "cannot write past the cache");

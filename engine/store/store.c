@@ -439,6 +439,28 @@ const char *aq_write_method_name(enum aq_write_method method)
     return "unknown";
 }
 
+void aq_store_note_zero_failure(struct aq_store *store, int os_errno)
+{
+    atomic_store(&store->zero_errno, os_errno);
+    atomic_fetch_add(&store->zero_failure_count, 1);
+}
+
+uint64_t aq_store_zero_failure_count(const struct aq_store *store)
+{
+    return atomic_load(&store->zero_failure_count);
+}
+
+bool aq_store_zero_notice(struct aq_store *store, char *notice, size_t notice_size)
+{
+    int os_errno = atomic_load(&store->zero_errno);
+    if (os_errno == 0 || atomic_exchange(&store->zero_errno_told, os_errno) == os_errno)
+        return false;
+    snprintf(notice, notice_size,
+             "%s: blocks cannot be zeroed ahead: %s; frames are written without, which is slower",
+             store->home, strerror(os_errno));
+    return true;
+}
+
 const char *aq_store_cache_notice(const struct aq_store *store)
 {
     return store->blocks == NULL ? "" : aq_block_cache_notice(store->blocks);

@@ -40,6 +40,10 @@ const char *aq_store_io_notice(const struct aq_store *store);
 /** What is known by now. @thread Any. */
 enum aq_write_method aq_store_write_method(const struct aq_store *store);
 const char *aq_write_method_name(enum aq_write_method method); /* "unknown", "cached", "direct" */
+/** How often blocks could not be zeroed ahead: frames are written all the same, slower. @thread Any. */
+uint64_t aq_store_zero_failure_count(const struct aq_store *store);
+/** Why, in words; false when there is nothing that was not told before. @thread Any. */
+bool aq_store_zero_notice(struct aq_store *store, char *notice, size_t notice_size);
 /** Why the block cache keeps nothing any more; "" while it does. */
 const char *aq_store_cache_notice(const struct aq_store *store);
 /** Whether it was opened from a bucket's mirror: it has no home, its name stands for one in messages. */

@@ -26,6 +26,9 @@ struct aq_store {
     char io_notice[256];
     atomic_int write_method; /* enum aq_write_method */
     unsigned recovery_thread_count;
+    atomic_uint_fast64_t zero_failure_count;
+    atomic_int zero_errno;      /* of the last of them */
+    atomic_int zero_errno_told; /* of the one that was told last */
     /* Held by whoever moves the catalog on: commits and refreshes, one at a time. */
     pthread_mutex_t advance;
     uint64_t began;           /* with this checkpoint, 0: edit 1; under `advance` */
@@ -65,6 +68,8 @@ enum aq_status aq_store_make_folders(const char *home, int home_fd, struct aq_er
 /** Read the newest mirror of the bucket, unless opening has just done so. Caller holds `advance`, or
  * nobody else has the store yet. */
 enum aq_status aq_store_read_mirror(struct aq_store *store, struct aq_error *err) AQ_RESULT;
+/** Zeroing ahead failed. @thread Any. */
+void aq_store_note_zero_failure(struct aq_store *store, int os_errno);
 /** AQ_INVALID: a store in a bucket takes no writes; what to do. */
 enum aq_status aq_store_refuse_write(const struct aq_store *store, struct aq_error *err) AQ_RESULT;
 

@@ -218,8 +218,10 @@ enum aq_status aq_ingest_files(struct aq_store *store, const struct aq_ingest_op
     struct aq_store_lock *lock;
     int64_t begin_us = aq_clock_us();
     char name[AQ_NAME_BYTES_MAX + 16];
+    char notice[512];
     importer.watch.source = aq_monitor_find(options->monitor, options->source_name);
-    *report = (struct aq_ingest_report){.io = aq_store_io_kind(store)};
+    *report = (struct aq_ingest_report){.io = aq_store_io_kind(store),
+                                        .frames_in_flight = AQ_IMPORT_FRAMES_IN_FLIGHT};
     AQ_TRY(check_options(options, err));
     snprintf(name, sizeof name, "import-%s", options->dataset->schema.dataset);
     enum aq_status status = aq_store_lock(store, name, true, &lock, err);
@@ -234,6 +236,9 @@ enum aq_status aq_ingest_files(struct aq_store *store, const struct aq_ingest_op
     if (importer.decoder != NULL)
         report->unknown_field_count = importer.decoder->unknown_field_count;
     report->write_method = aq_store_write_method(store);
+    report->zero_failure_count = aq_store_zero_failure_count(store);
+    if (aq_store_zero_notice(store, notice, sizeof notice))
+        aq_importer_notice(&importer, "%s", notice);
     report->seconds = aq_clock_seconds_since(begin_us);
     release(&importer);
     aq_store_unlock(lock);

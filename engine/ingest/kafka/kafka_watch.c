@@ -87,6 +87,13 @@ static void show_writer(struct aq_kafka_consumer *consumer)
     aq_monitor_set_writer(consumer->options->monitor, consumer->sources[0].monitor, &totals);
 }
 
+static void tell_of_zeros(struct aq_kafka_consumer *consumer)
+{
+    char notice[512];
+    if (aq_store_zero_notice(consumer->store, notice, sizeof notice))
+        aq_kafka_say(consumer, "%s", notice);
+}
+
 void aq_kafka_watch(struct aq_kafka_consumer *consumer)
 {
     int64_t now_us = aq_clock_boot_us();
@@ -95,5 +102,6 @@ void aq_kafka_watch(struct aq_kafka_consumer *consumer)
     consumer->watch_us = now_us;
     show_partitions(consumer);
     show_writer(consumer);
+    tell_of_zeros(consumer);
     aq_kafka_show_states(consumer);
 }

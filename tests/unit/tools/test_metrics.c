@@ -103,6 +103,9 @@ Test(metrics, are_rendered_as_the_golden_file_says)
                                  .maintain = &maintain,
                                  .nightly = &nightly,
                                  .gc = &gc,
+                                 .io = "uring",
+                                 .write_method = "direct",
+                                 .zero_failure_count = 3,
                                  .now_us = NOW_US};
     aq_metrics_render(&metrics, &out);
     golden_expect("metrics.txt", aq_bytes_view(&out));
@@ -118,6 +121,7 @@ Test(metrics, leave_out_what_does_not_run)
     cr_assert_null(strstr(rendered, "aqstore_tier"));
     cr_assert_null(strstr(rendered, "aqstore_compaction"));
     cr_assert_null(strstr(rendered, "aqstore_gc"));
+    cr_assert_null(strstr(rendered, "aqstore_write_info"));
     cr_assert_not_null(strstr(rendered, "\naqstore_open_segment_age_seconds 0.000000\n"));
     cr_assert_not_null(strstr(rendered, "_bucket{le=\"+Inf\"} 0\n"));
 }

@@ -114,6 +114,8 @@ static void report_json(struct aq_program *program, const char *dataset, const c
     aq_json_member_real(&out, "seconds", report->seconds);
     aq_json_member_text(&out, "io", aq_io_kind_name(report->io));
     aq_json_member_text(&out, "write", aq_write_method_name(report->write_method));
+    aq_json_member_count(&out, "frames_in_flight", report->frames_in_flight);
+    aq_json_member_count(&out, "zero_failures", report->zero_failure_count);
     aq_json_close(&out, '}');
     aq_bytes_u8(&out, '\n');
     aq_out_bytes(program->out, &out);
@@ -136,10 +138,11 @@ static void report_counts(struct aq_out *out, const char *dataset,
                       aq_human_rate((double)message_count / report->seconds, a));
     aq_out_text(out, "\n");
     if (report->segment_bytes > 0)
-        aq_out_printf(out, "  durable in segments: %s, %.1f bytes/row, written through %s\n",
+        aq_out_printf(out, "  durable in segments: %s, %.1f bytes/row, written through %s%s\n",
                       aq_human_size(report->segment_bytes, a),
                       (double)report->segment_bytes / (double)message_count,
-                      report->io == AQ_IO_URING ? "io_uring" : "POSIX calls");
+                      report->io == AQ_IO_URING ? "io_uring" : "POSIX calls",
+                      report->write_method == AQ_WRITE_DIRECT ? ", past the kernel's cache" : "");
 }
 
 static void report_text(struct aq_program *program, const char *dataset,

@@ -36,6 +36,11 @@ static void respond_metrics(struct aq_service *service, const struct aq_monitor_
     struct aq_gc_counts gc;
     struct aq_metrics metrics = {
         .version = AQ_VERSION, .view = view, .usage = &usage, .now_us = aq_clock_wall_us()};
+    if (service->store != NULL) {
+        metrics.io = aq_io_kind_name(aq_store_io_kind(service->store));
+        metrics.write_method = aq_write_method_name(aq_store_write_method(service->store));
+        metrics.zero_failure_count = aq_store_zero_failure_count(service->store);
+    }
     aq_process_usage(&usage);
     pthread_mutex_lock(&service->lock);
     maintain = service->maintain;

@@ -217,6 +217,18 @@ static void render_writers(const struct aq_metrics *metrics, struct aq_bytes *ou
               totals->queue_messages);
 }
 
+static void render_writing(const struct aq_metrics *metrics, struct aq_bytes *out)
+{
+    const char *labels[] = {"io", metrics->io, "method", metrics->write_method, NULL};
+    head(out, "aqstore_write_info", "gauge",
+         "1, with what frames are written through, and how: cached, direct (past the kernel's "
+         "cache), or unknown before the disk was tried.");
+    put_count(out, "aqstore_write_info", labels, 1);
+    one_count(out, "aqstore_zero_ahead_failures_total", "counter",
+              "How often blocks could not be zeroed ahead of frames, which are written without.",
+              metrics->zero_failure_count);
+}
+
 static void render_maintain(const struct aq_maintain_counts *counts, struct aq_bytes *out)
 {
     static const char runs[] = "aqstore_tier_runs_total";
@@ -297,6 +309,8 @@ void aq_metrics_render(const struct aq_metrics *metrics, struct aq_bytes *out)
     render_lags(metrics->view, out);
     render_commits(&metrics->view->totals, out);
     render_writers(metrics, out);
+    if (metrics->io != NULL)
+        render_writing(metrics, out);
     if (metrics->maintain != NULL)
         render_maintain(metrics->maintain, out);
     if (metrics->nightly != NULL)

@@ -43,7 +43,10 @@ struct aq_metrics {
     const struct aq_maintain_counts *maintain; /* NULL: no maintenance loop runs */
     const struct aq_nightly_counts *nightly;   /* NULL: no schedule */
     const struct aq_gc_counts *gc;             /* NULL: neither of them */
-    int64_t now_us;                            /* wall clock */
+    const char *io;                            /* what frames go through; NULL: not known yet */
+    const char *write_method;
+    uint64_t zero_failure_count;
+    int64_t now_us; /* wall clock */
 };
 
 /** Append all metrics. Names and help: docs/running.md, "Metrics". */

@@ -13,7 +13,8 @@ static uint64_t count_rejects(const struct aq_monitor_source *source)
     return count;
 }
 
-static void report_json(struct aq_out *out, const struct aq_monitor_source *source, double seconds)
+static void report_json(struct aq_out *out, const struct aq_store *store,
+                        const struct aq_monitor_source *source, double seconds)
 {
     struct aq_bytes text = {0};
     aq_json_open(&text, '{');
@@ -26,6 +27,8 @@ static void report_json(struct aq_out *out, const struct aq_monitor_source *sour
     aq_json_member_count(&text, "lost", source->lost_count);
     aq_json_member_count(&text, "input_bytes", source->input_bytes);
     aq_json_member_real(&text, "seconds", seconds);
+    aq_json_member_text(&text, "io", aq_io_kind_name(aq_store_io_kind(store)));
+    aq_json_member_text(&text, "write", aq_write_method_name(aq_store_write_method(store)));
     aq_json_close(&text, '}');
     aq_bytes_u8(&text, '\n');
     aq_out_bytes(out, &text);
@@ -63,7 +66,7 @@ void aq_service_report(struct aq_service *service)
         if (!view.sources[i].is_kafka)
             continue;
         if (service->program->options.json)
-            report_json(service->program->out, &view.sources[i], seconds);
+            report_json(service->program->out, service->store, &view.sources[i], seconds);
         else
             report_text(service->program->out, &view.sources[i], seconds);
     }

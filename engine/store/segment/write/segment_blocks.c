@@ -5,8 +5,8 @@
  * enough ahead, twice as many each time; the frames that lie in them are written past the cache, if that
  * is faster here. When the segment has all its blocks, the file of the next one is made, without a name: it
  * vanishes with the process. No block is used again.
- * Failures: where nothing could be zeroed frames are written all the same, only slower. A disk that cannot make zeros
- * durable ends the writer. */
+ * Failures: where zeroing failed no more is zeroed in that file, a file for the next segment is thrown away, and frames
+ * are written all the same, only slower. What they themselves run into is another matter. */
 #include "engine/store/segment/write/segment_blocks.h"
 #include "format/base/mutant.h"
 
@@ -59,32 +59,32 @@ void aq_segment_blocks_deinit(struct aq_segment_blocks *blocks)
 }
 
 /* A job is over, or is waited for: what it did counts from now on. */
-static enum aq_status collect(struct aq_segment_blocks *blocks, bool stop, struct aq_error *err)
+static void collect(struct aq_segment_blocks *blocks, bool stop)
 {
-    uint64_t zeroed_end;
+    bool failed;
     if (blocks->job_end == 0 && !blocks->spare_job)
-        return AQ_OK;
-    AQ_TRY(aq_zero_ahead_wait(blocks->ahead, stop, &zeroed_end, err));
+        return;
+    uint64_t zeroed_end = aq_zero_ahead_wait(blocks->ahead, stop, &failed);
+    blocks->full |= failed;
     if (blocks->spare_job) {
         blocks->spare_end = zeroed_end;
         blocks->spare_job = false;
-        return AQ_OK;
+        if (failed) {
+            aq_io_close(blocks->spare);
+            blocks->spare = NULL;
+        }
+        return;
     }
     if (zeroed_end > blocks->job_begin)
         blocks->zeroed_end = zeroed_end;
-    blocks->full = zeroed_end < blocks->job_end && !stop;
+    blocks->full |= zeroed_end < blocks->job_end && !stop;
     blocks->job_end = 0;
-    return AQ_OK;
 }
 
 struct aq_io_file *aq_segment_blocks_take(struct aq_segment_blocks *blocks, uint64_t *zeroed_end)
 {
+    collect(blocks, true);
     struct aq_io_file *spare = blocks->spare;
-    if (blocks->spare_job && collect(blocks, true, NULL) < 0) {
-        blocks->spare_job = false; /* the disk will say so again */
-        aq_io_close(spare);
-        spare = NULL;
-    }
     *zeroed_end = spare == NULL ? 0 : blocks->spare_end;
     blocks->spare = NULL;
     return spare;
@@ -147,21 +147,19 @@ static void zero_more(struct aq_segment_blocks *blocks, uint64_t offset)
     }
 }
 
-enum aq_status aq_segment_blocks_write(struct aq_segment_blocks *blocks, uint64_t offset,
-                                       uint64_t size, struct aq_io_file **target,
-                                       struct aq_error *err)
+struct aq_io_file *aq_segment_blocks_write(struct aq_segment_blocks *blocks, uint64_t offset,
+                                           uint64_t size)
 {
     bool meets = blocks->job_end > 0 && offset + size > blocks->job_begin;
     if (meets || !aq_zero_ahead_is_running(blocks->ahead))
-        AQ_TRY(collect(blocks, false, err));
+        collect(blocks, false);
     if (blocks->zeroed_end > 0)
         use_direct(blocks);
     bool direct =
         blocks->direct != NULL && offset % AQ_IO_BLOCK_BYTES == 0 && size % AQ_IO_BLOCK_BYTES == 0;
-    *target = direct ? blocks->direct : blocks->file;
     if (blocks->job_end == 0 && !blocks->spare_job)
         zero_more(blocks, offset + size);
-    return AQ_OK;
+    return direct ? blocks->direct : blocks->file;
 }
 
 enum aq_status aq_segment_blocks_cut(struct aq_segment_blocks *blocks, uint64_t file_bytes,
@@ -170,7 +168,7 @@ enum aq_status aq_segment_blocks_cut(struct aq_segment_blocks *blocks, uint64_t 
     int fd = aq_io_file_fd(blocks->file);
     struct stat info;
     if (blocks->job_end > 0)
-        AQ_TRY(collect(blocks, true, err));
+        collect(blocks, true);
     if (fstat(fd, &info) == 0 && (uint64_t)info.st_size <= file_bytes)
         return AQ_OK;
     if (ftruncate(fd, (off_t)file_bytes) != 0 || (!aq_mutant(18) && fdatasync(fd) != 0))
@@ -180,12 +178,10 @@ enum aq_status aq_segment_blocks_cut(struct aq_segment_blocks *blocks, uint64_t 
 
 void aq_segment_blocks_end(struct aq_segment_blocks *blocks)
 {
-    uint64_t zeroed_end;
-    if (blocks->job_end > 0 && aq_zero_ahead_wait(blocks->ahead, true, &zeroed_end, NULL) < 0)
-        blocks->job_end = 0; /* the file is given up anyway */
+    if (blocks->job_end > 0)
+        collect(blocks, true);
     aq_io_close(blocks->direct);
     blocks->direct = NULL;
     blocks->file = NULL;
     blocks->zeroed_end = 0;
-    blocks->job_end = 0;
 }

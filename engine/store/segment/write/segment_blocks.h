@@ -14,7 +14,7 @@ struct aq_segment_blocks {
     struct aq_io_file *file; /* of the open segment; NULL: none */
     struct aq_io_file
         *direct; /* the same, past the cache, for frames of whole blocks; NULL: not, or not yet */
-    bool full;   /* the disk has no room for more zeros */
+    bool full;   /* the disk takes no more zeros */
     uint64_t step_bytes; /* to zero next */
     uint64_t zeroed_end; /* of the open segment; 0: nothing is zeroed */
     uint64_t job_begin;  /* being zeroed there, up to job_end; 0: nothing is */
@@ -37,11 +37,10 @@ void aq_segment_blocks_begin(struct aq_segment_blocks *blocks, struct aq_io_file
                              uint64_t zeroed_end);
 /**
  * Before a frame of [offset, offset + size) is written: nobody else writes there then. Has more zeroed where that
- * will be needed soon. @param target  The file to write to.
+ * will be needed soon. @return The file to write to.
  */
-enum aq_status aq_segment_blocks_write(struct aq_segment_blocks *blocks, uint64_t offset,
-                                       uint64_t size, struct aq_io_file **target,
-                                       struct aq_error *err) AQ_RESULT;
+struct aq_io_file *aq_segment_blocks_write(struct aq_segment_blocks *blocks, uint64_t offset,
+                                           uint64_t size);
 /** No frame follows: the file ends at `file_bytes`, durably, when AQ_OK. */
 enum aq_status aq_segment_blocks_cut(struct aq_segment_blocks *blocks, uint64_t file_bytes,
                                      struct aq_error *err) AQ_RESULT;

@@ -129,10 +129,8 @@ static uint8_t *place_bytes(struct aq_frame_slot *slot, bool direct)
 static enum aq_status write_frame(struct aq_shard_writer *writer, struct aq_frame_slot *slot,
                                   struct aq_error *err)
 {
-    struct aq_io_file *file = NULL;
-    enum aq_status status =
-        aq_segment_blocks_write(&writer->blocks, writer->next_offset, slot->bytes.size, &file, err);
-    AQ_TRY(aq_error_locate(err, status, writer->segment.path.text, 0));
+    struct aq_io_file *file =
+        aq_segment_blocks_write(&writer->blocks, writer->next_offset, slot->bytes.size);
     bool direct = file != writer->segment.file;
     uint8_t *bytes = place_bytes(slot, direct);
     if (bytes == NULL)

@@ -3,8 +3,10 @@
  * Happy path: a job says which part of a file; the thread writes zeros there, a piece at a time, each made
  * durable, and says how far it came. Before its first job it finds out how frames are best written
  * (write_probe.h): the writer has something to do meanwhile.
- * Failures: a disk that is full, a file at its limit: the zeros end before, and the writer goes on as without
- * them. A piece that cannot be made durable ends the writer: its frames may lie in the same file. */
+ * Failures: whatever it is (a full disk, a file at its limit, a disk that fails), the zeros end where they were
+ * durable last, the file is cut there, and the writer goes on as without them; the store counts it and tells. The job's
+ * descriptor is its own: the kernel tells each open file of a failed write-back once, so what a job is told of is
+ * told to the writer of the frames, too, when it makes them durable. */
 #include "engine/store/segment/write/zero_ahead.h"
 
 #include "engine/store/segment/write/write_probe.h"
@@ -12,6 +14,7 @@
 
 #include <assert.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <stdlib.h>
 #include <sys/statvfs.h>
 #include <unistd.h>
@@ -21,12 +24,12 @@
 #define FREE_SHARE 16
 
 struct job {
-    int fd;
+    const struct aq_io_file *file;
     uint64_t begin;
     uint64_t end;
     /* Result: */
     uint64_t zeroed_end;
-    int os_errno; /* of making zeros durable; 0: none */
+    int os_errno; /* why it ended early; 0: it did not, or was stopped, or had its share */
 };
 
 struct aq_zero_ahead {
@@ -59,8 +62,8 @@ static uint64_t free_share(int fd)
     return (uint64_t)disk.f_bavail * disk.f_frsize / FREE_SHARE;
 }
 
-/* False when the file takes no more. */
-static bool write_zeros(int fd, uint64_t offset, size_t size)
+/* 0, or the errno of what ended it. */
+static int write_zeros(int fd, uint64_t offset, size_t size)
 {
     static const uint8_t zeros[CALL_BYTES];
     while (size > 0) {
@@ -68,31 +71,42 @@ static bool write_zeros(int fd, uint64_t offset, size_t size)
         if (count < 0 && errno == EINTR)
             continue;
         if (count <= 0)
-            return false;
+            return count == 0 ? ENOSPC : errno;
         offset += (uint64_t)count;
         size -= (size_t)count;
     }
-    return true;
+    return !aq_mutant(19) && fdatasync(fd) != 0 ? errno : 0;
 }
 
-static void run(struct aq_zero_ahead *ahead, struct job *job)
+static void zero(struct aq_zero_ahead *ahead, struct job *job, int fd)
 {
-    uint64_t share = free_share(job->fd);
+    uint64_t share = free_share(fd);
     uint64_t end = job->end - job->begin <= share ? job->end : job->begin + share;
     end -= end % AQ_IO_BLOCK_BYTES;
     while (job->zeroed_end < end && job->os_errno == 0 && !is_stopped(ahead)) {
         uint64_t left = end - job->zeroed_end;
         size_t size = left < PIECE_BYTES ? (size_t)left : PIECE_BYTES;
-        if (!write_zeros(job->fd, job->zeroed_end, size)) {
-            int cut = ftruncate(job->fd, (off_t)job->zeroed_end); /* frames have more use for it */
-            (void)cut;
-            return;
-        }
-        if (!aq_mutant(19) && fdatasync(job->fd) != 0)
-            job->os_errno = errno;
-        else
+        job->os_errno = write_zeros(fd, job->zeroed_end, size);
+        if (job->os_errno == 0)
             job->zeroed_end += size;
     }
+    if (job->os_errno == 0)
+        return;
+    int cut = ftruncate(fd, (off_t)job->zeroed_end); /* frames have more use for it */
+    (void)cut;
+}
+
+static void run(struct aq_zero_ahead *ahead, struct job *job)
+{
+    int fd = aq_io_reopen(job->file, O_WRONLY);
+    if (fd < 0) {
+        job->os_errno = errno;
+    } else {
+        zero(ahead, job, fd);
+        close(fd);
+    }
+    if (job->os_errno != 0)
+        aq_store_note_zero_failure(ahead->store, job->os_errno);
 }
 
 static void *work(void *context)
@@ -158,8 +172,7 @@ void aq_zero_ahead_start(struct aq_zero_ahead *ahead, const struct aq_io_file *f
                          uint64_t end)
 {
     assert(!ahead->running && begin <= end && begin % AQ_IO_BLOCK_BYTES == 0);
-    ahead->job =
-        (struct job){.fd = aq_io_file_fd(file), .begin = begin, .end = end, .zeroed_end = begin};
+    ahead->job = (struct job){.file = file, .begin = begin, .end = end, .zeroed_end = begin};
     ahead->stop = false;
     if (ahead->inside) {
         run(ahead, &ahead->job);
@@ -181,16 +194,13 @@ bool aq_zero_ahead_is_running(struct aq_zero_ahead *ahead)
     return running;
 }
 
-enum aq_status aq_zero_ahead_wait(struct aq_zero_ahead *ahead, bool stop, uint64_t *zeroed_end,
-                                  struct aq_error *err)
+uint64_t aq_zero_ahead_wait(struct aq_zero_ahead *ahead, bool stop, bool *failed)
 {
     pthread_mutex_lock(&ahead->mutex);
     ahead->stop = stop;
     while (ahead->running)
         pthread_cond_wait(&ahead->changed, &ahead->mutex);
     pthread_mutex_unlock(&ahead->mutex);
-    *zeroed_end = ahead->job.zeroed_end;
-    if (ahead->job.os_errno == 0 || ahead->job.os_errno == ENOSPC || ahead->job.os_errno == EDQUOT)
-        return AQ_OK;
-    return aq_error_set_errno(err, ahead->job.os_errno, "", "cannot make zeros durable");
+    *failed = ahead->job.os_errno != 0;
+    return ahead->job.zeroed_end;
 }

@@ -19,9 +19,9 @@ void aq_zero_ahead_destroy(struct aq_zero_ahead *ahead);
 void aq_zero_ahead_start(struct aq_zero_ahead *ahead, const struct aq_io_file *file, uint64_t begin,
                          uint64_t end);
 bool aq_zero_ahead_is_running(struct aq_zero_ahead *ahead);
-/** Wait for the job, which is ended early with `stop`. `zeroed_end`: the zeros before it are durable. Less room than
- * was asked for is no failure; a disk that fails is: what it holds of `file` is not known then. */
-enum aq_status aq_zero_ahead_wait(struct aq_zero_ahead *ahead, bool stop, uint64_t *zeroed_end,
-                                  struct aq_error *err) AQ_RESULT;
+/** Wait for the job, which is ended early with `stop`. The zeros before what it returns are durable. `failed`: the disk
+ * took no more, or failed; the store knows why (aq_store_zero_notice), and the frames' own writes will be told again
+ * if it concerns them. Less than was asked for because of the sixteenth is no failure. */
+uint64_t aq_zero_ahead_wait(struct aq_zero_ahead *ahead, bool stop, bool *failed);
 
 #endif
