@@ -104,8 +104,7 @@ static enum aq_status merge_sorted(struct merge *merge, const struct aq_row_wind
         AQ_TRY(aq_rows_drop_losers(merge->schema, window->stretches, &rows, &merge->dropped, err));
     AQ_TRY(aq_tiles_write(&options, window->stretches, &rows, &merge->job->workers, take_tile,
                           merge, err));
-    aq_row_source_consume(&merge->source, sorted->refs, row_count);
-    return AQ_OK;
+    return aq_row_source_consume(&merge->source, sorted, row_count, err);
 }
 
 static enum aq_status merge_window(struct merge *merge, const struct aq_row_window *window,

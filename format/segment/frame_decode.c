@@ -298,53 +298,70 @@ static enum aq_status fill_nulls(struct aq_vector *vector, size_t row_count)
     return AQ_OK;
 }
 
-static enum aq_status decode_column(struct aq_slice section, const struct stored_column *column,
-                                    const struct aq_schema *schema, size_t row_count,
+/* What is wanted of a section. */
+struct wanted {
+    struct aq_slice section;
+    const struct aq_section_entry *entry;
+    const struct aq_schema *schema;
+    const uint32_t *column_ids;
+    uint32_t first; /* rows [first, end) */
+    uint32_t end;
+};
+
+static enum aq_status decode_column(const struct wanted *wanted, const struct stored_column *column,
                                     struct aq_arena *arena, struct aq_vector *vector,
                                     struct aq_error *err)
 {
-    if (column->type != declared_type(schema, column->id) || column->type != vector->type)
+    if (column->type != declared_type(wanted->schema, column->id) || column->type != vector->type)
         return corrupt(err, column->offset, "a column's type is not the declared one");
-    struct aq_slice bytes = aq_slice_make(section.data + column->offset, column->size);
-    enum aq_status status = aq_column_decode(bytes, vector->type, row_count, arena, vector, err);
+    struct aq_slice bytes = aq_slice_make(wanted->section.data + column->offset, column->size);
+    enum aq_status status = aq_column_decode_rows(bytes, vector->type, wanted->entry->row_count,
+                                                  wanted->first, wanted->end, arena, vector, err);
     if (status == AQ_CORRUPT && err != NULL && err->offset >= 0)
         err->offset += (int64_t)column->offset;
     return status;
 }
 
-static enum aq_status decode_columns(struct aq_slice section, const struct aq_section_entry *entry,
-                                     const struct aq_schema *schema, const uint32_t *column_ids,
-                                     struct aq_arena *scratch, struct aq_batch *batch,
-                                     struct aq_error *err)
+static enum aq_status decode_columns(const struct wanted *wanted, struct aq_arena *scratch,
+                                     struct aq_batch *batch, struct aq_error *err)
 {
     struct stored_column *columns = NULL;
     size_t column_count = 0;
-    AQ_TRY(check_section(section, entry, err));
-    AQ_TRY(find_columns(section, entry, scratch, &columns, &column_count, err));
+    uint32_t row_count = wanted->entry->row_count;
+    AQ_TRY(check_section(wanted->section, wanted->entry, err));
+    AQ_TRY(find_columns(wanted->section, wanted->entry, scratch, &columns, &column_count, err));
     for (size_t i = 0; i < batch->column_count; i++) {
         size_t at = 0;
-        while (at < column_count && columns[at].id != column_ids[i])
+        while (at < column_count && columns[at].id != wanted->column_ids[i])
             at++;
         if (at == column_count)
-            AQ_TRY(fill_nulls(&batch->columns[i], entry->row_count));
+            AQ_TRY(fill_nulls(&batch->columns[i], row_count));
         else
-            AQ_TRY(decode_column(section, &columns[at], schema, entry->row_count, &batch->arena,
-                                 &batch->columns[i], err));
+            AQ_TRY(decode_column(wanted, &columns[at], &batch->arena, &batch->columns[i], err));
     }
-    batch->row_count = entry->row_count;
+    batch->row_count = row_count;
     return AQ_OK;
+}
+
+enum aq_status aq_section_decode_rows(struct aq_slice section, const struct aq_section_entry *entry,
+                                      const struct aq_schema *schema, const uint32_t *column_ids,
+                                      uint32_t first, uint32_t end, struct aq_batch *batch,
+                                      struct aq_error *err)
+{
+    struct wanted wanted = {section, entry, schema, column_ids, first, end};
+    struct aq_arena scratch = {0};
+    aq_batch_clear(batch);
+    enum aq_status status = decode_columns(&wanted, &scratch, batch, err);
+    aq_arena_deinit(&scratch);
+    if (status != AQ_OK)
+        aq_batch_clear(batch);
+    return status;
 }
 
 enum aq_status aq_section_decode(struct aq_slice section, const struct aq_section_entry *entry,
                                  const struct aq_schema *schema, const uint32_t *column_ids,
                                  struct aq_batch *batch, struct aq_error *err)
 {
-    struct aq_arena scratch = {0};
-    aq_batch_clear(batch);
-    enum aq_status status =
-        decode_columns(section, entry, schema, column_ids, &scratch, batch, err);
-    aq_arena_deinit(&scratch);
-    if (status != AQ_OK)
-        aq_batch_clear(batch);
-    return status;
+    return aq_section_decode_rows(section, entry, schema, column_ids, 0, entry->row_count, batch,
+                                  err);
 }

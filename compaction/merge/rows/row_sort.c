@@ -304,6 +304,20 @@ void aq_sorted_rows_deinit(struct aq_sorted_rows *sorted)
     *sorted = (struct aq_sorted_rows){0};
 }
 
+/* Memory. */
+
+uint64_t aq_rows_held_bytes(const struct aq_batch *batch)
+{
+    uint64_t bytes = batch->arena.used_bytes + batch->row_count * AQ_ROW_SORT_BYTES;
+    for (size_t i = 0; i < batch->column_count; i++) {
+        const struct aq_vector *vector = &batch->columns[i];
+        bool slices = aq_type_physical(vector->type) == AQ_PHYSICAL_SLICE;
+        bytes += vector->capacity * (slices ? sizeof(struct aq_slice) : sizeof(int64_t));
+        bytes += vector->valid == NULL ? 0 : vector->capacity;
+    }
+    return bytes;
+}
+
 /* Gathering. */
 
 size_t aq_rows_pieces(const struct aq_row_ref *refs, size_t count, struct aq_row_piece *pieces)

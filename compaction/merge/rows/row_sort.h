@@ -50,6 +50,8 @@ void aq_sorted_rows_deinit(struct aq_sorted_rows *sorted);
 
 /** Bytes that sorting takes for a row, at its peak. */
 #define AQ_ROW_SORT_BYTES 36
+/** Bytes that a batch's rows take in memory, sorting them included. */
+uint64_t aq_rows_held_bytes(const struct aq_batch *batch);
 
 /** Rows that lie side by side in one stretch, and are copied at once. */
 struct aq_row_piece {

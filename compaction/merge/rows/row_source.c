@@ -4,9 +4,10 @@
  * one are read, several at a time, and held: units of segments, which may have rows of many groups, are read
  * once for all. The window is then all that is held.
  *
- * What does not fit in half of the memory that is left beside the tiles being written is sorted and set aside,
- * group by group (row_run.c), and each group's rows come back by merging (run_merge.c). So each unit is read
- * and decoded once, whatever its size.
+ * A group that does not fit in half of the memory that is left beside the tiles being written is read in several
+ * windows, key by key (key_windows.c). Where these would be too many, or a key alone is too big, what does not fit
+ * is sorted and set aside, group by group (row_run.c), and each group's rows come back by merging (run_merge.c). So
+ * each row is decoded once, whatever its unit's size.
  *
  * Failures: damage in a unit names its file; a full disk. */
 #include "compaction/merge/rows/row_source.h"
@@ -137,11 +138,6 @@ static void read_unit(void *context, size_t index)
     aq_rate_limit_spend(source->job->options->rate, entry->unit->size_bytes);
 }
 
-static uint64_t memory_of(const struct aq_batch *batch)
-{
-    return aq_held_bytes(batch) + batch->row_count * AQ_ROW_SORT_BYTES;
-}
-
 static enum aq_status read_wave(struct wave *wave, size_t count, struct aq_error *err)
 {
     struct aq_row_source *source = wave->source;
@@ -160,7 +156,7 @@ static enum aq_status read_wave(struct wave *wave, size_t count, struct aq_error
             *err = slot->err;
         AQ_TRY(slot->status);
         aq_content_hash_add(&source->content, &slot->hash);
-        source->held_bytes += memory_of(&wave->units[i].batch);
+        source->held_bytes += aq_rows_held_bytes(&wave->units[i].batch);
     }
     aq_compact_report_progress(job, source->schema->dataset, "read", source->content.row_count,
                                source->row_total);
@@ -209,7 +205,7 @@ static size_t wave_size(const struct aq_row_source *source)
 
 static void drop_unit(struct aq_row_source *source, struct aq_source_unit *entry)
 {
-    source->held_bytes -= memory_of(&entry->batch);
+    source->held_bytes -= aq_rows_held_bytes(&entry->batch);
     aq_batch_deinit(&entry->batch);
     entry->held = false;
 }
@@ -309,11 +305,84 @@ static bool was_set_aside(const struct aq_row_source *source, size_t group)
     return false;
 }
 
+/* Key by key. */
+
+/* Units behind those that were read which have rows of this group, straddling ones first: those that have rows of
+ * later ones, too. */
+static size_t order_straddlers(struct aq_row_source *source, size_t *straddler_count)
+{
+    size_t end = source->read_count;
+    *straddler_count = 0;
+    while (end < source->unit_count && source->units[end].first_group <= source->group)
+        end++;
+    for (size_t i = source->read_count; i < end; i++) {
+        if (source->units[i].last_group == source->group)
+            continue;
+        struct aq_source_unit straddler = source->units[i];
+        struct aq_source_unit *to = &source->units[source->read_count + (*straddler_count)++];
+        source->units[i] = *to;
+        *to = straddler;
+    }
+    return end - source->read_count;
+}
+
+static uint64_t count_rows(const struct aq_source_unit *units, size_t count, bool *remote)
+{
+    uint64_t rows = 0;
+    *remote = false;
+    for (size_t i = 0; i < count; i++) {
+        rows += units[i].unit->row_count;
+        *remote = *remote || units[i].unit->remote;
+    }
+    return rows;
+}
+
+/* Of a group that does not fit memory, what other groups have rows of is held, and the rest read key by key, where
+ * that is less work than setting rows aside. */
+static enum aq_status try_windows(struct aq_row_source *source, struct wave *wave,
+                                  struct aq_error *err)
+{
+    size_t straddler_count;
+    size_t count = order_straddlers(source, &straddler_count);
+    const struct aq_source_unit *units = &source->units[source->read_count];
+    bool remote;
+    bool any_remote;
+    uint64_t limit = hold_limit(source);
+    uint64_t straddling = count_rows(units, straddler_count, &remote) * row_bytes(source);
+    uint64_t all = count_rows(units, count, &any_remote) * row_bytes(source);
+    if (source->schema->key_column == AQ_COLUMN_NONE || any_remote ||
+        source->held_bytes + all <= limit || source->held_bytes + straddling > limit / 2 ||
+        was_set_aside(source, source->group))
+        return AQ_OK;
+    for (size_t left = straddler_count; left > 0;) {
+        size_t wave_count = left < WAVE_MAX ? left : WAVE_MAX;
+        AQ_TRY(read_wave(wave, wave_count, err));
+        left -= wave_count;
+    }
+    if (source->held_bytes > limit / 2)
+        return AQ_OK;
+    struct aq_key_windows_input input = {.job = source->job,
+                                         .schema = source->schema,
+                                         .column_ids = source->column_ids,
+                                         .units = &source->units[source->read_count],
+                                         .unit_count = count - straddler_count,
+                                         .held = source->stretches,
+                                         .held_count = held_stretches(source, source->group),
+                                         .memory_bytes = limit - source->held_bytes};
+    AQ_TRY(aq_key_windows_open(&input, &source->windows, &source->windowed, err));
+    if (source->windowed)
+        source->read_count += input.unit_count;
+    return AQ_OK;
+}
+
 enum aq_status aq_row_source_begin(struct aq_row_source *source, size_t group, struct aq_error *err)
 {
     struct wave wave = {.source = source};
     source->group = group;
     source->given = false;
+    AQ_TRY(try_windows(source, &wave, err));
+    if (source->windowed)
+        return AQ_OK;
     for (size_t count = wave_size(source); count > 0; count = wave_size(source)) {
         AQ_TRY(read_wave(&wave, count, err));
         if (source->held_bytes > hold_limit(source))
@@ -333,6 +402,16 @@ enum aq_status aq_row_source_next(struct aq_row_source *source, struct aq_row_wi
                                   struct aq_error *err)
 {
     *window = (struct aq_row_window){.range = AQ_TIME_RANGE_ALL, .last = true};
+    if (source->windowed) {
+        enum aq_status status =
+            aq_key_windows_next(&source->windows, &window->last, &source->content, err);
+        window->stretches = source->windows.stretches;
+        window->stretch_count = source->windows.stretch_count;
+        window->range = range_of(source, source->group);
+        aq_compact_report_progress(source->job, source->schema->dataset, "read",
+                                   source->content.row_count, source->row_total);
+        return status;
+    }
     if (source->merging) {
         enum aq_status status = aq_run_merge_next(&source->merge, &window->last, err);
         window->stretches = source->merge.stretches;
@@ -348,17 +427,24 @@ enum aq_status aq_row_source_next(struct aq_row_source *source, struct aq_row_wi
     return AQ_OK;
 }
 
-void aq_row_source_consume(struct aq_row_source *source, const struct aq_row_ref *refs,
-                           size_t count)
+enum aq_status aq_row_source_consume(struct aq_row_source *source,
+                                     const struct aq_sorted_rows *sorted, size_t count,
+                                     struct aq_error *err)
 {
+    if (source->windowed)
+        return aq_key_windows_consume(&source->windows, sorted, count, err);
     if (source->merging)
-        aq_run_merge_consume(&source->merge, refs, count);
+        aq_run_merge_consume(&source->merge, sorted->refs, count);
+    return AQ_OK;
 }
 
 void aq_row_source_end(struct aq_row_source *source)
 {
+    if (source->windowed)
+        aq_key_windows_close(&source->windows);
     if (source->merging)
         aq_run_merge_close(&source->merge);
+    source->windowed = false;
     source->merging = false;
     for (size_t i = 0; i < source->read_count; i++) {
         if (source->units[i].held && source->units[i].last_group <= source->group)
@@ -368,6 +454,8 @@ void aq_row_source_end(struct aq_row_source *source)
 
 void aq_row_source_close(struct aq_row_source *source)
 {
+    if (source->windowed)
+        aq_key_windows_close(&source->windows);
     if (source->merging)
         aq_run_merge_close(&source->merge);
     for (size_t i = 0; i < source->unit_count; i++)

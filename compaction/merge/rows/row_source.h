@@ -3,6 +3,7 @@
 #define AQ_COMPACTION_ROW_SOURCE_H
 
 #include "compaction/compact_job.h"
+#include "compaction/merge/rows/key_windows.h"
 #include "compaction/merge/rows/run_merge.h"
 
 /** A unit of the inputs. */
@@ -28,7 +29,10 @@ struct aq_row_source {
     struct aq_content_hash content; /* of all rows read so far */
     uint64_t held_bytes;            /* what sorting them takes included */
     size_t group;
-    /* Where the rows do not fit: files of sorted rows, a part a group; and their merge for this group. */
+    /* Where the rows do not fit: read key by key. */
+    bool windowed;
+    struct aq_key_windows windows;
+    /* Or files of sorted rows, a part a group; and their merge for this group. */
     struct aq_row_run **runs;
     size_t run_count;
     size_t block_rows;
@@ -59,10 +63,11 @@ enum aq_status aq_row_source_begin(struct aq_row_source *source, size_t group,
 enum aq_status aq_row_source_next(struct aq_row_source *source, struct aq_row_window *window,
                                   struct aq_error *err) AQ_RESULT;
 
-/** Done with these rows: of the last window of the group all, of others perhaps its first ones only, and
+/** Done with rows refs[0, count): of the last window of the group all, of others perhaps its first ones only, and
  * the rest comes again. */
-void aq_row_source_consume(struct aq_row_source *source, const struct aq_row_ref *refs,
-                           size_t count);
+enum aq_status aq_row_source_consume(struct aq_row_source *source,
+                                     const struct aq_sorted_rows *sorted, size_t count,
+                                     struct aq_error *err) AQ_RESULT;
 
 /** Release what only this group, or an earlier one, has rows in. */
 void aq_row_source_end(struct aq_row_source *source);

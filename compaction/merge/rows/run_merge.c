@@ -14,18 +14,6 @@
 
 #define WAVE_MAX 64
 
-uint64_t aq_held_bytes(const struct aq_batch *batch)
-{
-    uint64_t bytes = batch->arena.used_bytes;
-    for (size_t i = 0; i < batch->column_count; i++) {
-        const struct aq_vector *vector = &batch->columns[i];
-        bool slices = aq_type_physical(vector->type) == AQ_PHYSICAL_SLICE;
-        bytes += vector->capacity * (slices ? sizeof(struct aq_slice) : sizeof(int64_t));
-        bytes += vector->valid == NULL ? 0 : vector->capacity;
-    }
-    return bytes;
-}
-
 enum aq_status aq_run_merge_open(const struct aq_schema *schema, struct aq_row_run *const *runs,
                                  size_t run_count, size_t part, uint64_t memory_bytes,
                                  const struct aq_executor *executor, unsigned thread_count,
@@ -49,11 +37,6 @@ enum aq_status aq_run_merge_open(const struct aq_schema *schema, struct aq_row_r
 }
 
 /* Loading. */
-
-static uint64_t memory_of(const struct aq_batch *batch)
-{
-    return aq_held_bytes(batch) + batch->row_count * AQ_ROW_SORT_BYTES;
-}
 
 static int compare_last(const struct aq_run_merge *merge, const struct aq_run_reader *a,
                         const struct aq_run_reader *b)
@@ -155,7 +138,7 @@ static enum aq_status load_wave(struct aq_run_merge *merge, struct load *load, s
         }
         load->readers[i]->last = load->blocks[i];
         load->readers[i]->next_block++;
-        merge->loaded_bytes += memory_of(load->blocks[i]);
+        merge->loaded_bytes += aq_rows_held_bytes(load->blocks[i]);
     }
     return AQ_OK;
 }
@@ -251,7 +234,7 @@ static void drop_consumed(struct aq_run_merge *merge)
             merge->lefts[kept++] = merge->lefts[i];
             continue;
         }
-        merge->loaded_bytes -= memory_of(block);
+        merge->loaded_bytes -= aq_rows_held_bytes(block);
         aq_batch_deinit(block);
         free(block);
     }

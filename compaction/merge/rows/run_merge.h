@@ -49,7 +49,4 @@ void aq_run_merge_consume(struct aq_run_merge *merge, const struct aq_row_ref *r
 
 void aq_run_merge_close(struct aq_run_merge *merge);
 
-/** Bytes that a batch's rows take in memory. */
-uint64_t aq_held_bytes(const struct aq_batch *batch);
-
 #endif

@@ -163,11 +163,13 @@ size_t aq_tile_settled_runs(const struct aq_sorted_rows *rows)
 {
     size_t settled = 0;
     size_t start = 0;
+    bool full = false;
     for (size_t run = 0; run < rows->run_count;) {
         size_t row_count;
         settled = run;
         run += take_runs(rows->run_ends, rows->run_count, run, start, &row_count);
         start = rows->run_ends[run - 1];
+        full = run - settled >= AQ_TILE_RUNS_MAX && row_count >= AQ_TILE_ROWS_MAX;
     }
-    return settled > 0 ? settled : rows->run_count;
+    return settled > 0 && !full ? settled : rows->run_count;
 }

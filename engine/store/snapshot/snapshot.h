@@ -81,14 +81,15 @@ enum aq_status aq_unit_read(struct aq_snapshot *snapshot, const struct aq_unit *
                             const uint32_t *column_ids, struct aq_batch *batch,
                             struct aq_error *err) AQ_RESULT;
 
-/** Some columns and rows of an archive's unit. */
+/** Some columns and rows of a unit. */
 struct aq_unit_part {
-    const bool *columns; /* of the batch, those to read; NULL: all */
+    const bool *columns; /* of the batch, those to read; NULL: all, as a frame section's must be */
     uint32_t row_first;  /* rows from here to row_end are wanted, others are unspecified */
     uint32_t row_end;
 };
 
-/** As aq_unit_read, of a part; the batch is not cleared, so that another part's columns may be there. */
+/** As aq_unit_read, of a part; of an archive's unit the batch is not cleared, so that another part's columns may
+ * be there. */
 enum aq_status aq_unit_read_part(struct aq_snapshot *snapshot, const struct aq_unit *unit,
                                  const uint32_t *column_ids, const struct aq_unit_part *part,
                                  struct aq_batch *batch, struct aq_error *err) AQ_RESULT;

@@ -54,8 +54,8 @@ static enum aq_status section_bytes(struct aq_snapshot *snapshot, const struct a
 
 static enum aq_status decode_section(const struct aq_catalog *catalog, struct aq_slice bytes,
                                      const struct aq_section_entry *section,
-                                     const uint32_t *column_ids, struct aq_batch *batch,
-                                     struct aq_error *err)
+                                     const uint32_t *column_ids, const struct aq_unit_part *part,
+                                     struct aq_batch *batch, struct aq_error *err)
 {
     const struct aq_schema *schema =
         aq_catalog_schema_by_id(catalog, section->dataset_id, section->schema_version);
@@ -64,7 +64,8 @@ static enum aq_status decode_section(const struct aq_catalog *catalog, struct aq
                                "names version %" PRIu32 " of dataset %" PRIu32
                                ", which was never declared",
                                section->schema_version, section->dataset_id);
-    return aq_section_decode(bytes, section, schema, column_ids, batch, err);
+    return aq_section_decode_rows(bytes, section, schema, column_ids, part->row_first,
+                                  part->row_end, batch, err);
 }
 
 /* The declarations to read a section by. An open segment may hold frames of one that is newer than the
@@ -81,8 +82,8 @@ static enum aq_status declarations_for(struct aq_snapshot *snapshot,
 }
 
 static enum aq_status read_section(struct aq_snapshot *snapshot, const struct aq_unit *unit,
-                                   const uint32_t *column_ids, struct aq_batch *batch,
-                                   struct aq_error *err)
+                                   const uint32_t *column_ids, const struct aq_unit_part *part,
+                                   struct aq_batch *batch, struct aq_error *err)
 {
     const struct aq_unit_detail *detail = unit->detail;
     const struct aq_section_entry *section = detail->section;
@@ -92,7 +93,7 @@ static enum aq_status read_section(struct aq_snapshot *snapshot, const struct aq
     AQ_TRY(section_bytes(snapshot, unit, &bytes, err));
     enum aq_status status = declarations_for(snapshot, section, &catalog, err);
     if (status == AQ_OK)
-        status = decode_section(catalog, bytes, section, column_ids, batch, err);
+        status = decode_section(catalog, bytes, section, column_ids, part, batch, err);
     aq_catalog_release(catalog);
     free((void *)bytes.data);
     return locate(snapshot, unit, offset, status, err);
@@ -210,39 +211,45 @@ enum aq_status aq_unit_run_stats(struct aq_snapshot *snapshot, const struct aq_u
     return locate(snapshot, unit, root->tiles[unit->index].directory_offset, status, err);
 }
 
+static enum aq_status read_tile(struct aq_snapshot *snapshot, const struct aq_unit *unit,
+                                const uint32_t *column_ids, const struct aq_unit_part *part,
+                                struct aq_batch *batch, struct aq_error *err)
+{
+    AQ_TRY(aq_unit_prepare(snapshot, unit, column_ids, batch->column_count, err));
+    for (size_t i = 0; i < batch->column_count; i++) {
+        if (part->columns != NULL && !part->columns[i])
+            continue;
+        AQ_TRY(read_chunk(snapshot, unit, column_ids[i], part, &batch->arena, &batch->columns[i],
+                          err));
+        aq_unit_filter_column(unit, &batch->columns[i]);
+    }
+    return AQ_OK;
+}
+
+static enum aq_status read_frame(struct aq_snapshot *snapshot, const struct aq_unit *unit,
+                                 const uint32_t *column_ids, const struct aq_unit_part *part,
+                                 struct aq_batch *batch, struct aq_error *err)
+{
+    const struct aq_unit_detail *detail = unit->detail;
+    struct aq_unit_part stored = {.row_first = part->row_first, .row_end = part->row_end};
+    if (detail->kept != NULL) /* rows are not numbered as they are stored */
+        stored = (struct aq_unit_part){.row_end = aq_unit_stored_rows(unit)};
+    assert(part->columns == NULL);
+    AQ_TRY(read_section(snapshot, unit, column_ids, &stored, batch, err));
+    for (size_t i = 0; i < batch->column_count; i++)
+        aq_unit_filter_column(unit, &batch->columns[i]);
+    return AQ_OK;
+}
+
 enum aq_status aq_unit_read_part(struct aq_snapshot *snapshot, const struct aq_unit *unit,
                                  const uint32_t *column_ids, const struct aq_unit_part *part,
                                  struct aq_batch *batch, struct aq_error *err)
 {
     struct aq_error failure = {.offset = -1};
-    assert(unit->kind == AQ_FILE_ARCHIVE && part->row_end <= unit->row_count);
-    enum aq_status status =
-        aq_unit_prepare(snapshot, unit, column_ids, batch->column_count, &failure);
-    for (size_t i = 0; status == AQ_OK && i < batch->column_count; i++) {
-        if (part->columns != NULL && !part->columns[i])
-            continue;
-        status = read_chunk(snapshot, unit, column_ids[i], part, &batch->arena, &batch->columns[i],
-                            &failure);
-        if (status == AQ_OK)
-            aq_unit_filter_column(unit, &batch->columns[i]);
-    }
-    batch->row_count = unit->row_count;
-    if (status < 0) {
-        aq_batch_clear(batch);
-        if (err != NULL)
-            *err = failure;
-    }
-    return status;
-}
-
-static enum aq_status read_rows(struct aq_snapshot *snapshot, const struct aq_unit *unit,
-                                const uint32_t *column_ids, struct aq_batch *batch,
-                                struct aq_error *err)
-{
-    struct aq_error failure = {.offset = -1};
-    enum aq_status status = read_section(snapshot, unit, column_ids, batch, &failure);
-    for (size_t i = 0; status == AQ_OK && i < batch->column_count; i++)
-        aq_unit_filter_column(unit, &batch->columns[i]);
+    assert(part->row_end <= unit->row_count);
+    enum aq_status status = unit->kind == AQ_FILE_SEGMENT
+                                ? read_frame(snapshot, unit, column_ids, part, batch, &failure)
+                                : read_tile(snapshot, unit, column_ids, part, batch, &failure);
     batch->row_count = unit->row_count;
     if (status < 0) {
         aq_batch_clear(batch);
@@ -258,7 +265,5 @@ enum aq_status aq_unit_read(struct aq_snapshot *snapshot, const struct aq_unit *
 {
     struct aq_unit_part all = {.row_end = unit->row_count};
     aq_batch_clear(batch);
-    return unit->kind == AQ_FILE_SEGMENT
-               ? read_rows(snapshot, unit, column_ids, batch, err)
-               : aq_unit_read_part(snapshot, unit, column_ids, &all, batch, err);
+    return aq_unit_read_part(snapshot, unit, column_ids, &all, batch, err);
 }

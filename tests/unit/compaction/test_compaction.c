@@ -109,6 +109,30 @@ Test(compaction, threads_and_segments_do_not_change_the_bytes)
     aq_store_close(many.store);
 }
 
+/* The same frames, compacted by more and more threads: the very same tiles. */
+Test(compaction, as_many_threads_as_you_like)
+{
+    static const unsigned threads[] = {1, 2, 5};
+    struct aq_bytes tiles[3];
+    scratch_make();
+    for (size_t i = 0; i < 3; i++) {
+        struct air air = {0};
+        char home[16];
+        snprintf(home, sizeof home, "by-%u", threads[i]);
+        air_open(&air, home);
+        write_segment(&air, 40, 100);
+        compact(&air,
+                &(struct aq_compact_options){.thread_count = threads[i], .memory_bytes = 1 << 20});
+        tiles[i] = tile_bytes(home, 2);
+        cr_assert_gt(tiles[i].size, 1000);
+        cr_assert_eq(tiles[i].size, tiles[0].size);
+        cr_assert_eq(memcmp(tiles[i].data, tiles[0].data, tiles[0].size), 0);
+        aq_store_close(air.store);
+    }
+    for (size_t i = 0; i < 3; i++)
+        aq_bytes_deinit(&tiles[i]);
+}
+
 Test(compaction, little_memory_takes_several_passes)
 {
     scratch_make();

@@ -4,6 +4,7 @@
 #include <sys/wait.h>
 
 #include "compaction/compact_job.h"
+#include "compaction/merge/rows/row_source.h"
 #include "engine/store/dedupe.h"
 #include "tests/unit/compaction/air_fixture.h"
 
@@ -70,6 +71,11 @@ static struct aq_schema make_schema(const struct shape *shape)
 
 #define HOUR_COUNT 200 /* so few times that there are twins */
 
+/* Of which the rows that are made next have these. */
+static uint64_t hour_first;
+static uint64_t hour_count = HOUR_COUNT;
+static uint64_t key_count = 5;
+
 static void append_text(struct aq_batch *batch, size_t column, uint64_t number)
 {
     const char *text = aq_arena_format(&batch->arena, "%llu", (unsigned long long)number);
@@ -96,13 +102,14 @@ static void append_value(const struct aq_schema *schema, struct aq_batch *batch,
     if (nullable && random_below(column == KEY || column == STATION ? 40 : 6) == 0)
         status = aq_vector_append_null(vector);
     else if (column == KEY)
-        append_text(batch, column, random_below(5));
+        append_text(batch, column, random_below(key_count));
     else if (column == NOTE || column == RAW)
         append_text(batch, column, random_below(300));
     else if (column == REAL || column == DOUBLE)
         append_double(batch, column);
     else if (column == TIME)
-        status = aq_vector_append_int(vector, (int64_t)random_below(HOUR_COUNT) * AQ_US_PER_HOUR);
+        status = aq_vector_append_int(vector, (int64_t)(hour_first + random_below(hour_count)) *
+                                                  AQ_US_PER_HOUR);
     else
         status = aq_vector_append_int(vector, (int64_t)random_below(column == FLAG ? 2 : 3));
     cr_assert_eq(status, AQ_OK);
@@ -283,8 +290,24 @@ struct setting {
     uint64_t file_bytes;
 };
 
-static void merge(struct aq_store *store, const struct aq_schema *schema,
-                  const struct setting *setting)
+/* Groups that are read key by key. */
+static size_t count_windowed(const struct aq_compact_job *job)
+{
+    struct aq_row_source source;
+    size_t count = 0;
+    cr_assert_eq(aq_row_source_open(job, job->plan.datasets, &source, NULL), AQ_OK);
+    for (size_t group = 0; group < job->plan.datasets->group_count; group++) {
+        cr_assert_eq(aq_row_source_begin(&source, group, NULL), AQ_OK);
+        count += source.windowed;
+        aq_row_source_end(&source);
+    }
+    aq_row_source_close(&source);
+    return count;
+}
+
+/* @return How many groups were read key by key. */
+static size_t merge(struct aq_store *store, const struct aq_schema *schema,
+                    const struct setting *setting)
 {
     struct aq_compact_options options = {0};
     struct aq_compact_job job = {.store = store,
@@ -298,6 +321,7 @@ static void merge(struct aq_store *store, const struct aq_schema *schema,
     make_plan(aq_snapshot_catalog(job.snapshot), schema, setting->group_count, &job);
     read_all(job.snapshot, schema, &before);
     struct aq_content_hash expected = survivors(schema, &before);
+    size_t windowed = count_windowed(&job);
     cr_assert_eq(aq_compact_merge(&job, job.plan.datasets, &err), AQ_OK, "%s: %s", err.path,
                  err.message);
     cr_assert_eq(job.dropped_rows, before.row_count - expected.row_count);
@@ -321,6 +345,7 @@ static void merge(struct aq_store *store, const struct aq_schema *schema,
     cr_assert(aq_content_hash_equal(&hash, &expected));
     aq_batch_deinit(&after);
     aq_snapshot_close(snapshot);
+    return windowed;
 }
 
 /* Segments, merged; more segments, merged with what came of the first. */
@@ -364,13 +389,49 @@ Test(merge, every_row_once_whatever_the_groups_and_the_memory)
     }
 }
 
+/* Frames one after the other in time, a few of them with rows of two groups; some keys of few rows, and nulls. */
+Test(merge, key_by_key)
+{
+    scratch_make();
+    size_t windowed = 0;
+    for (unsigned i = 0; i < 6; i++) {
+        state = 2000 + i;
+        key_count = i % 2 == 0 ? 40 : 5;
+        struct shape shape = {.keyed = true,
+                              .timed = true,
+                              .time_required = true,
+                              .unique = i % 4 >= 2,
+                              .keep = i % 8 < 4 ? AQ_KEEP_LAST : AQ_KEEP_FIRST};
+        struct setting setting = {.group_count = 1 + i % 3,
+                                  .memory_bytes = (uint64_t)(2 + i % 4) << 17,
+                                  .thread_count = 1 + i % 3,
+                                  .file_bytes = 1 << 20};
+        char home[32];
+        snprintf(home, sizeof home, "keys%u", i);
+        struct aq_store *store = open_store(home, true);
+        struct aq_schema declared = make_schema(&shape);
+        const struct aq_schema *schema;
+        const struct aq_schema *rejects;
+        cr_assert_eq(aq_store_declare(store, &declared, &schema, &rejects, NULL), AQ_OK);
+        for (unsigned frame = 0; frame < 24; frame++) {
+            hour_first = frame * (HOUR_COUNT - 10) / 24;
+            hour_count = 1 + random_below(8);
+            write_frames(store, schema, 1, 50);
+        }
+        windowed += merge(store, schema, &setting);
+        aq_store_close(store);
+    }
+    cr_log_info("%zu groups key by key", windowed);
+    cr_assert_gt(windowed, 6);
+}
+
 /* Memory. */
 
 #define MIB (1 << 20)
 #define WIDE_FRAMES 60
 #define WIDE_ROWS 20000
 
-/* Times and values of many rows, in no order. */
+/* Times and values of many rows, in no order; three series a key. */
 static void write_many(struct aq_store *store, const struct aq_schema *schema)
 {
     struct aq_shard_writer *writer = NULL;
@@ -388,7 +449,9 @@ static void write_many(struct aq_store *store, const struct aq_schema *schema)
         for (size_t column = 0; column < batch.column_count; column++) {
             cr_assert_eq(aq_vector_resize(&batch.columns[column], WIDE_ROWS), AQ_OK);
             for (size_t row = 0; row < WIDE_ROWS; row++)
-                batch.columns[column].ints[row] = (int64_t)random_below(column < 2 ? 50 : 100000);
+                batch.columns[column].ints[row] = (int64_t)random_below(column < 2    ? 50
+                                                                        : column == 2 ? 3
+                                                                                      : 100000);
         }
         batch.row_count = WIDE_ROWS;
         struct aq_partition partition = {.row_count = WIDE_ROWS};
@@ -438,12 +501,15 @@ Test(merge, memory_is_kept_to)
                                {.name = "t", .type = AQ_TYPE_TIMESTAMPTZ, .required = true},
                                {.name = "a", .type = AQ_TYPE_BIGINT},
                                {.name = "b", .type = AQ_TYPE_BIGINT}};
+    uint32_t series_of_many[] = {2};
     struct aq_schema declared = {.dataset = "many",
                                  .column_count = 4,
                                  .columns = four,
                                  .key_column = 0,
                                  .time_column = 1,
                                  .slot = AQ_SLOT_DAY,
+                                 .series_count = 1,
+                                 .series = series_of_many,
                                  .version_column = AQ_COLUMN_NONE};
     const char *homes[] = {"tight", "roomy"};
     long peaks[2];
