@@ -1,6 +1,8 @@
-"""Power cuts of a real file system under a real import: what the writer had reported as durable is there afterwards, each row once."""
+"""Power cuts of a real file system under a real import, and a disk that fails under `ingest`: what the writer had reported as durable is
+there afterwards, each row once."""
 
 import json
+import os
 import random
 import struct
 import time
@@ -9,8 +11,10 @@ import pytest
 
 import aq
 from disk import Disk
+from running import Feeder, Ingest
 
 ROWS = 150_000
+FAILING_ROWS = 60_000  # written more slowly
 CONFIG = """\
 datasets:
   noise:
@@ -129,3 +133,34 @@ def test_cuts_lose_and_double_nothing(kind, noise, tmp_path, rng, long):
         assert prefix_length(cutter.store, cutter.truth) == ROWS
         assert cutter.forgotten > cutter.cut_count / 2, "the cuts lost nothing that was not synced: they are none"
         print(f"{cutter.cut_count} cuts, {cutter.under_load} under load, {cutter.store_count} stores")
+
+
+@pytest.mark.parametrize("io", ("posix", "auto"))
+def test_a_failing_disk_ends_ingest(io, noise, tmp_path):
+    """EIO in the middle of writing: it stops and says so, with exit code 1; what had been reported is there at the next start."""
+    lines, config = noise[0].read_text().splitlines(keepends=True)[: FAILING_ROWS + 1], noise[1]
+    fifo, file = tmp_path / "noise.fifo", tmp_path / "noise.csv"
+    file.write_text("".join(lines))
+    os.mkfifo(fifo)
+    with Disk(tmp_path, "ext4") as disk:
+        text = config.read_text() + f"store: {disk.root}/store\nhttp: {{listen: '127.0.0.1:0'}}\n"
+        (tmp_path / "aqstore.yaml").write_text(text + f"sources:\n  noise: {{files: ['{fifo}'], dataset: noise, format: csv}}\n")
+        feeder = Feeder(fifo, lines, batch=50, pause_s=0.002)
+        with Ingest(tmp_path, tmp_path / "aqstore.yaml", options=("--io", io)) as running:
+            running.wait_for("rows", lambda: running.metric("aqstore_rows_total") > 1000)
+            reported = int(running.metric("aqstore_rows_total"))
+            disk.cut()
+            code = running.process.wait(aq.TIMEOUT_S)
+            assert feeder.written < FAILING_ROWS, "the disk failed when everything was written"
+            assert code == aq.FAILED, str(running)
+            assert "Input/output error" in running.messages and str(disk.root) in running.messages, str(running)
+            assert running.messages.count("Input/output error") <= 3, str(running)
+        feeder.stop()
+        disk.restart()
+        store = aq.Store(disk.root / "store", config)
+        truth = [int(line.split(",")[2]) for line in lines[1:]]
+        found = prefix_length(store, truth)
+        assert reported <= found < FAILING_ROWS
+        assert store.load("noise", file)["rows"] == FAILING_ROWS - found
+        store.run("verify", "--deep")
+        assert prefix_length(store, truth) == FAILING_ROWS
