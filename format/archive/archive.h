@@ -182,6 +182,12 @@ enum aq_status aq_chunk_decode_rows(struct aq_slice bytes, const struct aq_chunk
                                     struct aq_arena *arena, struct aq_vector *vector,
                                     struct aq_error *err) AQ_RESULT;
 
+/** As aq_column_factor (format/encode/encode.h), of a chunk. */
+struct aq_factored;
+enum aq_status aq_chunk_factor(struct aq_slice bytes, const struct aq_chunk_entry *entry,
+                               uint32_t row_count, uint32_t first, uint32_t end,
+                               struct aq_factored *factored, struct aq_error *err) AQ_RESULT;
+
 /** One line on how a chunk is encoded, for `inspect` ("delta -> bitpack 7 -> zstd"). */
 enum aq_status aq_chunk_describe(struct aq_slice bytes, const struct aq_chunk_entry *entry,
                                  char *out, size_t out_size, struct aq_error *err) AQ_RESULT;

@@ -240,6 +240,15 @@ enum aq_status aq_chunk_decode_rows(struct aq_slice bytes, const struct aq_chunk
     return aq_column_decode_rows(coded, entry->type, row_count, first, end, arena, vector, err);
 }
 
+enum aq_status aq_chunk_factor(struct aq_slice bytes, const struct aq_chunk_entry *entry,
+                               uint32_t row_count, uint32_t first, uint32_t end,
+                               struct aq_factored *factored, struct aq_error *err)
+{
+    struct aq_slice coded;
+    AQ_TRY(open_chunk(bytes, entry, &coded, err));
+    return aq_column_factor(coded, entry->type, row_count, first, end, factored, err);
+}
+
 enum aq_status aq_chunk_describe(struct aq_slice bytes, const struct aq_chunk_entry *entry,
                                  char *out, size_t out_size, struct aq_error *err)
 {

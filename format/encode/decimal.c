@@ -372,6 +372,26 @@ enum aq_status aq_decimal_decode(struct aq_decoder *decoder, double *values, siz
     return AQ_OK;
 }
 
+/* Of one scale alone: a value of others would stand for several doubles, and a patch for its row. */
+enum aq_status aq_decimal_factor(struct aq_decoder *decoder, struct aq_factored *factored)
+{
+    struct segment *segments;
+    size_t segment_count = 0;
+    int64_t *rows = NULL;
+    int64_t *bits = NULL;
+    size_t patch_count;
+    AQ_TRY(decode_segments(decoder, factored->codes.row_count, &segments, &segment_count));
+    if (segment_count > 1)
+        return AQ_NOT_FOUND;
+    AQ_TRY(decode_patches(decoder, factored->codes.row_count, &rows, &bits, &patch_count));
+    if (patch_count > 0)
+        return AQ_NOT_FOUND;
+    AQ_TRY(aq_factor_row_ints(decoder, factored));
+    decoder->kernels->decimals(factored->values.ints, factored->values.row_count,
+                               segments->multiple, powers[segments->exponent]);
+    return AQ_OK;
+}
+
 enum aq_status aq_bits_encode(struct aq_encoder *encoder, const double *values, size_t count,
                               struct aq_bytes *out)
 {

@@ -154,13 +154,33 @@ static enum aq_status decode_entry_count(struct aq_decoder *decoder, size_t coun
     return AQ_OK;
 }
 
+/* The integers that a node begins with; its codes follow. */
+static enum aq_status decode_int_entries(struct aq_decoder *decoder, size_t count,
+                                         int64_t **entries, size_t *entry_count)
+{
+    AQ_TRY(decode_entry_count(decoder, count, entry_count));
+    AQ_TRY(aq_decoder_alloc(decoder, *entry_count, sizeof **entries, entries));
+    return aq_decode_ints(decoder, *entries, *entry_count);
+}
+
+/* The same of strings. */
+static enum aq_status decode_text_entries(struct aq_decoder *decoder, size_t count,
+                                          struct aq_slice **entries, size_t *entry_count)
+{
+    struct aq_wanted wanted = decoder->wanted;
+    AQ_TRY(decode_entry_count(decoder, count, entry_count));
+    AQ_TRY(aq_decoder_alloc(decoder, *entry_count, sizeof **entries, entries));
+    decoder->wanted = (struct aq_wanted){.end = *entry_count};
+    AQ_TRY(aq_decode_slices(decoder, *entries, *entry_count));
+    decoder->wanted = wanted;
+    return AQ_OK;
+}
+
 enum aq_status aq_dict_decode(struct aq_decoder *decoder, int64_t *values, size_t count)
 {
     size_t entry_count = 0;
     int64_t *entries;
-    AQ_TRY(decode_entry_count(decoder, count, &entry_count));
-    AQ_TRY(aq_decoder_alloc(decoder, entry_count, sizeof *entries, &entries));
-    AQ_TRY(aq_decode_ints(decoder, entries, entry_count));
+    AQ_TRY(decode_int_entries(decoder, count, &entries, &entry_count));
     AQ_TRY(aq_decode_row_ints(decoder, values, count));
     bool good =
         true; /* judged at the end: leaving the loop early would cost more than the rest of it */
@@ -178,19 +198,49 @@ enum aq_status aq_text_dict_decode(struct aq_decoder *decoder, struct aq_slice *
     size_t entry_count = 0;
     struct aq_slice *entries;
     int64_t *codes;
-    AQ_TRY(decode_entry_count(decoder, count, &entry_count));
-    AQ_TRY(aq_decoder_alloc(decoder, entry_count, sizeof *entries, &entries));
+    AQ_TRY(decode_text_entries(decoder, count, &entries, &entry_count));
     AQ_TRY(aq_decoder_alloc(decoder, count, sizeof *codes, &codes));
-    struct aq_wanted wanted = decoder->wanted;
-    decoder->wanted = (struct aq_wanted){.end = entry_count};
-    AQ_TRY(aq_decode_slices(decoder, entries, entry_count));
-    decoder->wanted = wanted;
     AQ_TRY(aq_decode_row_ints(decoder, codes, count));
     bool good = true;
-    for (size_t i = wanted.first; i < wanted.end; i++) {
+    for (size_t i = decoder->wanted.first; i < decoder->wanted.end; i++) {
         uint64_t code = (uint64_t)codes[i];
         good &= code < entry_count;
         values[i] = entries[code < entry_count ? code : 0];
     }
     return good ? AQ_OK : aq_decoder_corrupt(decoder);
+}
+
+/* Codes that are all of entries. */
+static enum aq_status decode_codes(struct aq_decoder *decoder, struct aq_vector *codes,
+                                   size_t entry_count)
+{
+    uint64_t bits =
+        0; /* of any: most often below the count itself, and quicker to find than the largest code */
+    uint64_t max = 0;
+    AQ_TRY(aq_decode_row_ints(decoder, codes->ints, codes->row_count));
+    for (size_t i = decoder->wanted.first; i < decoder->wanted.end; i++)
+        bits |= (uint64_t)codes->ints[i];
+    for (size_t i = decoder->wanted.first; bits >= entry_count && i < decoder->wanted.end; i++)
+        max = (uint64_t)codes->ints[i] > max ? (uint64_t)codes->ints[i] : max;
+    return max < entry_count ? AQ_OK : aq_decoder_corrupt(decoder);
+}
+
+enum aq_status aq_dict_factor(struct aq_decoder *decoder, struct aq_factored *factored)
+{
+    size_t entry_count = 0;
+    int64_t *entries;
+    AQ_TRY(decode_int_entries(decoder, factored->codes.row_count, &entries, &entry_count));
+    AQ_TRY(aq_factored_take(factored, entries, entry_count));
+    return decode_codes(decoder, &factored->codes, entry_count);
+}
+
+enum aq_status aq_text_dict_factor(struct aq_decoder *decoder, struct aq_factored *factored)
+{
+    size_t entry_count = 0;
+    struct aq_slice *entries;
+    AQ_TRY(decode_text_entries(decoder, factored->codes.row_count, &entries, &entry_count));
+    AQ_TRY(aq_vector_reserve(&factored->values, entry_count));
+    AQ_TRY(aq_vector_resize(&factored->values, entry_count));
+    memcpy(factored->values.slices, entries, entry_count * sizeof *entries);
+    return decode_codes(decoder, &factored->codes, entry_count);
 }

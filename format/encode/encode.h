@@ -51,6 +51,26 @@ enum aq_status aq_column_decode_rows(struct aq_slice bytes, enum aq_type type, s
                                      size_t first, size_t end, struct aq_arena *arena,
                                      struct aq_vector *vector, struct aq_error *err) AQ_RESULT;
 
+/** A column as its different values and which of them each row has: what is asked of a value is asked once. Zero-
+ * initialise; deinit. */
+struct aq_factored {
+    struct aq_vector values; /* without nulls; may repeat, and may be some that no row has */
+    struct aq_vector
+        codes; /* of each row the place of its value, unset if `ends`; its nulls are the column's */
+    int64_t *ends; /* of each value the row behind its run; NULL: rows have codes */
+    struct aq_arena arena;
+};
+void aq_factored_deinit(struct aq_factored *factored);
+
+/**
+ * As aq_column_decode_rows, where the column's encoding is of its different values (constants, runs, dictionaries, and
+ * decimals of one scale that are).
+ * @return AQ_OK; AQ_NOT_FOUND if it is not: decode it; AQ_CORRUPT; AQ_NO_MEMORY. Owns something on AQ_OK only.
+ */
+enum aq_status aq_column_factor(struct aq_slice bytes, enum aq_type type, size_t count,
+                                size_t first, size_t end, struct aq_factored *factored,
+                                struct aq_error *err) AQ_RESULT;
+
 /** "delta(bitpack 7) + zstd": for people. */
 enum aq_status aq_column_describe(struct aq_slice bytes, char *out, size_t out_size,
                                   struct aq_error *err) AQ_RESULT;

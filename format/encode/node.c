@@ -169,3 +169,56 @@ enum aq_status aq_decode_slices(struct aq_decoder *decoder, struct aq_slice *val
         status = aq_decoder_corrupt(decoder);
     return node_end(decoder, status);
 }
+
+/* ---- as different values ---- */
+
+enum aq_status aq_factored_take(struct aq_factored *factored, const int64_t *values, size_t count)
+{
+    AQ_TRY(aq_vector_reserve(&factored->values, count));
+    AQ_TRY(aq_vector_resize(&factored->values, count));
+    memcpy(factored->values.ints, values, count * sizeof *values);
+    return AQ_OK;
+}
+
+static enum aq_status factor_body(struct aq_decoder *decoder, uint8_t encoding,
+                                  struct aq_factored *factored)
+{
+    switch (encoding) {
+    case AQ_ENCODING_CONSTANT:
+        return aq_constant_factor(decoder, factored);
+    case AQ_ENCODING_RUN:
+        return aq_run_factor(decoder, factored);
+    case AQ_ENCODING_DICT:
+        return aq_dict_factor(decoder, factored);
+    default:
+        return AQ_NOT_FOUND;
+    }
+}
+
+enum aq_status aq_factor_row_ints(struct aq_decoder *decoder, struct aq_factored *factored)
+{
+    uint8_t encoding;
+    AQ_TRY(node_begin(decoder, factored->codes.row_count, &encoding));
+    return node_end(decoder, factor_body(decoder, encoding, factored));
+}
+
+enum aq_status aq_factor_doubles(struct aq_decoder *decoder, struct aq_factored *factored)
+{
+    uint8_t encoding;
+    AQ_TRY(node_begin(decoder, factored->codes.row_count, &encoding));
+    enum aq_status status = AQ_NOT_FOUND;
+    if (encoding == AQ_ENCODING_DECIMAL)
+        status = aq_decimal_factor(decoder, factored);
+    else if (encoding == AQ_ENCODING_BITS)
+        status = aq_factor_row_ints(decoder, factored);
+    return node_end(decoder, status);
+}
+
+enum aq_status aq_factor_slices(struct aq_decoder *decoder, struct aq_factored *factored)
+{
+    uint8_t encoding;
+    AQ_TRY(node_begin(decoder, factored->codes.row_count, &encoding));
+    return node_end(decoder, encoding == AQ_ENCODING_TEXT_DICT
+                                 ? aq_text_dict_factor(decoder, factored)
+                                 : AQ_NOT_FOUND);
+}

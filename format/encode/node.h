@@ -147,7 +147,25 @@ enum aq_status aq_decode_doubles(struct aq_decoder *decoder, double *values,
 enum aq_status aq_decode_slices(struct aq_decoder *decoder, struct aq_slice *values,
                                 size_t count) AQ_RESULT;
 
+/* Nodes as their different values (encode.h): AQ_NOT_FOUND for those that are not of such. */
+enum aq_status aq_factor_row_ints(struct aq_decoder *decoder,
+                                  struct aq_factored *factored) AQ_RESULT;
+enum aq_status aq_factor_doubles(struct aq_decoder *decoder,
+                                 struct aq_factored *factored) AQ_RESULT;
+enum aq_status aq_factor_slices(struct aq_decoder *decoder, struct aq_factored *factored) AQ_RESULT;
+/** Make `count` 64-bit values the factored ones. */
+enum aq_status aq_factored_take(struct aq_factored *factored, const int64_t *values,
+                                size_t count) AQ_RESULT;
+
 /* Bodies of nodes, behind their encoding's number. */
+enum aq_status aq_constant_factor(struct aq_decoder *decoder,
+                                  struct aq_factored *factored) AQ_RESULT;
+enum aq_status aq_run_factor(struct aq_decoder *decoder, struct aq_factored *factored) AQ_RESULT;
+enum aq_status aq_dict_factor(struct aq_decoder *decoder, struct aq_factored *factored) AQ_RESULT;
+enum aq_status aq_text_dict_factor(struct aq_decoder *decoder,
+                                   struct aq_factored *factored) AQ_RESULT;
+enum aq_status aq_decimal_factor(struct aq_decoder *decoder,
+                                 struct aq_factored *factored) AQ_RESULT;
 enum aq_status aq_constant_decode(struct aq_decoder *decoder, int64_t *values,
                                   size_t count) AQ_RESULT;
 enum aq_status aq_bitpack_decode(struct aq_decoder *decoder, int64_t *values,

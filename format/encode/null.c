@@ -248,6 +248,60 @@ enum aq_status aq_column_decode_rows(struct aq_slice bytes, enum aq_type type, s
     return status;
 }
 
+static enum aq_status factor_column(struct aq_decoder *decoder, size_t count,
+                                    struct aq_factored *factored)
+{
+    if (aq_reader_varint(&decoder->reader) != count)
+        return aq_decoder_corrupt(decoder);
+    if (count == 0)
+        return AQ_NOT_FOUND;
+    uint8_t kind;
+    AQ_TRY(aq_vector_reserve(&factored->codes, count));
+    AQ_TRY(aq_vector_resize(&factored->codes, count));
+    AQ_TRY(decode_nulls(decoder, &factored->codes, &kind));
+    if (kind == NULLS_ALL)
+        return AQ_NOT_FOUND;
+    enum aq_physical physical = aq_type_physical(factored->values.type);
+    if (physical == AQ_PHYSICAL_DOUBLE)
+        return aq_factor_doubles(decoder, factored);
+    if (physical == AQ_PHYSICAL_SLICE)
+        return aq_factor_slices(decoder, factored);
+    AQ_TRY(aq_factor_row_ints(decoder, factored));
+    return ints_fit(factored->values.type, factored->values.ints, factored->values.row_count)
+               ? AQ_OK
+               : aq_decoder_corrupt(decoder);
+}
+
+void aq_factored_deinit(struct aq_factored *factored)
+{
+    aq_vector_deinit(&factored->values);
+    aq_vector_deinit(&factored->codes);
+    aq_arena_deinit(&factored->arena);
+    *factored = (struct aq_factored){0};
+}
+
+enum aq_status aq_column_factor(struct aq_slice bytes, enum aq_type type, size_t count,
+                                size_t first, size_t end, struct aq_factored *factored,
+                                struct aq_error *err)
+{
+    assert(first <= end && end <= count);
+    *factored = (struct aq_factored){0};
+    aq_vector_init(&factored->values, type);
+    aq_vector_init(&factored->codes, AQ_TYPE_BIGINT);
+    struct aq_decoder decoder = {.reader = aq_reader_make(bytes),
+                                 .arena = &factored->arena,
+                                 .kernels = aq_kernels(),
+                                 .wanted = {first, end},
+                                 .bytes_left = AQ_DECODED_BYTES_MAX};
+    enum aq_status status = factor_column(&decoder, count, factored);
+    if (status != AQ_NOT_FOUND)
+        status = finish(&decoder, status, err);
+    if (status != AQ_OK)
+        aq_factored_deinit(factored);
+    aq_arena_deinit(&decoder.scratch);
+    return status;
+}
+
 /* The topmost value node tells what kind of values it holds. */
 static enum aq_type type_of_encoding(uint8_t encoding)
 {

@@ -64,6 +64,15 @@ enum aq_status aq_run_decode(struct aq_decoder *decoder, int64_t *values, size_t
     return AQ_OK;
 }
 
+enum aq_status aq_run_factor(struct aq_decoder *decoder, struct aq_factored *factored)
+{
+    struct runs runs;
+    AQ_TRY(read_runs(decoder, factored->codes.row_count, &runs));
+    factored->ends = aq_arena_copy(&factored->arena, runs.ends, runs.count * sizeof *runs.ends);
+    return factored->ends == NULL ? AQ_NO_MEMORY
+                                  : aq_factored_take(factored, runs.heads, runs.count);
+}
+
 enum aq_status aq_run_decode_flags(struct aq_decoder *decoder, uint8_t *flags, size_t count)
 {
     struct runs runs;

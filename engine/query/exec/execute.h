@@ -39,6 +39,7 @@ struct aq_worker {
     bool tie_open; /* first or last met a tie: run again with all columns */
     struct aq_eval eval;
     struct aq_vector *columns; /* views of the chunk, one an input */
+    bool *plain;               /* inputs whose different values are not worth asking for */
     struct aq_batch unit_rows; /* a dataset's unit as read */
     uint32_t selection[AQ_CHUNK_ROWS];
     uint64_t *
@@ -103,6 +104,9 @@ enum aq_status aq_workers_run(struct aq_exec *exec, size_t worker_count,
                               enum aq_status (*work)(struct aq_worker *worker),
                               struct aq_error *err) AQ_RESULT;
 
+/** The rows [first, first + row_count) that are in worker->passed, counted from `first`, into worker->selection. */
+size_t aq_worker_passed(struct aq_worker *worker, size_t first, size_t row_count);
+
 /* scan.c: what the source holds, as chunks */
 enum aq_status aq_scan_all(struct aq_worker *worker);
 enum aq_status aq_scan_round(struct aq_worker *worker);
@@ -157,6 +161,17 @@ enum aq_status aq_runs_judge(struct aq_snapshot *snapshot, const struct aq_plan 
 enum aq_status aq_late_read(struct aq_worker *worker, const struct aq_unit *unit,
                             const struct aq_stretches *stretches, const uint32_t *ids,
                             struct aq_unit_part *part) AQ_RESULT;
+
+/* value_filter.c */
+/** Whether `expr` is made of comparisons and the like, which cannot fail. */
+bool aq_expr_is_test(const struct aq_expr *expr);
+/** If `expr`, a test, asks about one column alone, of which the unit has the different values: take rows of `part` for
+ * which it is not true out of worker->passed, and set `done`. */
+enum aq_status aq_value_filter(struct aq_worker *worker, const struct aq_unit *unit,
+                               const struct aq_expr *expr, const struct aq_unit_part *part,
+                               bool *done) AQ_RESULT;
+/** Take rows [first, end) out of a bitmap. */
+void aq_unset_rows(uint64_t *bitmap, size_t first, size_t end);
 
 /* resolve.c */
 /** See to it that of the units that may be read only those rows are there that count. */

@@ -1,13 +1,29 @@
-/* Reading a tile in two steps: the columns that WHERE asks for, of the rows that statistics leave; then the others,
- * between the first and the last row that passes. Where no row does, nothing else is read; of sorted rows those that
- * pass lie together, so what is read is little more than what is wanted.
+/* Reading a tile in steps, each of the rows that are left: what WHERE asks of a column's different values, the columns
+ * that the rest of WHERE asks for, and what is wanted of rows that pass, between the first and the last of them. Where no
+ * row does, nothing else is read; of sorted rows those that pass lie together, so what is read is little more than what
+ * is wanted.
  *
- * Happy path: decode, evaluate by chunks into a bitmap, decode. walk_stretch (scan.c) then takes the bitmap's word.
+ * Happy path: test values, decode, evaluate by chunks into a bitmap, decode. walk_stretch (scan.c) then takes the
+ * bitmap's word.
  * Failures: those of reading, and of the condition itself. */
 #include <stdlib.h>
 #include <string.h>
 
 #include "engine/query/exec/execute.h"
+
+/* A unit on its way. */
+struct late {
+    struct aq_worker *worker;
+    const struct aq_unit *unit;
+    const struct aq_stretches *stretches;
+    const uint32_t *ids;
+    struct aq_unit_part *part;
+    size_t condition_count; /* WHERE is all of them */
+    struct aq_expr *const *conditions;
+    bool *tested; /* conditions that values were asked */
+    bool *read;   /* columns that are there */
+    bool *marked; /* columns to read next */
+};
 
 static void mark_columns(const struct aq_expr *expr, bool *marked)
 {
@@ -17,6 +33,26 @@ static void mark_columns(const struct aq_expr *expr, bool *marked)
         mark_columns(expr->args[a], marked);
 }
 
+/* What is wanted of rows that pass. */
+static void mark_results(const struct aq_exec *exec, bool *marked)
+{
+    const struct aq_plan *plan = exec->plan;
+    size_t tie_count = exec->all_ties ? plan->tie_count : plan->eager_tie_count;
+    for (size_t i = 0; !plan->grouped && i < plan->output_count; i++)
+        mark_columns(plan->outputs[i], marked);
+    for (size_t i = 0; i < plan->group_count; i++)
+        mark_columns(plan->groups[i], marked);
+    for (size_t i = 0; i < plan->aggregate_count; i++) {
+        const struct aq_aggregate *aggregate = &plan->aggregates[i];
+        for (size_t a = 0; a < aggregate->arg_count; a++)
+            mark_columns(aggregate->args[a], marked);
+        if (aggregate->filter != NULL)
+            mark_columns(aggregate->filter, marked);
+    }
+    for (size_t i = 0; i < tie_count; i++)
+        marked[plan->ties[i]] = true;
+}
+
 static uint32_t stretch_end(const struct aq_stretch *stretch, uint32_t row_count)
 {
     return stretch->row_count < row_count - stretch->first ? stretch->first + stretch->row_count
@@ -24,114 +60,176 @@ static uint32_t stretch_end(const struct aq_stretch *stretch, uint32_t row_count
 }
 
 /* The rows from the first stretch to the last. */
-static void span_stretches(const struct aq_stretches *stretches, uint32_t row_count,
-                           struct aq_unit_part *span)
+static void span_stretches(const struct late *late)
 {
-    span->row_first = stretches->items[0].first;
-    span->row_end = stretch_end(&stretches->items[stretches->count - 1], row_count);
+    const struct aq_stretches *stretches = late->stretches;
+    late->part->row_first = stretches->items[0].first;
+    late->part->row_end =
+        stretch_end(&stretches->items[stretches->count - 1], late->unit->row_count);
 }
 
-/* Rows that pass, of one chunk. */
-static enum aq_status filter_chunk(struct aq_worker *worker, const bool *marked, uint32_t first,
-                                   uint32_t row_count, size_t *kept)
+/* Cut [*first, *end) to its first and last row in the bitmap. */
+static void cut_to_passed(const uint64_t *passed, uint32_t *first, uint32_t *end)
 {
+    while (*first < *end && !aq_bitmap_has(passed, *first))
+        *first += *first % 64 == 0 && passed[*first / 64] == 0 && *end - *first > 64 ? 64 : 1;
+    while (*first < *end && !aq_bitmap_has(passed, *end - 1))
+        *end -= *end % 64 == 0 && passed[*end / 64 - 1] == 0 && *end - *first > 64 ? 64 : 1;
+}
+
+/* Make the part the span of the rows that pass, with row_end 0 if there are none. */
+static void narrow(struct late *late)
+{
+    struct aq_unit_part *part = late->part;
+    part->row_end = 0;
+    for (size_t s = 0; s < late->stretches->count; s++) {
+        const struct aq_stretch *stretch = &late->stretches->items[s];
+        uint32_t first = stretch->first;
+        uint32_t end = stretch_end(stretch, late->unit->row_count);
+        if (!stretch->all_pass)
+            cut_to_passed(late->worker->passed, &first, &end);
+        if (first == end)
+            continue;
+        part->row_first = part->row_end == 0 ? first : part->row_first;
+        part->row_end = end;
+    }
+}
+
+/* Leave in the bitmap, of one chunk, the rows of it of which the conditions that are left are true. */
+static enum aq_status filter_chunk(struct late *late, uint32_t first, uint32_t row_count)
+{
+    struct aq_worker *worker = late->worker;
+    size_t kept = aq_worker_passed(worker, first, row_count);
+    const uint32_t *selection = kept == row_count ? NULL : worker->selection;
     for (size_t c = 0; c < worker->unit_rows.column_count; c++) {
-        if (!marked[c])
+        if (!late->read[c])
             continue;
         aq_vector_view(&worker->columns[c], &worker->unit_rows.columns[c], first);
         worker->columns[c].row_count = row_count;
     }
     aq_arena_reset(&worker->eval.arena);
-    enum aq_status status = aq_eval_filter(&worker->eval, worker->exec->plan->where, NULL,
-                                           row_count, worker->selection, kept);
-    if (status == AQ_NO_MEMORY)
-        aq_error_set(&worker->err, status, "out of memory");
-    for (size_t i = 0; status == AQ_OK && i < *kept; i++)
+    for (size_t i = 0; i < late->condition_count && kept > 0; i++) {
+        if (late->tested[i])
+            continue;
+        enum aq_status status = aq_eval_filter(&worker->eval, late->conditions[i], selection, kept,
+                                               worker->selection, &kept);
+        if (status == AQ_NO_MEMORY)
+            aq_error_set(&worker->err, status, "out of memory");
+        AQ_TRY(status);
+        selection = worker->selection;
+    }
+    aq_unset_rows(worker->passed, first, first + row_count);
+    for (size_t i = 0; i < kept; i++)
         aq_bitmap_set(worker->passed, first + worker->selection[i]);
-    return status;
+    return AQ_OK;
 }
 
-static void widen(struct aq_unit_part *part, uint32_t first, uint32_t end)
+/* Those of each stretch that are in the part. */
+static enum aq_status filter_rows(struct late *late)
 {
-    part->row_first = first < part->row_first ? first : part->row_first;
-    part->row_end = end > part->row_end ? end : part->row_end;
-}
-
-/* Make the bitmap; `part` becomes the span of the rows that pass, with row_end 0 if there are none. */
-static enum aq_status filter_rows(struct aq_worker *worker, const struct aq_stretches *stretches,
-                                  const bool *marked, struct aq_unit_part *part)
-{
-    uint32_t row_count = (uint32_t)worker->unit_rows.row_count;
-    *part = (struct aq_unit_part){.row_first = row_count};
-    for (size_t s = 0; s < stretches->count; s++) {
-        const struct aq_stretch *stretch = &stretches->items[s];
-        uint32_t end = stretch_end(stretch, row_count);
-        if (stretch->all_pass)
-            widen(part, stretch->first, end);
-        for (uint32_t first = stretch->first; !stretch->all_pass && first < end;
-             first += AQ_CHUNK_ROWS) {
-            size_t kept = 0;
-            uint32_t count = end - first < AQ_CHUNK_ROWS ? end - first : AQ_CHUNK_ROWS;
-            AQ_TRY(filter_chunk(worker, marked, first, count, &kept));
-            if (kept > 0)
-                widen(part, first + worker->selection[0], first + worker->selection[kept - 1] + 1);
-        }
+    for (size_t s = 0; s < late->stretches->count; s++) {
+        const struct aq_stretch *stretch = &late->stretches->items[s];
+        uint32_t end = stretch_end(stretch, late->unit->row_count);
+        uint32_t first = stretch->first;
+        first = first < late->part->row_first ? late->part->row_first : first;
+        end = end > late->part->row_end ? late->part->row_end : end;
+        for (; !stretch->all_pass && first < end; first += AQ_CHUNK_ROWS)
+            AQ_TRY(filter_chunk(late, first,
+                                end - first < AQ_CHUNK_ROWS ? end - first : AQ_CHUNK_ROWS));
     }
     return AQ_OK;
 }
 
+/* All rows pass, until a condition says otherwise. */
 static enum aq_status make_bitmap(struct aq_worker *worker, uint32_t row_count)
 {
     size_t size = aq_bitmap_words(row_count) * sizeof *worker->passed;
     worker->passed = malloc(size);
     if (worker->passed == NULL)
         return aq_error_set(&worker->err, AQ_NO_MEMORY, "out of memory");
-    memset(worker->passed, 0, size);
+    memset(worker->passed, 0xff, size);
     return AQ_OK;
 }
 
-/* `marked` has the columns of WHERE, some but not all. */
-static enum aq_status read_in_two(struct aq_worker *worker, const struct aq_unit *unit,
-                                  const struct aq_stretches *stretches, const uint32_t *ids,
-                                  bool *marked, struct aq_unit_part *part)
+/* Ask values, as far as no condition before could fail for rows that would then be left out. */
+static enum aq_status test_conditions(struct late *late, size_t *tested_count)
 {
-    struct aq_snapshot *snapshot = worker->exec->runtime->snapshot;
-    part->columns = marked;
-    AQ_TRY(make_bitmap(worker, unit->row_count));
-    AQ_TRY(aq_unit_read_part(snapshot, unit, ids, part, &worker->unit_rows, &worker->err));
-    AQ_TRY(filter_rows(worker, stretches, marked, part));
-    if (part->row_end == 0)
-        return AQ_OK;
+    for (size_t i = 0; i < late->condition_count && aq_expr_is_test(late->conditions[i]); i++) {
+        AQ_TRY(aq_value_filter(late->worker, late->unit, late->conditions[i], late->part,
+                               &late->tested[i]));
+        *tested_count += late->tested[i];
+    }
+    return AQ_OK;
+}
+
+/* The columns that are marked and not there yet, of the part's rows; `all`: whether marked or not. */
+static enum aq_status read_columns(struct late *late, bool all)
+{
+    struct aq_worker *worker = late->worker;
+    size_t count = 0;
+    for (size_t c = 0; c < worker->unit_rows.column_count; c++) {
+        late->marked[c] = (all || late->marked[c]) && !late->read[c];
+        late->read[c] |= late->marked[c];
+        count += late->marked[c];
+    }
+    late->part->columns = late->marked;
+    worker->unit_rows.row_count = late->unit->row_count;
+    return count == 0 ? AQ_OK
+                      : aq_unit_read_part(worker->exec->runtime->snapshot, late->unit, late->ids,
+                                          late->part, &worker->unit_rows, &worker->err);
+}
+
+static enum aq_status read_by_steps(struct late *late)
+{
+    struct aq_worker *worker = late->worker;
+    size_t tested_count = 0;
+    size_t marked_count = 0;
+    AQ_TRY(make_bitmap(worker, late->unit->row_count));
+    AQ_TRY(test_conditions(late, &tested_count));
+    for (size_t i = 0; i < late->condition_count; i++)
+        if (!late->tested[i])
+            mark_columns(late->conditions[i], late->marked);
     for (size_t c = 0; c < worker->unit_rows.column_count; c++)
-        marked[c] = !marked[c];
-    part->columns = marked;
-    return aq_unit_read_part(snapshot, unit, ids, part, &worker->unit_rows, &worker->err);
+        marked_count += late->marked[c];
+    if (tested_count == 0 && marked_count == worker->unit_rows.column_count) {
+        free(worker->passed); /* WHERE is evaluated as the rows are walked */
+        worker->passed = NULL;
+        return read_columns(late, true);
+    }
+    narrow(late);
+    if (tested_count < late->condition_count && late->part->row_end > 0) {
+        AQ_TRY(read_columns(late, false));
+        AQ_TRY(filter_rows(late));
+        narrow(late);
+    }
+    memset(late->marked, 0, worker->unit_rows.column_count);
+    mark_results(worker->exec, late->marked);
+    worker->unit_rows.row_count = late->unit->row_count;
+    return late->part->row_end == 0 ? AQ_OK : read_columns(late, false);
 }
 
 enum aq_status aq_late_read(struct aq_worker *worker, const struct aq_unit *unit,
                             const struct aq_stretches *stretches, const uint32_t *ids,
                             struct aq_unit_part *part)
 {
-    const struct aq_expr *where = worker->exec->plan->where;
-    size_t column_count = worker->unit_rows.column_count;
-    size_t marked_count = 0;
-    bool *marked = calloc(worker->exec->plan->input_count + 1, sizeof *marked);
-    if (marked == NULL)
+    struct aq_expr *where = worker->exec->plan->where;
+    size_t column_count = worker->exec->plan->input_count;
+    struct late late = {
+        .worker = worker, .unit = unit, .stretches = stretches, .ids = ids, .part = part};
+    late.conditions = where != NULL && where->kind == AQ_EXPR_AND ? where->args : &where;
+    late.condition_count = where == NULL ? 0 : where->kind == AQ_EXPR_AND ? where->arg_count : 1;
+    bool *flags = calloc(late.condition_count + 2 * column_count + 1, sizeof *flags);
+    if (flags == NULL)
         return aq_error_set(&worker->err, AQ_NO_MEMORY, "out of memory");
+    late.tested = flags;
+    late.read = flags + late.condition_count;
+    late.marked = late.read + column_count;
     *part = (struct aq_unit_part){0};
-    span_stretches(stretches, unit->row_count, part);
+    span_stretches(&late);
     aq_batch_clear(&worker->unit_rows);
-    if (where != NULL && !(stretches->count == 1 && stretches->items[0].all_pass))
-        mark_columns(where, marked);
-    for (size_t c = 0; c < column_count; c++)
-        marked_count += marked[c];
-    enum aq_status status;
-    if (marked_count > 0 && marked_count < column_count)
-        status = read_in_two(worker, unit, stretches, ids, marked, part);
-    else
-        status = aq_unit_read_part(worker->exec->runtime->snapshot, unit, ids, part,
-                                   &worker->unit_rows, &worker->err);
+    bool all_pass = where == NULL || (stretches->count == 1 && stretches->items[0].all_pass);
+    enum aq_status status = all_pass ? read_columns(&late, true) : read_by_steps(&late);
     part->columns = NULL;
-    free(marked);
+    free(flags);
     return status;
 }

@@ -20,6 +20,8 @@ static enum aq_status walk_stretch(struct aq_worker *worker, const struct aq_bat
         size_t count = end - first;
         count = count > AQ_CHUNK_ROWS ? AQ_CHUNK_ROWS : count;
         for (size_t c = 0; c < rows->column_count; c++) {
+            if (rows->columns[c].row_count == 0)
+                continue; /* it was asked for by WHERE alone */
             aq_vector_view(&worker->columns[c], &rows->columns[c], first);
             worker->columns[c].row_count = count;
         }

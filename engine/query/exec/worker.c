@@ -25,9 +25,10 @@ static enum aq_status init_inputs(struct aq_worker *worker)
 {
     const struct aq_plan *plan = worker->exec->plan;
     worker->columns = calloc(plan->input_count + 1, sizeof *worker->columns);
+    worker->plain = calloc(plan->input_count + 1, sizeof *worker->plain);
     enum aq_type *types = calloc(plan->input_count + 1, sizeof *types);
     enum aq_status status = AQ_NO_MEMORY;
-    if (worker->columns != NULL && types != NULL) {
+    if (worker->columns != NULL && worker->plain != NULL && types != NULL) {
         size_t count = worker->exec->all_ties ? plan->input_count : plan->eager_input_count;
         for (size_t i = 0; i < count; i++)
             types[i] = plan->source_columns[plan->inputs[i]].type;
@@ -56,6 +57,7 @@ void aq_worker_deinit(struct aq_worker *worker)
 {
     aq_eval_deinit(&worker->eval);
     free(worker->columns);
+    free(worker->plain);
     free(worker->passed);
     aq_batch_deinit(&worker->unit_rows);
     if (worker->groups.plan != NULL)
@@ -111,12 +113,16 @@ static enum aq_status add_rows(struct aq_worker *worker, const uint32_t *selecti
     return aq_sort_trim(plan, &worker->rows, (size_t)keep);
 }
 
-static size_t select_passed(struct aq_worker *worker, size_t row_count)
+size_t aq_worker_passed(struct aq_worker *worker, size_t first, size_t row_count)
 {
     size_t kept = 0;
-    for (size_t row = 0; row < row_count; row++) {
-        worker->selection[kept] = (uint32_t)row;
-        kept += aq_bitmap_has(worker->passed, worker->chunk_first + row);
+    for (size_t row = 0; row < row_count;) {
+        size_t bit = (first + row) % 64;
+        size_t count = row_count - row < 64 - bit ? row_count - row : 64 - bit;
+        uint64_t word = worker->passed[(first + row) / 64] >> bit << (64 - count) >> (64 - count);
+        for (; word != 0; word &= word - 1)
+            worker->selection[kept++] = (uint32_t)(row + (size_t)__builtin_ctzll(word));
+        row += count;
     }
     return kept;
 }
@@ -128,7 +134,7 @@ static enum aq_status sink_chunk(struct aq_worker *worker, size_t row_count, boo
     if (plan->where != NULL && !skip_where) {
         size_t kept = 0;
         if (worker->passed != NULL)
-            kept = select_passed(worker, row_count);
+            kept = aq_worker_passed(worker, worker->chunk_first, row_count);
         else
             AQ_TRY(aq_eval_filter(&worker->eval, plan->where, NULL, row_count, worker->selection,
                                   &kept));

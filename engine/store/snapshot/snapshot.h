@@ -94,6 +94,18 @@ enum aq_status aq_unit_read_part(struct aq_snapshot *snapshot, const struct aq_u
                                  const uint32_t *column_ids, const struct aq_unit_part *part,
                                  struct aq_batch *batch, struct aq_error *err) AQ_RESULT;
 
+struct aq_factored;
+/**
+ * Rows [row_first, row_end) of one column of an archive's unit as its different values (format/encode/encode.h).
+ * @return AQ_OK; AQ_NOT_FOUND where it has to be read by aq_unit_read_part: it is not so encoded, damaged, or not there,
+ * or not all stored rows count.
+ * @thread Any.
+ */
+enum aq_status aq_unit_factor(struct aq_snapshot *snapshot, const struct aq_unit *unit,
+                              uint32_t column_id, enum aq_type type, uint32_t row_first,
+                              uint32_t row_end, struct aq_factored *factored,
+                              struct aq_error *err) AQ_RESULT;
+
 /** Tiles up to this size are fetched by one request, directory and all columns. */
 #define AQ_SMALL_TILE_BYTES ((uint64_t)1 << 20)
 

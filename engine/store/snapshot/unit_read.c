@@ -241,6 +241,21 @@ static enum aq_status read_frame(struct aq_snapshot *snapshot, const struct aq_u
     return AQ_OK;
 }
 
+enum aq_status aq_unit_factor(struct aq_snapshot *snapshot, const struct aq_unit *unit,
+                              uint32_t column_id, enum aq_type type, uint32_t row_first,
+                              uint32_t row_end, struct aq_factored *factored, struct aq_error *err)
+{
+    const struct aq_chunk_entry *chunk = aq_unit_chunk(unit, column_id);
+    if (chunk == NULL || chunk->type != type || !aq_unit_is_whole(unit))
+        return AQ_NOT_FOUND;
+    uint8_t *bytes = NULL;
+    AQ_TRY(read_bytes(snapshot, unit, chunk->offset, chunk->size_bytes, &bytes, err));
+    enum aq_status status = aq_chunk_factor(aq_slice_make(bytes, chunk->size_bytes), chunk,
+                                            unit->row_count, row_first, row_end, factored, err);
+    free(bytes);
+    return status == AQ_CORRUPT ? AQ_NOT_FOUND : status; /* reading says where, or reads it anew */
+}
+
 enum aq_status aq_unit_read_part(struct aq_snapshot *snapshot, const struct aq_unit *unit,
                                  const uint32_t *column_ids, const struct aq_unit_part *part,
                                  struct aq_batch *batch, struct aq_error *err)

@@ -17,6 +17,10 @@ static struct aq_column scan_columns[] = {
     {.name = "level", .type = AQ_TYPE_BIGINT},  /* one value a run */
     {.name = "note", .type = AQ_TYPE_TEXT},     /* null in every fifth row */
     {.name = "grade", .type = AQ_TYPE_INTEGER}, /* one value a run, or null */
+    {.name = "odd", .type = AQ_TYPE_DOUBLE},    /* one of few, as are those below; some null */
+    {.name = "wide", .type = AQ_TYPE_BIGINT},
+    {.name = "word", .type = AQ_TYPE_TEXT},
+    {.name = "share", .type = AQ_TYPE_DOUBLE}, /* in long runs */
     {.name = "id",
      .type = AQ_TYPE_BIGINT}, /* noise: the statistics of runs are to be little beside the rows */
 };
@@ -66,6 +70,28 @@ static inline double scan_value(const struct scan_run *run, unsigned i)
     return (double)parts / 1e8;
 }
 
+/* The columns of few values. */
+static inline void scan_few(const struct scan_run *run, unsigned i, struct aq_batch *rows)
+{
+    static const double odd[] = {NAN, -0.0, 0.0, 5e-324, 1e300, -INFINITY, 0.1};
+    static const int64_t wide[] = {INT64_MIN, INT64_MAX, 0, -1, INT64_MIN + 1, 7, 100};
+    static const char *const words[] = {"", "a", "ab", "b", "\xc3\xa9", "haze", "smoke"};
+    struct aq_vector *columns = &rows->columns[8];
+    uint64_t at = scan_noise(run, i) >> 20;
+    if (at % 8 == 7) {
+        for (size_t c = 0; c < 3; c++)
+            cr_assert_eq(aq_vector_append_null(&columns[c]), AQ_OK);
+    } else {
+        cr_assert_eq(aq_vector_append_double(&columns[0], odd[at % 8]), AQ_OK);
+        cr_assert_eq(aq_vector_append_int(&columns[1], wide[at % 8]), AQ_OK);
+        cr_assert_eq(aq_vector_append_slice(&columns[2], aq_slice_of(words[at % 8])), AQ_OK);
+    }
+    uint64_t share = i / 100 % 5;
+    cr_assert_eq(share == 4 ? aq_vector_append_null(&columns[3])
+                            : aq_vector_append_double(&columns[3], (double)share / 4),
+                 AQ_OK);
+}
+
 static inline void scan_row(const struct scan_run *run, unsigned i, struct aq_batch *rows)
 {
     static const char *const notes[] = {"calm", "haze", "smoke"};
@@ -85,7 +111,8 @@ static inline void scan_row(const struct scan_run *run, unsigned i, struct aq_ba
     cr_assert_eq(null ? aq_vector_append_null(&columns[7])
                       : aq_vector_append_int(&columns[7], run - scan_runs),
                  AQ_OK);
-    cr_assert_eq(aq_vector_append_int(&columns[8], (int64_t)scan_noise(run, i)), AQ_OK);
+    scan_few(run, i, rows);
+    cr_assert_eq(aq_vector_append_int(&columns[12], (int64_t)scan_noise(run, i)), AQ_OK);
     rows->row_count++;
 }
 
@@ -292,6 +319,7 @@ static inline void scan_open(void)
 static inline void scan_close(void)
 {
     aq_snapshot_close(scan_snapshot);
+    scan_snapshot = NULL;
     aq_store_close(scan_store);
 }
 
@@ -312,10 +340,11 @@ static inline char *scan_answer(const char *sql, const char *dataset, uint64_t *
     struct aq_error err = {0};
     struct aq_bytes out = {0};
     enum aq_status status;
+    struct aq_query_options options = {.thread_count = 1};
     const char *at = strchr(sql, '@');
     snprintf(text, sizeof text, "%.*s%s%s", (int)(at - sql), sql, dataset, at + 1);
-    cr_assert_eq(aq_query_prepare(scan_snapshot, text, NULL, &query, &err), AQ_OK, "%s: %s", text,
-                 err.message);
+    cr_assert_eq(aq_query_prepare(scan_snapshot, text, &options, &query, &err), AQ_OK, "%s: %s",
+                 text, err.message);
     while ((status = aq_query_next(query, &batch, &err)) == AQ_OK)
         answer_batch(query, batch, &out);
     cr_assert_eq(status, AQ_END, "%s: %s", text, err.message);
