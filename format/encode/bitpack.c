@@ -41,12 +41,9 @@ static void pack(const int64_t *values, size_t count, uint64_t reference, unsign
 /* Bits that each value's distance from the smallest needs. */
 static unsigned bound(const int64_t *values, size_t count, int64_t *min)
 {
-    int64_t max = values[0];
-    *min = values[0];
-    for (size_t i = 1; i < count; i++) {
-        *min = values[i] < *min ? values[i] : *min;
-        max = values[i] > max ? values[i] : max;
-    }
+    int64_t max;
+    size_t change_count;
+    aq_kernels()->look(values, count, min, &max, &change_count);
     return width_of((uint64_t)max - (uint64_t)*min);
 }
 

@@ -237,7 +237,7 @@ static void encode_segment(const double *values, struct segment *segment, int64_
     if (all && segment->multiple == 1)
         return;
     for (size_t i = first; i < end; i++) {
-        if (as_decimal(values[i], segment->exponent, &integers[i])) {
+        if (all || as_decimal(values[i], segment->exponent, &integers[i])) {
             previous = integers[i];
             multiple = multiple == 1 ? 1 : add_multiple(multiple, previous);
             continue;

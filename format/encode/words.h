@@ -13,19 +13,8 @@ struct aq_words {
     int64_t base; /* of AQ_WORD_BASE */
 };
 
-static inline struct aq_words aq_words_make(const int64_t *values, size_t count, uint64_t *words)
-{
-    int64_t min = values[0];
-    int64_t max = values[0];
-    for (size_t i = 1; i < count; i++) {
-        min = values[i] < min ? values[i] : min;
-        max = values[i] > max ? values[i] : max;
-    }
-    bool zigzag = min < 0 && max > 0;
-    for (size_t i = 0; i < count; i++)
-        words[i] = zigzag ? aq_zigzag(values[i]) : (uint64_t)values[i] - (uint64_t)min;
-    return (struct aq_words){.mode = zigzag ? AQ_WORD_ZIGZAG : AQ_WORD_BASE, .base = min};
-}
+/** Words of count > 0 values, and what they are. */
+struct aq_words aq_words_make(const int64_t *values, size_t count, uint64_t *words);
 
 static inline void aq_words_append(struct aq_words form, struct aq_bytes *out)
 {

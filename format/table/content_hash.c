@@ -66,9 +66,11 @@ static enum aq_status place_rows(struct rows *rows)
 static inline void put_fixed(struct rows *rows, const struct aq_vector *vector, size_t size)
 {
     const uint8_t *values = (const uint8_t *)vector->values + rows->first * size;
-    for (size_t i = 0; i < rows->count; i++) {
+    const uint8_t *validity = vector->valid == NULL ? NULL : vector->valid + rows->first;
+    size_t count = rows->count;
+    for (size_t i = 0; i < count; i++) {
         uint8_t *at = rows->at[i];
-        bool valid = !aq_vector_is_null(vector, rows->first + i);
+        bool valid = validity == NULL || validity[i] != 0;
         at[0] = valid;
         memcpy(at + 1, values + i * size, size);
         rows->at[i] = at + 1 + (valid ? size : 0);
