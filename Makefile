@@ -73,7 +73,7 @@ REPLAY_BINARIES := $(FUZZ:fuzz/fuzz_%.c=$B/replay/%)
 FUZZ_BINARIES := $(FUZZ:fuzz/%.c=build/fuzz/bin/%)
 VENV := build/venv/bin
 
-.PHONY: all help demo test test-long unit unit-binaries check check-all bench bench-size bench-decode bench-encode bench-merge bench-year bench-kafka bench-durable bench-ingest bench-recover fuzz fuzz-binaries model mutation \
+.PHONY: all help demo test test-long unit unit-binaries check check-all bench bench-size bench-decode bench-encode bench-merge bench-year bench-kafka bench-durable bench-ingest bench-recover bench-trickle fuzz fuzz-binaries model mutation \
 	kafka s3 install clean ALWAYS
 .SUFFIXES:
 .DELETE_ON_ERROR:
@@ -145,7 +145,7 @@ $B/bench/discard: $B/bench/discard.o
 $B/bench/validate: $B/bench/validate.o
 	$(CXX) $(LDFLAGS) -o $@ $^ -lsimdjson
 
-$B/bench/recover: $B/bench/recover.o $B/libaqstore.a
+$B/bench/recover $B/bench/trickle: $B/bench/%: $B/bench/%.o $B/libaqstore.a
 	$(CXX) $(LDFLAGS) -o $@ $^ $(PKG_LIBS)
 
 $B/bench/durable: $B/bench/durable.o $B/libaqstore.a
@@ -223,6 +223,9 @@ bench-durable: all ## measure durable commits beside append, fio, RocksDB and SQ
 		{ echo "bench-durable needs: apt-get install --no-install-recommends fio librocksdb-dev libsqlite3-dev" >&2; exit 1; }; done
 	@$(MAKE) --no-print-directory $B/bench/durable
 	@$(VENV)/python bench/durable.py
+
+bench-trickle: all $B/bench/trickle ## simulate 30 days of three cities, a reading each per five minutes: bytes, files, wake-ups (three minutes)
+	@$(VENV)/python bench/trickle.py
 
 bench-recover: all $B/bench/recover ## measure how long recovery takes, 1 GiB in 4 open segments (in memory), in one thread and in several
 	@for threads in 1 0; do folder=$$(mktemp -d /dev/shm/aqstore-bench-XXXXXX) && \
