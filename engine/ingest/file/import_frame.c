@@ -78,10 +78,10 @@ static void report_progress(const struct aq_import *import)
         return;
     struct aq_ingest_progress progress = {
         .file = import->path,
-        .bytes_done =
-            import->rows_total > 0 ? import->rows_done : aq_source_file_bytes_done(import->source),
-        .bytes_total = import->rows_total > 0 ? import->rows_total
-                                              : aq_source_file_bytes_total(import->source),
+        .bytes_done = import->bytes_total > 0 ? import->bytes_done
+                                              : aq_source_file_bytes_done(import->source),
+        .bytes_total = import->bytes_total > 0 ? import->bytes_total
+                                               : aq_source_file_bytes_total(import->source),
         .row_count = importer->report->row_count,
         .reject_count = importer->report->reject_count,
     };

@@ -144,7 +144,8 @@ static enum aq_status take_group(struct aq_parquet_import *parquet,
     AQ_TRY(open_group(parquet, group, err));
     for (uint64_t row = 1; row <= group->row_count; row++) {
         AQ_TRY(take_row(parquet, err));
-        import->rows_done = parquet->row_ordinal;
+        import->bytes_done = (uint64_t)((aq_uint128)import->bytes_total * parquet->row_ordinal /
+                                        parquet->footer.row_count);
         AQ_TRY(aq_import_pace(import, row, err));
     }
     close_group(parquet);
@@ -153,7 +154,7 @@ static enum aq_status take_group(struct aq_parquet_import *parquet,
 
 enum aq_status aq_parquet_import_run(struct aq_parquet_import *parquet, struct aq_error *err)
 {
-    parquet->import->rows_total = parquet->footer.row_count;
+    parquet->import->bytes_total = parquet->input.size_bytes;
     for (size_t i = 0; i < parquet->footer.group_count; i++) {
         struct aq_error why = {.offset = -1};
         enum aq_status status = take_group(parquet, &parquet->footer.groups[i], &why);

@@ -69,9 +69,9 @@ struct aq_import {
     struct aq_parquet_import *parquet;
     struct aq_catalog_feed feed; /* where it stands, as of the last frame */
     uint64_t ordinal;            /* of the next message */
-    uint64_t rows_done;          /* Parquet: of the file, and in all; 0: progress is in bytes */
-    uint64_t rows_total;
-    int64_t frame_begun_us; /* CLOCK_MONOTONIC */
+    uint64_t bytes_done;         /* Parquet: the part of the file that its rows so far are */
+    uint64_t bytes_total;        /* 0: the source tells */
+    int64_t frame_begun_us;      /* CLOCK_MONOTONIC */
 };
 
 /** One file, whatever it is: known, continued or new. */

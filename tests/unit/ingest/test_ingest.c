@@ -1,6 +1,7 @@
 /* Files into a store: each once, whatever it is called and however often it is named. */
 #include "engine/ingest/ingest.h"
 #include "engine/store/snapshot/snapshot.h"
+#include "format/parquet/write/parquet_write.h"
 
 #include "tests/unit/scratch.h"
 
@@ -351,6 +352,76 @@ Test(ingest, a_stopped_import_goes_on_under_any_name)
     cr_assert_eq(totals.sum, 2000 * 1999 / 2);
     import("a.csv", 0, 0);
     free(text);
+}
+
+static enum aq_status append_bytes(void *context, const void *data, size_t size,
+                                   struct aq_error *error)
+{
+    (void)error;
+    aq_bytes_append(context, data, size);
+    return AQ_OK;
+}
+
+/* Rows as a Parquet file's bytes. */
+static void make_parquet(size_t row_count, struct aq_bytes *out)
+{
+    static const struct aq_column columns[] = {{.name = "city", .type = AQ_TYPE_TEXT},
+                                               {.name = "ts", .type = AQ_TYPE_BIGINT},
+                                               {.name = "v", .type = AQ_TYPE_DOUBLE}};
+    static const enum aq_type types[] = {AQ_TYPE_TEXT, AQ_TYPE_BIGINT, AQ_TYPE_DOUBLE};
+    struct aq_parquet_options options = {.column_count = 3,
+                                         .columns = columns,
+                                         .created_by = "test",
+                                         .sink = append_bytes,
+                                         .sink_context = out};
+    struct aq_parquet_writer *writer = NULL;
+    struct aq_batch rows;
+    cr_assert_eq(aq_batch_init(&rows, 3, types), AQ_OK);
+    for (size_t i = 0; i < row_count; i++, rows.row_count++) {
+        cr_assert_eq(aq_vector_append_slice(&rows.columns[0], aq_slice_of("oslo")), AQ_OK);
+        cr_assert_eq(aq_vector_append_int(&rows.columns[1], (int64_t)i * 60), AQ_OK);
+        cr_assert_eq(aq_vector_append_double(&rows.columns[2], (double)i / 8), AQ_OK);
+    }
+    cr_assert_eq(aq_parquet_writer_create(&options, &writer, &err), AQ_OK, "%s", err.message);
+    cr_assert_eq(aq_parquet_writer_append(writer, &rows, &err), AQ_OK, "%s", err.message);
+    cr_assert_eq(aq_parquet_writer_end(writer, &err), AQ_OK, "%s", err.message);
+    aq_parquet_writer_destroy(writer);
+    aq_batch_deinit(&rows);
+}
+
+static struct aq_ingest_progress last_progress;
+
+static void note_progress(void *context, const struct aq_ingest_progress *progress)
+{
+    (void)context;
+    cr_expect_geq(progress->bytes_done, last_progress.bytes_done);
+    last_progress = *progress;
+}
+
+/* Of a Parquet file, whose rows have no place of their own in it, the part that the rows so far are of all. */
+Test(ingest, progress_is_in_bytes)
+{
+    struct aq_bytes bytes = {0};
+    char path[512];
+    const char *files[] = {path};
+    make_parquet(3000, &bytes);
+    scratch_write(scratch_file("a.parquet"), bytes.data, bytes.size);
+    snprintf(path, sizeof path, "%s", scratch_file("a.parquet"));
+    struct aq_ingest_options options = {.config = config,
+                                        .dataset = aq_config_dataset(config, "air"),
+                                        .source_name = "import",
+                                        .files = files,
+                                        .file_count = 1,
+                                        .progress = note_progress,
+                                        .stop = &stop};
+    struct aq_store *store = open_store();
+    cr_assert_eq(aq_ingest_files(store, &options, &report, &err), AQ_OK, "%s", err.message);
+    aq_store_close(store);
+    cr_expect_eq(report.row_count, 3000);
+    cr_expect_eq(last_progress.bytes_total, bytes.size);
+    cr_expect_eq(last_progress.bytes_done, bytes.size);
+    cr_expect_neq(bytes.size, 3000);
+    aq_bytes_deinit(&bytes);
 }
 
 Test(ingest, cut_off_compression_keeps_what_was_read)
