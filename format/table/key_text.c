@@ -1,4 +1,4 @@
-/* Key values as text. One text per value: -0.0 is "0", all NaN are "NaN", fractions of a second end
+/* Key values as text, as files have them: the form is frozen with these. One text per value: -0.0 is "0", all NaN are "NaN", fractions of a second end
  * without zeros. Doubles are printed with the fewest digits that read back as the same value. */
 #include "format/table/key_text.h"
 

@@ -3,8 +3,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "format/table/key_text.h"
 #include "tools/inspect/inspect.h"
+#include "tools/output/output.h"
 #include "tools/output/text/human.h"
 
 static const struct aq_result_column column_columns[] = {
@@ -142,8 +142,7 @@ static enum aq_status add_bound(struct aq_rows *rows, enum aq_type type, bool kn
                                 const union aq_stats_value *value)
 {
     struct aq_vector vector;
-    struct aq_arena arena = {0};
-    struct aq_slice text = {0};
+    struct aq_bytes text = {0};
     enum aq_status status = AQ_OK;
     aq_vector_init(&vector, type);
     if (!known)
@@ -155,11 +154,11 @@ static enum aq_status add_bound(struct aq_rows *rows, enum aq_type type, bool kn
     else
         status = aq_vector_append_int(&vector, value->integer);
     if (known && status == AQ_OK)
-        status = aq_key_text(&vector, 0, &arena, &text);
+        status = aq_value_text_plain(NULL, &vector, 0, &text);
     if (known && status == AQ_OK)
-        aq_rows_slice(rows, text);
+        aq_rows_slice(rows, aq_bytes_view(&text));
     aq_vector_deinit(&vector);
-    aq_arena_deinit(&arena);
+    aq_bytes_deinit(&text);
     return status;
 }
 

@@ -7,6 +7,7 @@
 
 #include "format/arrow/arrow_write.h"
 #include "format/parquet/write/parquet_write.h"
+#include "engine/query/expression/function.h"
 #include "format/table/key_text.h"
 #include "tools/output/forms/output_forms.h"
 
@@ -69,6 +70,10 @@ enum aq_status aq_value_text_plain(void *context, const struct aq_vector *vector
     (void)context;
     struct aq_arena arena = {0};
     struct aq_slice text = {0};
+    if (aq_type_physical(vector->type) == AQ_PHYSICAL_DOUBLE) {
+        aq_value_format(vector->type, aq_value_get(vector, row), NULL, out);
+        return aq_bytes_status(out);
+    }
     enum aq_status status = aq_key_text(vector, row, &arena, &text);
     if (status >= 0)
         aq_bytes_append(out, text.data, text.size);

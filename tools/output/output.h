@@ -26,7 +26,7 @@ enum aq_status aq_output_form_of_path(const char *path, enum aq_output_form *for
 typedef enum aq_status (*aq_value_text_fn)(void *context, const struct aq_vector *vector,
                                            size_t row, struct aq_bytes *out);
 
-/** For rows that are no query's: as aq_key_text; the context is unused. */
+/** For rows that are no query's: doubles as queries give them, others as aq_key_text; the context is unused. */
 enum aq_status aq_value_text_plain(void *context, const struct aq_vector *vector, size_t row,
                                    struct aq_bytes *out);
 

@@ -403,6 +403,15 @@ def test_inspect_files(store):
         assert sum(run["rows"] for run in seen["runs"]) == seen["rows"] == 400
 
 
+def test_inspect_prints_doubles_as_queries_do(store, folder):
+    (folder / "b.ndjson").write_text(json.dumps({"city": "hue", "ts": "2025-02-14T00:00:00Z", "pm25": 500}) + "\n")
+    store.load("air", folder / "b.ndjson")
+    store.compact()
+    (path,) = store.files("archives")
+    columns = json.loads(store.run("--json", "inspect", path).text)["columns"]
+    assert [column["max"] for column in columns if column["column"] == "pm25"] == ["500"]
+
+
 def test_compact_takes_the_profile_of_the_config(store):
     store.config.write_text(CONFIG + "compaction:\n  profile: fast\n")
     store.compact()
