@@ -8,7 +8,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define ARENA_BLOCK_BYTES_MIN ((size_t)16 << 10)
+/* Every unit that is read has an arena, and a query may hold the units of thousands of small segments. */
+#define ARENA_BLOCK_BYTES_MIN ((size_t)512)
 #define ARENA_BLOCK_BYTES_MAX ((size_t)1 << 20)
 
 #ifdef __SANITIZE_ADDRESS__

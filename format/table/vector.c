@@ -44,7 +44,10 @@ enum aq_status aq_vector_reserve(struct aq_vector *vector, size_t capacity)
 {
     if (capacity <= vector->capacity)
         return AQ_OK;
-    size_t grown = vector->capacity < 64 ? 64 : vector->capacity * 2;
+    /* The first time what is asked for, no more: what is decoded does not grow, and may be many small frames. */
+    size_t grown = vector->capacity == 0 ? capacity : vector->capacity * 2;
+    if (vector->capacity > 0 && grown < 64)
+        grown = 64;
     if (grown < capacity)
         grown = capacity;
     size_t size;

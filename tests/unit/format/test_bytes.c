@@ -1,6 +1,7 @@
 /* Byte buffer, bounded reader, arena, hashes, errors: the ground that every format stands on. */
 #include <criterion/criterion.h>
 #include <errno.h>
+#include <malloc.h>
 #include <string.h>
 
 #include "format/base/arena.h"
@@ -99,6 +100,24 @@ Test(arena, allocations_are_aligned_distinct_and_survive_growth)
     cr_assert_str_eq(first, "first");
     cr_assert_str_eq(aq_arena_format(&other, "%d-%s", 7, "x"), "7-x");
     aq_arena_deinit(&other);
+}
+
+/* A query holds one for each unit of a store that many small frames make. */
+Test(arena, ten_thousand_small_ones_take_little)
+{
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+    cr_skip("the allocator of sanitizers does not count");
+#endif
+    enum { COUNT = 10000 };
+    struct aq_arena *arenas = calloc(COUNT, sizeof *arenas);
+    struct mallinfo2 before = mallinfo2();
+    for (size_t i = 0; i < COUNT; i++)
+        cr_assert_not_null(aq_arena_alloc(&arenas[i], 100));
+    struct mallinfo2 after = mallinfo2();
+    cr_assert_lt(after.uordblks + after.hblkhd - before.uordblks - before.hblkhd, COUNT * 1024);
+    for (size_t i = 0; i < COUNT; i++)
+        aq_arena_deinit(&arenas[i]);
+    free(arenas);
 }
 
 Test(checksum, a_digest_may_be_taken_midway)
