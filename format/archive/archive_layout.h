@@ -16,8 +16,8 @@
 /* An incompatible feature, in the root: its body, and those of directories, may end with sections, each an id
  * and a slice. Those of unknown ids are passed over. */
 #define AQ_ARCHIVE_WITH_SECTIONS UINT32_C(1)
-/* Another: coded columns may have nodes of the encoding ans32. */
-#define AQ_ARCHIVE_WITH_ANS32 UINT32_C(2)
+/* Another: coded columns may have nodes of the encodings ans32 and repeat. */
+#define AQ_ARCHIVE_WITH_LATE UINT32_C(2)
 /* Sections of directories: name, id on disk, text. */
 #define AQ_SECTION_TABLE(X) X(AQ_SECTION_RUN_STATS, 1, "run-statistics")
 enum {
@@ -66,7 +66,7 @@ struct aq_tile_output {
     struct aq_column_stats *stats; /* per column; slices in `arena` */
     struct aq_bytes directory;
     bool has_sections;          /* the directory ends with some */
-    bool has_ans32;             /* the encoding is used in a chunk or the directory */
+    bool has_late;             /* such nodes are in a chunk or the directory */
     struct aq_tile_entry entry; /* offset and directory_offset unset; keys in `arena` */
     struct aq_arena arena;
 };

@@ -234,7 +234,7 @@ enum aq_status aq_archive_writer_append(struct aq_archive_writer *writer,
     writer->row_count += output->entry.row_count;
     writer->tile_count++;
     writer->incompatible |= (output->has_sections ? AQ_ARCHIVE_WITH_SECTIONS : 0) |
-                            (output->has_ans32 ? AQ_ARCHIVE_WITH_ANS32 : 0);
+                            (output->has_late ? AQ_ARCHIVE_WITH_LATE : 0);
     return AQ_OK;
 }
 

@@ -26,7 +26,7 @@ struct job {
     struct aq_tile_output *tile;
     struct aq_long_runs long_runs;
     struct aq_column_stats **run_stats; /* per column: of the long runs */
-    bool *use_ans32;                    /* per column */
+    bool *use_late;                     /* per column */
     struct aq_arena *arenas;            /* per column */
     enum aq_status *statuses;           /* per column */
 };
@@ -63,7 +63,7 @@ static enum aq_status encode_chunk(const struct job *job, size_t column)
                                         .zstd_level = job->options->zstd_level,
                                         .run_starts = job->runs.starts,
                                         .run_count = job->runs.count,
-                                        .uses_ans32 = &job->use_ans32[column]};
+                                        .uses_late = &job->use_late[column]};
     aq_bytes_u32(out, 0);
     AQ_TRY(aq_column_encode_with(vector, 0, vector->row_count, &options, out));
     aq_bytes_patch_u32(out, 0, (uint32_t)(out->size - 4));
@@ -93,7 +93,7 @@ static enum aq_status encode_chunks(struct job *job, struct aq_error *err)
     enum aq_status status = AQ_OK;
     for (size_t i = 0; i < count; i++) {
         aq_arena_absorb(&job->tile->arena, &job->arenas[i]);
-        job->tile->has_ans32 |= job->use_ans32[i];
+        job->tile->has_late |= job->use_late[i];
         if (job->statuses[i] == AQ_OK || status != AQ_OK)
             continue;
         status = aq_error_set(err, job->statuses[i], "column \"%s\" of a tile of %zu rows: %s",
@@ -169,7 +169,7 @@ static enum aq_status append_coded(const struct job *job, const struct aq_vector
 {
     struct aq_bytes coded = {0};
     struct aq_encode_options options = {.profile = AQ_PROFILE_ARCHIVE,
-                                        .uses_ans32 = &job->tile->has_ans32};
+                                        .uses_late = &job->tile->has_late};
     enum aq_status status = aq_column_encode_with(vector, 0, vector->row_count, &options, &coded);
     if (status == AQ_OK)
         aq_bytes_slice(out, aq_bytes_view(&coded));
@@ -264,13 +264,13 @@ static enum aq_status make_job(struct job *job)
     tile->stats = aq_arena_alloc(&tile->arena, count * sizeof *tile->stats);
     job->run_stats = aq_arena_alloc(&tile->arena, count * sizeof(struct aq_column_stats *));
     job->arenas = aq_arena_alloc(&tile->arena, count * sizeof *job->arenas);
-    job->use_ans32 = aq_arena_alloc(&tile->arena, count * sizeof *job->use_ans32);
+    job->use_late = aq_arena_alloc(&tile->arena, count * sizeof *job->use_late);
     job->statuses = aq_arena_alloc(&tile->arena, count * sizeof *job->statuses);
     if (tile->chunks == NULL || tile->stats == NULL || job->run_stats == NULL ||
-        job->arenas == NULL || job->use_ans32 == NULL || job->statuses == NULL)
+        job->arenas == NULL || job->use_late == NULL || job->statuses == NULL)
         return AQ_NO_MEMORY;
     tile->chunk_count = count;
-    memset(job->use_ans32, 0, count * sizeof *job->use_ans32);
+    memset(job->use_late, 0, count * sizeof *job->use_late);
     for (size_t i = 0; i < count; i++)
         aq_arena_init(&job->arenas[i]);
     AQ_TRY(find_runs(job->options->schema, job->rows, &tile->arena, &job->runs));

@@ -19,8 +19,8 @@ struct aq_encode_options {
      * decimals may change their scale. Strictly ascending from 0; may be empty. */
     const uint32_t *run_starts;
     size_t run_count;
-    bool
-        *uses_ans32; /* NULL, or set where that encoding was used, which is a feature of the file */
+    bool *
+        uses_late; /* NULL, or set where an encoding came in after the freeze: a feature of the file */
 };
 
 /** Append rows [first, first + count) of `vector`, coded, to `out`. Deterministic. count may be 0.

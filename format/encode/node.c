@@ -55,7 +55,7 @@ static const char *encoding_text(uint8_t encoding)
 /* The encoding's number; one level deeper until node_end. The trace reads "parent(child, child)". */
 static enum aq_status node_begin(struct aq_decoder *decoder, size_t count, uint8_t *encoding)
 {
-    if (decoder->depth == AQ_NODE_DEPTH_MAX || count == 0)
+    if (decoder->depth == (unsigned)AQ_NODE_DEPTH_MAX + decoder->repeating || count == 0)
         return aq_decoder_corrupt(decoder);
     *encoding = aq_reader_u8(&decoder->reader);
     AQ_TRY(aq_decoder_check(decoder));
@@ -95,6 +95,8 @@ static enum aq_status decode_ints_body(struct aq_decoder *decoder, uint8_t encod
         return aq_byteplane_decode(decoder, values, count);
     case AQ_ENCODING_ANS:
         return aq_ans_decode(decoder, values, count);
+    case AQ_ENCODING_REPEAT:
+        return aq_repeat_decode(decoder, values, count);
     case AQ_ENCODING_ANS32:
         return aq_ans32_decode(decoder, values, count);
     default:

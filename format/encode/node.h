@@ -19,6 +19,7 @@
     X(AQ_ENCODING_BYTEPLANE, 6, "byteplane") \
     X(AQ_ENCODING_ANS, 7, "ans")             \
     X(AQ_ENCODING_ANS32, 8, "ans32")         \
+    X(AQ_ENCODING_REPEAT, 9, "repeat")       \
     X(AQ_ENCODING_DECIMAL, 16, "decimal")    \
     X(AQ_ENCODING_BITS, 17, "bits")          \
     X(AQ_ENCODING_TEXT, 32, "text")          \
@@ -36,8 +37,9 @@ struct aq_encoder {
     const struct aq_encode_options *options;
     struct aq_arena scratch; /* everything an encoder needs besides its output */
     void *zstd;              /* ZSTD_CCtx, made when first needed */
-    uint32_t plan;      /* of the next aq_encode_ints alone: aq_plan (estimate.h), 0 to make one */
-    size_t ans32_count; /* nodes of AQ_ENCODING_ANS32 in the output */
+    uint32_t plan;     /* of the next aq_encode_ints alone: aq_plan (estimate.h), 0 to make one */
+    bool repeating;    /* inside of a repeat, in which there is no other */
+    size_t late_count; /* of nodes in the output: ans32 and repeat, which came after the freeze */
 };
 
 static inline void *aq_encoder_alloc(struct aq_encoder *encoder, size_t count, size_t size)
@@ -71,6 +73,9 @@ enum aq_status aq_ans_encode(struct aq_encoder *encoder, const int64_t *values, 
 /** As aq_ans_encode; AQ_NOT_FOUND, too, where a word takes more than 32 bits. */
 enum aq_status aq_ans32_encode(struct aq_encoder *encoder, const int64_t *values, size_t count,
                                size_t size_max, struct aq_bytes *out) AQ_RESULT;
+/** AQ_NOT_FOUND: too little is repeated; nothing appended. */
+enum aq_status aq_repeat_encode(struct aq_encoder *encoder, const int64_t *values, size_t count,
+                                unsigned depth, struct aq_bytes *out) AQ_RESULT;
 /** AQ_NOT_FOUND: more than entry_max different values; nothing appended. */
 enum aq_status aq_dict_encode(struct aq_encoder *encoder, const int64_t *values, size_t count,
                               size_t entry_max, unsigned depth, struct aq_bytes *out) AQ_RESULT;
@@ -119,6 +124,7 @@ struct aq_decoder {
     const struct aq_kernels *kernels;
     size_t bytes_left; /* that may still be allocated */
     unsigned depth;
+    bool repeating;          /* inside of a repeat, which does not count */
     struct aq_wanted wanted; /* of the node being decoded */
     struct aq_bytes *trace;  /* NULL, or gets the names of the encodings met */
     bool has_children;       /* of the node being traced */
@@ -178,6 +184,8 @@ enum aq_status aq_byteplane_decode(struct aq_decoder *decoder, int64_t *values,
                                    size_t count) AQ_RESULT;
 enum aq_status aq_ans_decode(struct aq_decoder *decoder, int64_t *values, size_t count) AQ_RESULT;
 enum aq_status aq_ans32_decode(struct aq_decoder *decoder, int64_t *values, size_t count) AQ_RESULT;
+enum aq_status aq_repeat_decode(struct aq_decoder *decoder, int64_t *values,
+                                size_t count) AQ_RESULT;
 enum aq_status aq_dict_decode(struct aq_decoder *decoder, int64_t *values, size_t count) AQ_RESULT;
 enum aq_status aq_decimal_decode(struct aq_decoder *decoder, double *values,
                                  size_t count) AQ_RESULT;

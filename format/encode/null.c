@@ -140,8 +140,8 @@ enum aq_status aq_column_encode_with(const struct aq_vector *vector, size_t firs
         status = aq_bytes_status(out);
     if (status != AQ_OK)
         out->size = begin;
-    if (options->uses_ans32 != NULL && encoder.ans32_count > 0)
-        *options->uses_ans32 = true;
+    if (options->uses_late != NULL && encoder.late_count > 0)
+        *options->uses_late = true;
     aq_encoder_deinit(&encoder);
     return status;
 }

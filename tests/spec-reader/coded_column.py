@@ -157,6 +157,26 @@ def read_ans32(cursor, count, depth):
     return integers(numpy.array(ans32.decode(cursor, count), numpy.uint64), mode, base)
 
 
+def read_repeat(cursor, count, depth):
+    must(not getattr(cursor, "repeating", False), "repeat: in another")
+    cursor.repeating = True
+    copies = cursor.varint()
+    must(1 <= copies <= count, "repeat: the number of copies")
+    gaps, lengths, distances = (read_node(cursor, INTEGERS, copies, depth - 1).tolist() for _ in range(3))
+    others = count - sum(lengths) - copies
+    must(others >= sum(gaps) and min(gaps) >= 0 and min(lengths) >= 0, "repeat: copies of more values than there are")
+    rest = read_node(cursor, INTEGERS, others, depth - 1).tolist() if others else []
+    cursor.repeating = False
+    values, used = [], 0
+    for gap, length, distance in zip(gaps, lengths, distances):
+        values += rest[used : used + gap]
+        used += gap
+        must(0 <= distance < len(values), "repeat: a copy of what is not there")
+        for _ in range(length + 1):
+            values.append(values[-1 - distance])
+    return numpy.array(values + rest[used:], numpy.int64)
+
+
 def read_decimal(cursor, count, depth):
     scales = []
     for _ in range(read_parts(cursor, depth, count)):
@@ -216,6 +236,7 @@ NODES = {
     (INTEGERS, 6): read_byteplane,
     (INTEGERS, 7): read_ans,
     (INTEGERS, 8): read_ans32,
+    (INTEGERS, 9): read_repeat,
     (DOUBLES, 16): read_decimal,
     (DOUBLES, 17): read_bits,
     (STRINGS, 32): read_text,

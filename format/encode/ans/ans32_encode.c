@@ -22,7 +22,7 @@ struct coder {
     unsigned token_count;
     enum aq_ans_kind kind;
     struct aq_ans32_tables tables;
-    aq_ans32_counts counts;
+    aq_late_counts counts;
 };
 
 /* What coding a token in a state takes. Dividing by its frequency is multiplying by the reciprocal, in 2^64ths, rounded up: exact
@@ -272,7 +272,7 @@ enum aq_status aq_ans32_encode(struct aq_encoder *encoder, const int64_t *values
         return AQ_NOT_FOUND;
     aq_ans32_tables_normalise(coder->counts, &coder->tables);
     aq_bytes_u8(out, AQ_ENCODING_ANS32);
-    encoder->ans32_count++;
+    encoder->late_count++;
     aq_words_append(form, out);
     aq_bytes_u8(out, (uint8_t)coder->kind);
     aq_ans32_tables_append(coder->counts, &coder->tables, out);

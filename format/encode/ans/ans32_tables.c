@@ -35,7 +35,7 @@ static double bits_of(const uint32_t *counts, const uint32_t *others, unsigned t
     return total == 0 ? 0 : (bits + total * aq_log2(total)) / share + tables;
 }
 
-static void weigh_merging(aq_ans32_counts counts, unsigned token_count, double share,
+static void weigh_merging(aq_late_counts counts, unsigned token_count, double share,
                           struct group *groups, unsigned at, unsigned count)
 {
     groups[at].merged = INFINITY;
@@ -44,7 +44,7 @@ static void weigh_merging(aq_ans32_counts counts, unsigned token_count, double s
 }
 
 /* Group `at` takes in the next one. */
-static void merge(aq_ans32_counts counts, struct group *groups, unsigned at, unsigned count)
+static void merge(aq_late_counts counts, struct group *groups, unsigned at, unsigned count)
 {
     for (unsigned token = 0; token < AQ_ANS32_TOKENS_MAX; token++)
         counts[at][token] += counts[at + 1][token];
@@ -84,7 +84,7 @@ static double describe(const struct group *groups, unsigned count, struct aq_ans
     return bits;
 }
 
-double aq_ans32_tables_merge(aq_ans32_counts counts, unsigned context_count, unsigned token_count,
+double aq_ans32_tables_merge(aq_late_counts counts, unsigned context_count, unsigned token_count,
                              double share, struct aq_ans32_tables *tables)
 {
     struct group groups[AQ_ANS32_CONTEXTS_MAX];
@@ -144,13 +144,13 @@ static void normalise(uint32_t *counts)
     }
 }
 
-void aq_ans32_tables_normalise(aq_ans32_counts counts, const struct aq_ans32_tables *tables)
+void aq_ans32_tables_normalise(aq_late_counts counts, const struct aq_ans32_tables *tables)
 {
     for (unsigned table = 0; table < tables->table_count; table++)
         normalise(counts[table]);
 }
 
-void aq_ans32_tables_append(aq_ans32_counts frequencies, const struct aq_ans32_tables *tables,
+void aq_ans32_tables_append(aq_late_counts frequencies, const struct aq_ans32_tables *tables,
                             struct aq_bytes *out)
 {
     for (unsigned table = 0; table < tables->table_count; table++) {

@@ -69,9 +69,9 @@ struct trials {
     struct aq_encoder *encoder;
     struct aq_bytes *out;
     size_t begin;
-    size_t best_size;    /* SIZE_MAX before the first */
-    size_t ans32_before; /* the encoder's count of such nodes, without those of any trial */
-    size_t ans32_best;   /* of the best one */
+    size_t best_size;   /* SIZE_MAX before the first */
+    size_t late_before; /* the encoder's count of such nodes, without those of any trial */
+    size_t late_best;   /* of the best one */
 };
 
 static struct trials trials_begin(struct aq_encoder *encoder, struct aq_bytes *out)
@@ -80,7 +80,7 @@ static struct trials trials_begin(struct aq_encoder *encoder, struct aq_bytes *o
                            .out = out,
                            .begin = out->size,
                            .best_size = SIZE_MAX,
-                           .ans32_before = encoder->ans32_count};
+                           .late_before = encoder->late_count};
 }
 
 /* Where the next trial's bytes begin. */
@@ -100,11 +100,10 @@ static void trials_judge(struct trials *trials)
     if (size < trials->best_size) {
         memmove(out->data + trials->begin, out->data + at, size);
         trials->best_size = size;
-        trials->ans32_best =
-            trials->encoder->ans32_count - trials->ans32_before - trials->ans32_best;
+        trials->late_best = trials->encoder->late_count - trials->late_before - trials->late_best;
     }
     out->size = trials->begin + trials->best_size;
-    trials->encoder->ans32_count = trials->ans32_before + trials->ans32_best;
+    trials->encoder->late_count = trials->late_before + trials->late_best;
 }
 
 /* As trials_judge for a trial that may find that it does not fit. */
@@ -114,7 +113,7 @@ static enum aq_status trials_judge_if(struct trials *trials, enum aq_status stat
         trials_judge(trials);
     else {
         trials->out->size = trials_end(trials);
-        trials->encoder->ans32_count = trials->ans32_before + trials->ans32_best;
+        trials->encoder->late_count = trials->late_before + trials->late_best;
     }
     return status == AQ_NOT_FOUND ? AQ_OK : status;
 }
@@ -151,12 +150,17 @@ static enum aq_status encode_tokens(struct aq_encoder *encoder, const int64_t *v
     return aq_ans_encode(encoder, values, count, size_max, out);
 }
 
-/* What holds no other node, the smallest of them. Bit packing comes first, but its bytes are made last, if
+/* What holds no other node, the smallest of them, unless much repeats what came long before. Bit packing comes first, but its bytes are made last, if
  * nothing was smaller: mostly something is. */
 static enum aq_status encode_leaf(struct aq_encoder *encoder, const int64_t *values, size_t count,
-                                  enum aq_shape shape, const struct profile *seen,
+                                  unsigned depth, enum aq_shape shape, const struct profile *seen,
                                   struct aq_bytes *out)
 {
+    if (shape != AQ_SHAPE_ANS && count >= AQ_ANS32_ROWS_MIN && !encoder->repeating) {
+        enum aq_status status = aq_repeat_encode(encoder, values, count, depth, out);
+        if (status != AQ_NOT_FOUND)
+            return status;
+    }
     struct trials trials = trials_begin(encoder, out);
     size_t packed_size = aq_bitpack_size(values, count);
     trials_claim(&trials, packed_size);
@@ -181,7 +185,8 @@ static enum aq_status try_all(struct aq_encoder *encoder, const int64_t *values,
                               unsigned depth, const struct profile *seen, struct aq_bytes *out)
 {
     struct trials trials = trials_begin(encoder, out);
-    AQ_TRY(trials_judge_if(&trials, encode_leaf(encoder, values, count, AQ_SHAPE_LEAF, seen, out)));
+    AQ_TRY(trials_judge_if(&trials,
+                           encode_leaf(encoder, values, count, depth, AQ_SHAPE_LEAF, seen, out)));
     if (depth + 1 == AQ_NODE_DEPTH_MAX || count < 2)
         return AQ_OK;
     AQ_TRY(trials_judge_if(&trials, aq_delta_encode(encoder, values, count, depth, out)));
@@ -197,7 +202,8 @@ static enum aq_status encode_flags(struct aq_encoder *encoder, const int64_t *va
     struct trials trials = trials_begin(encoder, out);
     if (depth + 1 < AQ_NODE_DEPTH_MAX && seen->run_count <= count / RUN_ROWS_MIN)
         AQ_TRY(trials_judge_if(&trials, aq_run_encode(encoder, values, count, depth, out)));
-    return trials_judge_if(&trials, encode_leaf(encoder, values, count, AQ_SHAPE_LEAF, seen, out));
+    return trials_judge_if(&trials,
+                           encode_leaf(encoder, values, count, depth, AQ_SHAPE_LEAF, seen, out));
 }
 
 static enum aq_status encode_as_planned(struct aq_encoder *encoder, const int64_t *values,
@@ -213,7 +219,7 @@ static enum aq_status encode_as_planned(struct aq_encoder *encoder, const int64_
     case AQ_SHAPE_DICT:
         return aq_dict_encode(encoder, values, count, count, depth, out);
     default:
-        return encode_leaf(encoder, values, count, aq_plan_shape(plan), seen, out);
+        return encode_leaf(encoder, values, count, depth, aq_plan_shape(plan), seen, out);
     }
 }
 

@@ -180,7 +180,7 @@ Test(forged_archive, ans32_is_announced)
         }
         write_archive(&schema, &rows, 1, NULL, &file, NULL, &content);
         uint32_t features = aq_load_u32(file.data + root_offset(&file) + AT_INCOMPATIBLE);
-        cr_assert_eq(features & AQ_ARCHIVE_WITH_ANS32, restless == 0 ? 0 : AQ_ARCHIVE_WITH_ANS32);
+        cr_assert_eq(features & AQ_ARCHIVE_WITH_LATE, restless == 0 ? 0 : AQ_ARCHIVE_WITH_LATE);
         cr_assert_eq(read_archive(aq_bytes_view(&file), &read, NULL), AQ_OK);
         cr_assert_eq(memcmp(&read, &content, sizeof read), 0);
         aq_bytes_deinit(&file);

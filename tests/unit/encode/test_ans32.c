@@ -45,7 +45,7 @@ static void encode(const int64_t *values, size_t count, struct aq_bytes *out)
     aq_bytes_clear(out);
     cr_assert_eq(aq_ans32_encode(&encoder, values, count, SIZE_MAX, out), AQ_OK);
     cr_assert_eq(aq_bytes_status(out), AQ_OK);
-    cr_assert_eq(encoder.ans32_count, 1);
+    cr_assert_eq(encoder.late_count, 1);
     aq_encoder_deinit(&encoder);
 }
 

@@ -219,6 +219,8 @@ static enum aq_status force(enum aq_encoding encoding, const struct aq_vector *i
         return aq_ans_encode(encoder, in->ints, count, SIZE_MAX, out);
     case AQ_ENCODING_ANS32:
         return aq_ans32_encode(encoder, in->ints, count, SIZE_MAX, out);
+    case AQ_ENCODING_REPEAT:
+        return aq_repeat_encode(encoder, in->ints, count, 0, out);
     case AQ_ENCODING_DECIMAL:
         return aq_decimal_encode(encoder, in->doubles, count, count, out);
     case AQ_ENCODING_BITS:
@@ -256,6 +258,8 @@ static bool forced_round_trip(enum aq_encoding encoding, uint64_t seed, struct a
             in.slices[i] = (struct aq_slice){0};
         in.valid[i] = 1;
     }
+    for (size_t i = in.row_count / 2; encoding == AQ_ENCODING_REPEAT && i < in.row_count; i++)
+        in.ints[i] = in.ints[i - in.row_count / 2];
     aq_bytes_clear(coded);
     aq_bytes_varint(coded, in.row_count);
     aq_bytes_u8(coded, 0);

@@ -109,6 +109,11 @@ static inline void freeze_encode(enum aq_encoding encoding, struct aq_bytes *out
     case AQ_ENCODING_ANS32:
         status = aq_ans32_encode(&encoder, values, FREEZE_ROWS, SIZE_MAX, out);
         break;
+    case AQ_ENCODING_REPEAT:
+        memcpy(values + 300, values + 100, 150 * sizeof values[0]);
+        memcpy(values + 700, values + 50, 250 * sizeof values[0]);
+        status = aq_repeat_encode(&encoder, values, FREEZE_ROWS, 0, out);
+        break;
     case AQ_ENCODING_DECIMAL:
         status = aq_decimal_encode(&encoder, doubles, FREEZE_ROWS, FREEZE_ROWS, out);
         break;

@@ -1,0 +1,123 @@
+/* Copies of values further up: what is coded comes back, however copies lie, and forged ones are refused. */
+#include <criterion/criterion.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "format/encode/kernel/kernel.h"
+
+#define ROWS 20000
+
+static uint64_t random_state = 1;
+
+/* @source Vigna, splitmix64. */
+static uint64_t next_random(void)
+{
+    uint64_t z = random_state += UINT64_C(0x9e3779b97f4a7c15);
+    z = (z ^ z >> 30) * UINT64_C(0xbf58476d1ce4e5b9);
+    z = (z ^ z >> 27) * UINT64_C(0x94d049bb133111eb);
+    return z ^ z >> 31;
+}
+
+/* From memory of just that size, so that a sanitizer sees what is read beyond. */
+static enum aq_status decode(struct aq_slice node, int64_t *values, size_t count)
+{
+    uint8_t *exact = malloc(node.size + 1);
+    cr_assert_not_null(exact);
+    memcpy(exact, node.data, node.size);
+    struct aq_decoder decoder = {.reader = aq_reader_make(aq_slice_make(exact, node.size)),
+                                 .kernels = aq_kernels(),
+                                 .wanted = {.end = count},
+                                 .bytes_left = AQ_DECODED_BYTES_MAX};
+    enum aq_status status = aq_decode_ints(&decoder, values, count);
+    if (status == AQ_OK && aq_reader_left(&decoder.reader) > 0)
+        status = AQ_CORRUPT;
+    aq_arena_deinit(&decoder.scratch);
+    free(exact);
+    return status;
+}
+
+static enum aq_status encode(const int64_t *values, size_t count, struct aq_bytes *out)
+{
+    struct aq_encode_options options = {.profile = AQ_PROFILE_ARCHIVE};
+    struct aq_encoder encoder = {.options = &options};
+    enum aq_status status = aq_repeat_encode(&encoder, values, count, 0, out);
+    cr_assert_eq(encoder.late_count > 0, status == AQ_OK);
+    aq_encoder_deinit(&encoder);
+    return status;
+}
+
+static void expect_back(const int64_t *values, size_t count)
+{
+    static int64_t decoded[ROWS];
+    struct aq_bytes node = {0};
+    cr_assert_eq(encode(values, count, &node), AQ_OK);
+    cr_assert_eq(node.data[0], AQ_ENCODING_REPEAT);
+    cr_assert_eq(decode(aq_bytes_view(&node), decoded, count), AQ_OK);
+    cr_assert_eq(memcmp(decoded, values, count * sizeof *values), 0);
+    aq_bytes_deinit(&node);
+}
+
+Test(repeat, copies_come_back)
+{
+    static int64_t values[ROWS];
+    for (size_t period = 100; period < ROWS;
+         period *= 3) { /* the first: longer than their distance */
+        for (size_t i = 0; i < ROWS; i++)
+            values[i] = i < period ? (int64_t)(next_random() % 50) - 20 : values[i - period];
+        expect_back(values, ROWS);
+        for (size_t i = 0; i < ROWS; i += 300) /* and with others between them */
+            values[i] += (int64_t)(i % 7);
+        expect_back(values, ROWS);
+    }
+}
+
+Test(repeat, little_is_not_worth_it)
+{
+    static int64_t values[ROWS];
+    struct aq_bytes node = {0};
+    for (size_t i = 0; i < ROWS; i++)
+        values[i] = (int64_t)next_random();
+    cr_assert_eq(encode(values, ROWS, &node), AQ_NOT_FOUND);
+    memcpy(values + 10000, values, 4000 * sizeof *values);
+    cr_assert_eq(encode(values, ROWS, &node), AQ_NOT_FOUND);
+    cr_assert_eq(node.size, 0);
+    memset(values, 0, sizeof values); /* one value is a constant's */
+    cr_assert_eq(encode(values, ROWS, &node), AQ_NOT_FOUND);
+    cr_assert_eq(encode(values, 1, &node), AQ_NOT_FOUND);
+}
+
+static void refused(const char *what, const void *bytes, size_t size, enum aq_status expected)
+{
+    int64_t values[10];
+    cr_assert_eq(decode(aq_slice_make(bytes, size), values, 10), expected, "%s", what);
+    for (size_t cut = 0; cut < size; cut++)
+        cr_assert_eq(decode(aq_slice_make(bytes, cut), values, 10), AQ_CORRUPT, "%s", what);
+}
+#define REFUSED(what, bytes) refused((what), (bytes), sizeof(bytes) - 1, AQ_CORRUPT)
+
+/* Ten values, most nodes constants (1, then a zigzag code). */
+Test(repeat, forged_copies)
+{
+    refused("6 after 4", "\x09\1\1\x08\1\x0a\1\0\1\x0e", 10, AQ_OK);
+    refused("9 after 1, none of the others left", "\x09\1\1\2\1\x10\1\0\1\x0e", 10, AQ_OK);
+    REFUSED("no copies", "\x09\0\1\x08\1\x0a\1\0\1\x0e");
+    REFUSED("more copies than values", "\x09\x0b\1\0\1\0\1\0\1\x0e");
+    REFUSED("a copy that goes beyond the end", "\x09\1\1\x08\1\x0c\1\0\1\x0e");
+    REFUSED("a gap that does", "\x09\1\1\x16\1\0\1\0\1\x0e");
+    REFUSED("a gap below 0", "\x09\1\1\1\1\0\1\0\1\x0e");
+    REFUSED("a length below 1", "\x09\1\1\x08\1\1\1\0\1\x0e");
+    REFUSED("from before the first", "\x09\1\1\x08\1\x0a\1\x08\1\x0e");
+    REFUSED("a distance below 1", "\x09\1\1\x08\1\x0a\1\1\1\x0e");
+    REFUSED("at the very begin", "\x09\1\1\0\1\x0a\1\0\1\x0e");
+    REFUSED("two, in sum too long", "\x09\2\1\2\1\x08\1\0\1\x0e");
+    REFUSED("a repeat in a repeat", "\x09\1\1\x0a\1\x08\1\0\x09\1\1\4\1\4\1\0\1\x0e");
+    REFUSED("further down in one", "\x09\1\1\x0a\1\x08\1\0\5\0\x09\1\1\2\1\4\1\0\1\x0e");
+}
+
+/* Four deep with a repeat between them, and five. */
+Test(repeat, does_not_count_in_the_depth)
+{
+    refused("four", "\5\0\5\0\5\0\x09\1\1\2\1\x0a\1\0\1\x0e", 16, AQ_OK);
+    REFUSED("five", "\5\0\5\0\5\0\x09\1\1\4\1\x08\1\0\5\0\1\x0e");
+    REFUSED("a repeat as the fifth", "\5\0\5\0\5\0\5\0\x09\1\1\2\1\x08\1\0\1\x0e");
+}
