@@ -1,10 +1,11 @@
 /* Pages: a head in thrift, then bytes, compressed or not.
  *
  * Happy path: the head is read with a few bytes more than it needs, again with more if it is long (it may hold statistics);
- * then the page is read and decompressed into a buffer of just the size that the head says.
+ * then the page is read, compared with its checksum if it has one, and decompressed into a buffer of just the size that the head says.
  * Failures: lengths beyond the chunk or the memory, codecs that are not there, damaged bytes. */
 #include <stdlib.h>
 
+#include "format/parquet/crc32.h"
 #include "format/parquet/read/parquet_page.h"
 #include "format/parquet/thrift.h"
 
@@ -70,6 +71,13 @@ static void read_body(struct aq_reader *reader, int16_t kind, struct aq_parquet_
     }
 }
 
+static void read_checksum(struct aq_reader *reader, const struct aq_thrift_field *field,
+                          struct aq_parquet_page_head *head)
+{
+    head->has_checksum = true;
+    head->checksum = (uint32_t)aq_thrift_int(reader, field);
+}
+
 static void parse_head(struct aq_reader *reader, struct aq_parquet_page_head *head)
 {
     struct aq_thrift_field field = {0};
@@ -81,6 +89,8 @@ static void parse_head(struct aq_reader *reader, struct aq_parquet_page_head *he
             head->raw_bytes = aq_thrift_u31(reader, &field);
         else if (field.id == 3)
             head->stored_bytes = aq_thrift_u31(reader, &field);
+        else if (field.id == 4)
+            read_checksum(reader, &field, head);
         else if ((field.id == 5 || field.id == 7 || field.id == 8) &&
                  aq_thrift_struct(reader, &field))
             read_body(reader, field.id, head);
@@ -164,5 +174,8 @@ enum aq_status aq_parquet_page_next(struct aq_parquet_pages *pages,
     AQ_TRY(aq_parquet_buffer_need(pages, raw, head->raw_bytes, err));
     AQ_TRY(pages->input->read(pages->input->context, pages->offset - head->stored_bytes,
                               pages->stored.data, head->stored_bytes, err));
+    if (head->has_checksum &&
+        aq_crc32(aq_slice_make(pages->stored.data, head->stored_bytes)) != head->checksum)
+        return aq_parquet_page_corrupt(pages, "a page is damaged: its checksum is another", err);
     return unpack(pages, head, raw, err);
 }

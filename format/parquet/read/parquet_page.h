@@ -14,6 +14,8 @@ struct aq_parquet_page_head {
     uint32_t level_bytes; /* V2: of definition levels, which are not compressed */
     uint32_t repetition_bytes;
     bool is_compressed;
+    bool has_checksum; /* of the bytes as stored */
+    uint32_t checksum;
 };
 
 /** A buffer whose size counts against a limit. */

@@ -1,4 +1,4 @@
-/* A column chunk: the column of a row group as pages (data pages V1), each compressed by zstd.
+/* A column chunk: the column of a row group as pages (data pages V1), each compressed by zstd, with a checksum.
  *
  * Happy path: of a dictionary, DELTA_BINARY_PACKED (integers) and PLAIN the one that is smallest before compression is
  * taken for the whole chunk. A page holds at most PAGE_ROWS_MAX rows and about PAGE_BYTES_MAX of plain values:
@@ -6,6 +6,7 @@
  * Failures: memory; a value that Parquet's type cannot hold. */
 #include <zstd.h>
 
+#include "format/parquet/crc32.h"
 #include "format/parquet/write/parquet_chunk.h"
 
 #define PAGE_ROWS_MAX ((size_t)65536)
@@ -133,14 +134,15 @@ static enum aq_status put_levels(struct chunk *chunk, size_t from_row, size_t ro
 }
 
 static void put_page_header(struct chunk *chunk, enum aq_parquet_page type, size_t count,
-                            size_t size)
+                            struct aq_slice packed)
 {
     struct aq_thrift_writer header = {.out = chunk->pages};
     bool data = type == AQ_PARQUET_DATA_PAGE;
     aq_thrift_begin(&header);
     aq_thrift_field_int(&header, 1, AQ_THRIFT_I32, type);
     aq_thrift_field_int(&header, 2, AQ_THRIFT_I32, (int64_t)chunk->page.size);
-    aq_thrift_field_int(&header, 3, AQ_THRIFT_I32, (int64_t)size);
+    aq_thrift_field_int(&header, 3, AQ_THRIFT_I32, (int64_t)packed.size);
+    aq_thrift_field_int(&header, 4, AQ_THRIFT_I32, (int32_t)aq_crc32(packed));
     aq_thrift_field_struct(&header, data ? 5 : 7);
     aq_thrift_field_int(&header, 1, AQ_THRIFT_I32, (int64_t)count);
     aq_thrift_field_int(&header, 2, AQ_THRIFT_I32, data ? chunk->encoding : AQ_PARQUET_PLAIN);
@@ -170,7 +172,7 @@ static enum aq_status put_page(struct chunk *chunk, enum aq_parquet_page type, s
     if (ZSTD_isError(size))
         return AQ_NO_MEMORY;
     size_t begin = chunk->pages->size;
-    put_page_header(chunk, type, count, size);
+    put_page_header(chunk, type, count, aq_slice_make(packed, size));
     chunk->raw_bytes += chunk->pages->size - begin + chunk->page.size;
     aq_bytes_append(chunk->pages, packed, size);
     aq_bytes_clear(&chunk->page);

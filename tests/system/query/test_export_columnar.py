@@ -133,7 +133,7 @@ def readers(file):
     """(name, rows) of each reader there is."""
     if file.suffix == ".parquet":
         yield "DuckDB", read_by_duckdb(f"'{file}'")
-        yield "pyarrow", read_by_pyarrow(pyarrow.parquet.read_table(file))
+        yield "pyarrow", read_by_pyarrow(pyarrow.parquet.read_table(file, page_checksum_verification=True))
         yield "Polars", read_by_polars(polars.read_parquet(file))
         return
     table = pyarrow.ipc.open_file(file).read_all()

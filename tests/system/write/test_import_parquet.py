@@ -259,6 +259,26 @@ def test_damage(rng, tmp_path, long):
         assert done.code in (aq.DONE, aq.CORRUPT, aq.USAGE, aq.FAILED), str(done)
 
 
+@pytest.mark.parametrize("version", ("1.0", "2.0"))
+def test_checksums_of_pages(version, tmp_path):
+    """Without the checksum the byte that is changed would be another number."""
+    table = pyarrow.table({"n": pyarrow.array(range(1000), pyarrow.int64())})
+    for checked in (True, False):
+        file = tmp_path / f"{version}-{checked}.parquet"
+        pyarrow.parquet.write_table(table, file, compression="none", use_dictionary=False, data_page_version=version,
+                                    write_page_checksum=checked)
+        store = configured(tmp_path / f"good-{checked}", ["n: {type: bigint}"])
+        store.load("d", file, format="parquet")
+        assert store.value("SELECT sum(n) AS n FROM d") == sum(range(1000))
+        data = bytearray(file.read_bytes())
+        data[data.index((700).to_bytes(8, "little"))] ^= 1
+        file.write_bytes(data)
+        store = configured(tmp_path / f"bad-{checked}", ["n: {type: bigint}"])
+        code = aq.CORRUPT if checked else aq.DONE
+        done = store.run("import", "--dataset", "d", "--format", "parquet", file, code=code)
+        assert not checked or "row group 0, row 0: column 'n': a page is damaged: its checksum is another" in done.message
+
+
 def test_brotli_is_refused_by_name(tmp_path):
     file = tmp_path / "b.parquet"
     pyarrow.parquet.write_table(pyarrow.table({"n": [1, 2]}), file, compression="brotli")

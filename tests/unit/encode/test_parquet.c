@@ -2,6 +2,7 @@
 #include <criterion/criterion.h>
 #include <zstd.h>
 
+#include "format/parquet/crc32.h"
 #include "format/parquet/read/parquet_read.h"
 #include "format/parquet/write/parquet_write.h"
 
@@ -11,6 +12,30 @@ static uint64_t random_bits(uint64_t *state)
 {
     *state = *state * UINT64_C(6364136223846793005) + UINT64_C(1442695040888963407);
     return *state ^ *state >> 29;
+}
+
+/* By the definition, a bit at a time. */
+static uint32_t slow_crc32(const uint8_t *bytes, size_t size)
+{
+    uint32_t crc = UINT32_MAX;
+    for (size_t i = 0; i < size; i++) {
+        crc ^= bytes[i];
+        for (unsigned bit = 0; bit < 8; bit++)
+            crc = crc >> 1 ^ (crc & 1 ? UINT32_C(0xedb88320) : 0);
+    }
+    return ~crc;
+}
+
+Test(parquet, crc32)
+{
+    uint8_t bytes[300];
+    uint64_t state = 7;
+    for (size_t i = 0; i < sizeof bytes; i++)
+        bytes[i] = (uint8_t)(random_bits(&state) >> 40);
+    cr_assert_eq(aq_crc32(aq_slice_of("123456789")), UINT32_C(0xcbf43926));
+    cr_assert_eq(aq_crc32(aq_slice_of("")), 0);
+    for (size_t size = 0; size < sizeof bytes; size++)
+        cr_assert_eq(aq_crc32(aq_slice_make(bytes, size)), slow_crc32(bytes, size), "%zu", size);
 }
 
 Test(parquet, hybrid_comes_back)
@@ -173,26 +198,32 @@ static void check_file(struct aq_bytes *file, const struct aq_batch *batch, size
     aq_arena_deinit(&arena);
 }
 
-static void check_round_trip(size_t count, size_t group_rows)
+static void write_file(size_t count, size_t group_rows, struct aq_batch *batch,
+                       struct aq_bytes *file)
 {
     enum aq_type types[COLUMN_COUNT];
-    struct aq_batch batch;
-    struct aq_bytes file = {0};
     struct aq_parquet_writer *writer = NULL;
     struct aq_parquet_options options = {.column_count = COLUMN_COUNT,
                                          .columns = columns,
                                          .created_by = "test",
                                          .group_rows_max = group_rows,
                                          .sink = append,
-                                         .sink_context = &file};
+                                         .sink_context = file};
     for (size_t i = 0; i < COLUMN_COUNT; i++)
         types[i] = columns[i].type;
-    cr_assert_eq(aq_batch_init(&batch, COLUMN_COUNT, types), AQ_OK);
-    fill(&batch, count);
+    cr_assert_eq(aq_batch_init(batch, COLUMN_COUNT, types), AQ_OK);
+    fill(batch, count);
     cr_assert_eq(aq_parquet_writer_create(&options, &writer, NULL), AQ_OK);
-    cr_assert_eq(aq_parquet_writer_append(writer, &batch, NULL), AQ_OK);
+    cr_assert_eq(aq_parquet_writer_append(writer, batch, NULL), AQ_OK);
     cr_assert_eq(aq_parquet_writer_end(writer, NULL), AQ_OK);
     aq_parquet_writer_destroy(writer);
+}
+
+static void check_round_trip(size_t count, size_t group_rows)
+{
+    struct aq_batch batch;
+    struct aq_bytes file = {0};
+    write_file(count, group_rows, &batch, &file);
     check_file(&file, &batch, group_rows);
     aq_bytes_deinit(&file);
     aq_batch_deinit(&batch);
@@ -204,4 +235,39 @@ Test(parquet, files_come_back)
     check_round_trip(1, 10);
     check_round_trip(70, 7);
     check_round_trip(150000, 140000); /* more than a page */
+}
+
+/* The last byte of each chunk is one of its last page's. */
+Test(parquet, a_page_that_was_changed_is_noticed)
+{
+    struct aq_batch batch;
+    struct aq_bytes file = {0};
+    struct aq_arena arena = {0};
+    struct aq_parquet_footer footer;
+    write_file(70, 70, &batch, &file);
+    struct aq_parquet_input input = {.context = &file,
+                                     .size_bytes = file.size,
+                                     .read = read_at,
+                                     .unpack = unpack_zstd,
+                                     .memory_bytes = (size_t)1 << 24};
+    cr_assert_eq(aq_parquet_footer_read(&input, &arena, &footer, NULL), AQ_OK);
+    for (size_t i = 0; i < COLUMN_COUNT; i++) {
+        const struct aq_parquet_chunk *chunk = &footer.groups[0].chunks[i];
+        struct aq_parquet_cursor *cursor = NULL;
+        struct aq_parquet_value value;
+        struct aq_error err = {0};
+        size_t left = input.memory_bytes;
+        file.data[chunk->offset + chunk->size_bytes - 1] ^= 4;
+        cr_assert_eq(
+            aq_parquet_cursor_open(&input, &footer.leaves[i], chunk, 70, &left, &cursor, NULL),
+            AQ_OK);
+        cr_expect_eq(aq_parquet_cursor_next(cursor, &value, &err), AQ_CORRUPT);
+        cr_expect_not_null(strstr(err.message, "checksum"), "%s", err.message);
+        cr_expect(err.offset >= (int64_t)chunk->offset &&
+                  err.offset < (int64_t)(chunk->offset + chunk->size_bytes));
+        aq_parquet_cursor_close(cursor);
+    }
+    aq_arena_deinit(&arena);
+    aq_bytes_deinit(&file);
+    aq_batch_deinit(&batch);
 }
