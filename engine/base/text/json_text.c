@@ -1,7 +1,8 @@
 /* Step 2 of a message's way: JSON's grammar over simdjson's token offsets.
  *
- * Happy path: strings are run through to their closing quote, numbers and literals to the next byte that
- * may follow a value, containers by a loop with one bit of memory a level.
+ * Happy path: a string ends where the next token begins, and is run through only if it has escapes or white space behind
+ * it; numbers and literals are run through to the next byte that may follow a value, containers by a loop with one bit
+ * of memory a level.
  * Failures: the first fault stops the walk with its reason and byte; a lone surrogate, which no UTF-8
  * text can hold, is a fault, too. */
 #include "engine/base/text/json_text.h"
@@ -71,7 +72,32 @@ static size_t check_escape(const uint8_t *at, const uint8_t *end)
     }
 }
 
-bool aq_json_string(struct aq_json_cursor *cursor, struct aq_slice *inside, bool *escaped)
+#define EACH_BYTE(value) (UINT64_C(0x0101010101010101) * (value))
+
+/* The high bits of the bytes of `word` that are a backslash, and perhaps of some above the first of them. */
+static inline uint64_t backslashes(uint64_t word)
+{
+    word ^= EACH_BYTE('\\');
+    return (word - EACH_BYTE(1)) & ~word & EACH_BYTE(0x80);
+}
+
+/* Whether there is one in [at, stop); up to `end` may be read. Eight bytes at a time. */
+static inline bool has_backslash(const uint8_t *at, const uint8_t *stop, const uint8_t *end)
+{
+    for (; stop - at >= 8; at += 8) {
+        if (backslashes(aq_load_u64(at)) != 0)
+            return true;
+    }
+    if (end - at >= 8)
+        return (backslashes(aq_load_u64(at)) & ((UINT64_C(1) << (stop - at) * 8) - 1)) != 0;
+    while (at < stop && *at != '\\')
+        at++;
+    return at < stop;
+}
+
+/* With its escapes, byte by byte. Seldom: what it needs must not burden the others. */
+static __attribute__((noinline)) bool check_string(struct aq_json_cursor *cursor,
+                                                   struct aq_slice *inside, bool *escaped)
 {
     const uint8_t *begin = cursor->text + cursor->offsets[cursor->token] + 1;
     const uint8_t *end = cursor->text + cursor->size;
@@ -93,6 +119,28 @@ bool aq_json_string(struct aq_json_cursor *cursor, struct aq_slice *inside, bool
     *inside = aq_slice_make(begin, (size_t)(at - begin));
     cursor->token++;
     return true;
+}
+
+/* A quote just before the next token closes this string: one that opened another would be a token. */
+static inline bool take_string(struct aq_json_cursor *cursor, struct aq_slice *inside,
+                               bool *escaped)
+{
+    const uint8_t *begin = cursor->text + cursor->offsets[cursor->token] + 1;
+    const uint8_t *end = cursor->text + cursor->size;
+    const uint8_t *next = cursor->token + 1 < cursor->token_count
+                              ? cursor->text + cursor->offsets[cursor->token + 1]
+                              : end;
+    if (next <= begin || next[-1] != '"' || has_backslash(begin, next - 1, end))
+        return check_string(cursor, inside, escaped);
+    *escaped = false;
+    *inside = aq_slice_make(begin, (size_t)(next - 1 - begin));
+    cursor->token++;
+    return true;
+}
+
+bool aq_json_string(struct aq_json_cursor *cursor, struct aq_slice *inside, bool *escaped)
+{
+    return take_string(cursor, inside, escaped);
 }
 
 static size_t write_utf8(unsigned code, uint8_t *out)
@@ -203,7 +251,9 @@ static const uint8_t *scan_literal(const uint8_t *at, const uint8_t *end)
 /* White space, or what may stand behind a value. */
 static bool may_follow(uint8_t c)
 {
-    return c == ' ' || c == '\t' || c == '\n' || c == '\r' || c == ',' || c == ']' || c == '}';
+    static const bool table[256] = {[' '] = true, ['\t'] = true, ['\n'] = true, ['\r'] = true,
+                                    [','] = true, [']'] = true,  ['}'] = true};
+    return table[c];
 }
 
 bool aq_json_scalar(struct aq_json_cursor *cursor, struct aq_slice *scalar)
@@ -226,7 +276,7 @@ static bool skip_key(struct aq_json_cursor *cursor)
     bool escaped;
     if (aq_json_peek(cursor) != '"')
         return aq_json_fail(cursor, "a member's name is expected");
-    if (!aq_json_string(cursor, &inside, &escaped))
+    if (!take_string(cursor, &inside, &escaped))
         return false;
     if (aq_json_peek(cursor) != ':')
         return aq_json_fail(cursor, "a colon is expected");
@@ -240,7 +290,7 @@ static bool skip_plain(struct aq_json_cursor *cursor, const uint8_t **end)
     struct aq_slice span;
     bool escaped;
     bool string = aq_json_peek(cursor) == '"';
-    if (!(string ? aq_json_string(cursor, &span, &escaped) : aq_json_scalar(cursor, &span)))
+    if (!(string ? take_string(cursor, &span, &escaped) : aq_json_scalar(cursor, &span)))
         return false;
     *end = span.data + span.size + string;
     return true;
