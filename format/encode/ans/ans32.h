@@ -27,6 +27,16 @@
 static const unsigned aq_ans32_context_counts[AQ_ANS_KINDS] = {1, AQ_ANS32_CONTEXTS_MAX,
                                                                AQ_ANS32_CONTEXTS_MAX};
 
+/* Twice the logarithm of an integer from 1 to 2^24, rounded down by its two highest bits: a float's exponent and the first bit of
+ * its fraction. */
+static inline __attribute__((always_inline)) unsigned aq_half_octaves(uint32_t integer)
+{
+    float real = (float)(int32_t)integer;
+    uint32_t bits;
+    memcpy(&bits, &real, sizeof bits);
+    return (bits >> 22) - 2 * 127;
+}
+
 /* The context of the next word after `last`, before which was `older`: by size, in steps of half an octave, and by the last
  * one's lowest bit, which is its sign where words are zigzag codes. */
 static inline __attribute__((always_inline)) unsigned
@@ -37,8 +47,7 @@ aq_ans32_context(enum aq_ans_kind kind, uint32_t last, uint32_t older)
     if (kind == AQ_ANS_WORD)
         return last < 63 ? last : 63;
     uint32_t sum = 2 * (last < 8191 ? last : 8191) + (older < 8191 ? older : 8191) + 1;
-    unsigned high = 31 - (unsigned)__builtin_clz(sum);
-    return 2 * (2 * high + (2 * sum >> high & 1)) + (last & 1);
+    return 2 * aq_half_octaves(sum) + (last & 1);
 }
 
 /* Lanes have count / 32 words each, the first count % 32 of them one more. */

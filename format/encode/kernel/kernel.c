@@ -42,7 +42,7 @@ static const struct aq_kernels avx2 = {.name = "AVX2",
                                        .split = split_avx2,
                                        .tokens = tokens_avx2,
                                        .ans = ans_avx2,
-                                       .ans32 = aq_ans32_portable};
+                                       .ans32 = aq_ans32_avx2};
 
 static const struct aq_kernels avx512 = {.name = "AVX-512",
                                          .unpack = aq_unpack_avx512,
@@ -60,7 +60,7 @@ static const struct aq_kernels *const variants[] = {&portable, &avx2, &avx512};
 static size_t variant_count(void)
 {
     bool has_avx2 = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("bmi") &&
-                    __builtin_cpu_supports("bmi2");
+                    __builtin_cpu_supports("bmi2") && __builtin_cpu_supports("popcnt");
     bool has_avx512 = __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512dq") &&
                       __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512vl") &&
                       __builtin_cpu_supports("avx512vbmi");

@@ -99,6 +99,8 @@ bool aq_ans32_portable(struct aq_ans32_streams *streams, enum aq_ans_kind kind, 
 bool aq_ans32_steps(struct aq_ans32_streams *streams, enum aq_ans_kind kind, uint64_t *words,
                     size_t count, size_t first);
 #ifdef __x86_64__
+bool aq_ans32_avx2(struct aq_ans32_streams *streams, enum aq_ans_kind kind, uint64_t *words,
+                   size_t count);
 bool aq_ans32_avx512(struct aq_ans32_streams *streams, enum aq_ans_kind kind, uint64_t *words,
                      size_t count);
 #endif
