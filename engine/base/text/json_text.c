@@ -287,7 +287,7 @@ static bool skip_key(struct aq_json_cursor *cursor)
 /* One scalar or string; *end is set behind it. */
 static bool skip_plain(struct aq_json_cursor *cursor, const uint8_t **end)
 {
-    struct aq_slice span;
+    struct aq_slice span = {0};
     bool escaped;
     bool string = aq_json_peek(cursor) == '"';
     if (!(string ? take_string(cursor, &span, &escaped) : aq_json_scalar(cursor, &span)))
