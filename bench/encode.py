@@ -6,12 +6,17 @@
 Measured is processor time, of all threads, from rows in memory to coded bytes: aqstore codes the tiles of its own archive again, with
 their statistics and checksums, in both profiles; the peers write a table of theirs, sorted by station and time. The best of --repeat.
 Every file is read by DuckDB or by aqstore; the hashes of an answer must be equal.
+
+The second table says what aqstore's part is spent on: instructions (valgrind --tool=callgrind, whose processor has AVX2), by the
+source of the code that runs, not by its caller: hashes of a tile's rows, and of strings for dictionaries, count as checksums.
 """
 
 import argparse
 import datetime
 import json
 import pathlib
+import re
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -30,6 +35,23 @@ except ModuleNotFoundError:  # it is no dependency of the tests
 
 ENCODE = run.aq.PROJECT / "build/release/bench/encode"
 QUERY = run.QUERIES["whole table"]
+
+
+# What is spent in which files, functions or libraries; the first that fits counts.
+STEPS = (
+    ("choose", r"/encode/choose/|:look_"),
+    ("repeats", r"/encode/repeat\.c"),
+    ("dictionary", r"/encode/dict\.c"),
+    ("decimals", r"/encode/decimal\.c|:to_decimals_"),
+    ("delta, runs, planes", r"/encode/(delta|run|byteplane)\.|:split_"),
+    ("pack", r"/encode/bitpack\.c"),
+    ("entropy", r"/encode/(ans/|words\.)|:ans_|:tokens_"),
+    ("zstd", r"libzstd"),
+    ("statistics", r"/(stats|run_stats|exact_sum)\.[ch]"),
+    ("checksum", r"XXH|xxh|/checksum\.c|/content_hash\.c"),
+    ("memory", r"mem(move|cpy|set)|malloc|/arena\.c"),
+    ("other", r""),
+)
 
 
 def least(repeat, work):
@@ -58,6 +80,18 @@ class Ours:
         """(us/row, bytes/row)."""
         made = [subprocess.run([ENCODE, "--one", profile, *self.archives], check=True, capture_output=True, text=True).stdout for _ in range(repeat)]
         return min(tuple(float(part) for part in line.split()) for line in made)
+
+    def profile(self, profile, folder):
+        """Instructions of each step, in all."""
+        out = folder / f"callgrind.{profile}"
+        valgrind = ["valgrind", "--tool=callgrind", f"--callgrind-out-file={out}", "--toggle-collect=aq_archive_writer_tile"]
+        subprocess.run([*valgrind, ENCODE, "--one", profile, *self.archives], check=True, capture_output=True)
+        text = subprocess.run(["callgrind_annotate", "--threshold=100", out], check=True, capture_output=True, text=True).stdout
+        counts = dict.fromkeys((name for name, _ in STEPS), 0)
+        for found in re.finditer(r"^\s*([\d,]+) \(\s*[\d.]+%\)\s+(\S+:\S.*)$", text, re.MULTILINE):
+            step = next(name for name, pattern in STEPS if re.search(pattern, found[2]))
+            counts[step] += int(found[1].replace(",", ""))
+        return counts
 
 
 def measure_peers(connection, folder, repeat):
@@ -102,6 +136,7 @@ def main():
             count = connection.execute("SELECT count(*) FROM sorted").fetchall()[0][0]
             peers = measure_peers(connection, folder, repeat)
         found = {profile: ours.measure(profile, repeat) for profile in ("archive", "fast")}
+        steps = {profile: ours.profile(profile, folder) for profile in found} if shutil.which("valgrind") else {}
     versions = f"DuckDB {duckdb.__version__}, pyarrow {pyarrow.__version__}"
     print(f"{count:,} rows, {datetime.date.today()}; {versions}; processor time\n")
     table = [["", "us/row", "rows/s and core", "bytes/row", "archive / it", "fast / it", "hash of the answer"]]
@@ -111,6 +146,12 @@ def main():
         spent = seconds * 1e6 / count
         table.append([name, f"{spent:.3f}", f"{1e6 / spent:,.0f}", f"{size / count:.2f}", f"{found['archive'][0] / spent:.2f}", f"{found['fast'][0] / spent:.2f}", answer])
     run.print_table(table)
+    if steps:
+        print("\nInstructions, share of each step\n")
+        rows = [[f"aqstore {profile}", *(f"{100 * part / sum(parts.values()):.1f} %" for part in parts.values())] for profile, parts in steps.items()]
+        run.print_table([["", *(name for name, _ in STEPS)], *rows])
+    else:
+        print("\nThe share of each step needs valgrind.")
     if {ours.answer} != {answer for _, _, answer in peers.values()}:
         sys.exit("bench: the answers differ")
 
