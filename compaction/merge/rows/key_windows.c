@@ -156,6 +156,7 @@ static enum aq_status read_sample(struct aq_key_windows *windows, struct aq_erro
     struct wave wave = {.windows = windows,
                         .step = (input->unit_count + SAMPLE_UNITS_MAX - 1) / SAMPLE_UNITS_MAX};
     size_t rows = 0;
+    assert(input->unit_count > 0);
     for (size_t i = 0; i < input->unit_count; i += wave.step)
         rows += input->units[i].unit->row_count;
     wave.row_step = rows / SAMPLE_KEYS_MAX + 1;
@@ -271,13 +272,16 @@ static size_t find_pieces(const struct aq_key_windows *windows, const struct aq_
     size_t count = 0;
     bool inside = false;
     for (size_t row = first; row < end; row++) {
-        bool before = row > first && inside;
+        bool goes_on = row > first && inside;
         if (row == first || !is_same(keys, row, row - 1))
             inside = is_inside(windows, keys, row);
-        if (inside && before)
-            pieces[count - 1].count++;
-        else if (inside)
-            pieces[count++] = (struct aq_row_piece){.first = (uint32_t)row, .count = 1};
+        if (!inside)
+            continue;
+        if (!goes_on) {
+            pieces[count] = (struct aq_row_piece){.first = (uint32_t)row};
+            count++;
+        }
+        pieces[count - 1].count++;
     }
     return count;
 }

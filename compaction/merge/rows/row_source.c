@@ -326,15 +326,23 @@ static size_t order_straddlers(struct aq_row_source *source, size_t *straddler_c
     return end - source->read_count;
 }
 
-static uint64_t count_rows(const struct aq_source_unit *units, size_t count, bool *remote)
+/* What these units take in memory, about. */
+static uint64_t guess_bytes(const struct aq_row_source *source, const struct aq_source_unit *units,
+                            size_t count)
 {
     uint64_t rows = 0;
-    *remote = false;
-    for (size_t i = 0; i < count; i++) {
+    for (size_t i = 0; i < count; i++)
         rows += units[i].unit->row_count;
-        *remote = *remote || units[i].unit->remote;
+    return rows * row_bytes(source);
+}
+
+static bool any_remote(const struct aq_source_unit *units, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        if (units[i].unit->remote)
+            return true;
     }
-    return rows;
+    return false;
 }
 
 /* Of a group that does not fit memory, what other groups have rows of is held, and the rest read key by key, where
@@ -345,14 +353,11 @@ static enum aq_status try_windows(struct aq_row_source *source, struct wave *wav
     size_t straddler_count;
     size_t count = order_straddlers(source, &straddler_count);
     const struct aq_source_unit *units = &source->units[source->read_count];
-    bool remote;
-    bool any_remote;
     uint64_t limit = hold_limit(source);
-    uint64_t straddling = count_rows(units, straddler_count, &remote) * row_bytes(source);
-    uint64_t all = count_rows(units, count, &any_remote) * row_bytes(source);
-    if (source->schema->key_column == AQ_COLUMN_NONE || any_remote ||
-        source->held_bytes + all <= limit || source->held_bytes + straddling > limit / 2 ||
-        was_set_aside(source, source->group))
+    if (source->schema->key_column == AQ_COLUMN_NONE || was_set_aside(source, source->group) ||
+        source->held_bytes + guess_bytes(source, units, count) <= limit ||
+        source->held_bytes + guess_bytes(source, units, straddler_count) > limit / 2 ||
+        any_remote(units, count))
         return AQ_OK;
     for (size_t left = straddler_count; left > 0;) {
         size_t wave_count = left < WAVE_MAX ? left : WAVE_MAX;
