@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "compaction/merge/write/tile_cut.h"
 #include "tools/inspect/inspect.h"
 #include "tools/output/output.h"
 #include "tools/output/text/human.h"
@@ -188,6 +189,17 @@ static enum aq_status add_columns(struct walk *walk, struct aq_error *err)
 }
 
 /* Why the tiles are as they are: how many rows a series has decides how many share one, and how they are cut. */
+static const char *shape_reason(uint64_t rows_of_tile, double runs)
+{
+    if (rows_of_tile < AQ_TILE_ROWS_MAX / 2)
+        return "few rows, so that little is cut";
+    if (runs < 1.5)
+        return "one series fills a tile, and is cut by time";
+    if (runs > AQ_TILE_RUNS_MAX)
+        return "short series fill a tile, up to 65,536 rows, each with all of its time";
+    return "neighbours share a tile, up to 65,536 rows, and what is more is cut by time";
+}
+
 static void explain_shape(struct aq_inspect *inspect, const struct walk *walk)
 {
     const struct aq_archive_root *root = &walk->view.root;
@@ -199,10 +211,7 @@ static void explain_shape(struct aq_inspect *inspect, const struct walk *walk)
     snprintf(text, sizeof(text),
              "%zu x %llu rows: %.1f runs of one (key, series) side by side, %.0f rows each; %s",
              root->tile_count, (unsigned long long)rows_of_tile, runs, rows_of_run,
-             rows_of_tile < AQ_TILE_ROWS_MAX / 2 ? "few rows, so that little is cut"
-             : runs < 1.5
-                 ? "one series fills a tile, and is cut by time"
-                 : "neighbours share a tile, up to 65,536 rows, and what is more is cut by time");
+             shape_reason(rows_of_tile, runs));
     aq_inspect_text(inspect, "shape", text);
 }
 

@@ -403,6 +403,33 @@ def test_inspect_files(store):
         assert sum(run["rows"] for run in seen["runs"]) == seen["rows"] == 400
 
 
+SHAPES = {  # rows as (city, seconds), and what is said of their tiles
+    "a reading a day of 10,000": (
+        ((f"city {city:05d}", day * 86400) for day in range(8) for city in range(10_000)),
+        "2 x 40000 rows: 5000.0 runs of one (key, series) side by side, 8 rows each; short series fill a tile",
+    ),
+    "ten readings a second of 3": (
+        ((city, tenth / 10) for tenth in range(30_000) for city in "abc"),
+        "2 x 45000 rows: 3.0 runs of one (key, series) side by side, 15000 rows each; neighbours share a tile",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", SHAPES)
+def test_inspect_explains_the_shape(name, folder):
+    rows, expected = SHAPES[name]
+    store = aq.Store(folder / "home", folder / "aqstore.yaml")
+    store.config.write_text(CONFIG.replace("{type: timestamptz,", "{type: timestamptz, format: epoch_s,"))
+    text = "".join(f"{city},{1_700_000_000 + seconds},{seconds % 7}\n" for city, seconds in rows)
+    (folder / "rows.csv").write_text("city,ts,pm25\n" + text)
+    store.load("air", folder / "rows.csv")
+    store.compact()
+    (path,) = store.files("archives")
+    seen = json.loads(store.run("--json", "inspect", path).text)
+    assert seen["shape"].startswith(expected)
+    assert all(tile["rows"] <= 65_536 for tile in seen["tiles"])
+
+
 def test_inspect_prints_doubles_as_queries_do(store, folder):
     (folder / "b.ndjson").write_text(json.dumps({"city": "hue", "ts": "2025-02-14T00:00:00Z", "pm25": 500}) + "\n")
     store.load("air", folder / "b.ndjson")
