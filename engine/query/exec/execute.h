@@ -104,6 +104,11 @@ enum aq_status aq_workers_run(struct aq_exec *exec, size_t worker_count,
                               enum aq_status (*work)(struct aq_worker *worker),
                               struct aq_error *err) AQ_RESULT;
 
+/** The lowest `count` <= 64 bits. */
+static inline uint64_t aq_low_bits(size_t count)
+{
+    return count < 64 ? (UINT64_C(1) << count) - 1 : UINT64_MAX;
+}
 /** The rows [first, first + row_count) that are in worker->passed, counted from `first`, into worker->selection. */
 size_t aq_worker_passed(struct aq_worker *worker, size_t first, size_t row_count);
 

@@ -84,7 +84,7 @@ void aq_unset_rows(uint64_t *bitmap, size_t first, size_t end)
     for (size_t row = first; row < end;) {
         size_t bit = row % 64;
         size_t count = end - row < 64 - bit ? end - row : 64 - bit;
-        bitmap[row / 64] &= ~(UINT64_MAX >> (64 - count) << bit);
+        bitmap[row / 64] &= ~(aq_low_bits(count) << bit);
         row += count;
     }
 }
@@ -113,7 +113,7 @@ static void apply_codes(const struct aq_factored *factored, const struct aq_unit
         size_t bit = row % 64;
         size_t count = part->row_end - row < 64 - bit ? part->row_end - row : 64 - bit;
         uint64_t failed = ~verdicts(&factored->codes, row, count, passes, null_place);
-        bitmap[row / 64] &= ~(failed << (64 - count) >> (64 - count) << bit);
+        bitmap[row / 64] &= ~((failed & aq_low_bits(count)) << bit);
         row += count;
     }
 }

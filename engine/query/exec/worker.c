@@ -119,7 +119,7 @@ size_t aq_worker_passed(struct aq_worker *worker, size_t first, size_t row_count
     for (size_t row = 0; row < row_count;) {
         size_t bit = (first + row) % 64;
         size_t count = row_count - row < 64 - bit ? row_count - row : 64 - bit;
-        uint64_t word = worker->passed[(first + row) / 64] >> bit << (64 - count) >> (64 - count);
+        uint64_t word = worker->passed[(first + row) / 64] >> bit & aq_low_bits(count);
         for (; word != 0; word &= word - 1)
             worker->selection[kept++] = (uint32_t)(row + (size_t)__builtin_ctzll(word));
         row += count;
