@@ -102,6 +102,29 @@ static void fuzz_part(struct aq_slice bytes, size_t count, enum aq_type type,
     aq_arena_deinit(&arena);
 }
 
+/* The column as its different values: taken for good where the whole one is, and of the same rows. */
+static void fuzz_factored(struct aq_slice bytes, size_t count, enum aq_type type,
+                          const struct aq_vector *whole)
+{
+    struct aq_factored factored;
+    enum aq_status status = aq_column_factor(bytes, type, count, 0, count, &factored, NULL);
+    assert(status != AQ_OK || whole != NULL);
+    assert(status == AQ_OK || status == AQ_NOT_FOUND || whole == NULL);
+    size_t place = 0;
+    for (size_t row = 0; status == AQ_OK && row < count; row++) {
+        assert(aq_vector_is_null(whole, row) == aq_vector_is_null(&factored.codes, row));
+        if (factored.ends == NULL)
+            place = (size_t)factored.codes.ints[row];
+        else
+            place += row == (size_t)factored.ends[place];
+        assert(place < factored.values.row_count);
+        assert(aq_vector_is_null(whole, row) ||
+               aq_vector_compare_bits(whole, row, &factored.values, place) == 0);
+    }
+    if (status == AQ_OK)
+        aq_factored_deinit(&factored);
+}
+
 static void fuzz_coded(struct aq_slice bytes, size_t count, struct aq_vector *vector)
 {
     struct aq_arena arena = {0};
@@ -110,6 +133,7 @@ static void fuzz_coded(struct aq_slice bytes, size_t count, struct aq_vector *ve
     enum aq_status described = aq_column_describe(bytes, text, sizeof text, NULL);
     assert(status != AQ_OK || described == AQ_OK);
     fuzz_part(bytes, count, vector->type, status == AQ_OK ? vector : NULL);
+    fuzz_factored(bytes, count, vector->type, status == AQ_OK ? vector : NULL);
     if (status == AQ_OK)
         check_survives(vector, AQ_PROFILE_FRAME);
     aq_arena_deinit(&arena);
