@@ -217,6 +217,25 @@ struct scan {
     double *sums; /* one a column */
 };
 
+/* `valid`: NULL, or a byte a value. */
+static double add_up(const double *values, const uint8_t *valid, size_t count)
+{
+    double sums[PARTIAL_SUMS] = {0};
+    size_t row = 0;
+    for (; valid == NULL && row + PARTIAL_SUMS <= count; row += PARTIAL_SUMS)
+        for (size_t i = 0; i < PARTIAL_SUMS; i++)
+            sums[i] += values[row + i];
+    for (; valid != NULL && row + PARTIAL_SUMS <= count; row += PARTIAL_SUMS)
+        for (size_t i = 0; i < PARTIAL_SUMS; i++)
+            sums[i] += valid[row + i] != 0 ? values[row + i] : 0;
+    for (; row < count; row++)
+        sums[0] += valid == NULL || valid[row] != 0 ? values[row] : 0;
+    double sum = 0;
+    for (size_t i = 0; i < PARTIAL_SUMS; i++)
+        sum += sums[i];
+    return sum;
+}
+
 static void scan_chunk(struct scan *scan, size_t tile, size_t column)
 {
     struct aq_error err = {0};
@@ -226,12 +245,7 @@ static void scan_chunk(struct scan *scan, size_t tile, size_t column)
           aq_chunk_decode(archive_file_chunk(&scan->file, chunk), chunk, row_count, &scan->arena,
                           &scan->decoded, &err),
           &err);
-    double sums[PARTIAL_SUMS] = {0};
-    for (size_t row = 0; row < row_count; row++)
-        sums[row % PARTIAL_SUMS] +=
-            aq_vector_is_null(&scan->decoded, row) ? 0 : scan->decoded.doubles[row];
-    for (size_t i = 0; i < PARTIAL_SUMS; i++)
-        scan->sums[column] += sums[i];
+    scan->sums[column] += add_up(scan->decoded.doubles, scan->decoded.valid, row_count);
 }
 
 static void scan_pass(void *context)

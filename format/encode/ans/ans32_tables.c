@@ -87,7 +87,7 @@ static double describe(const struct group *groups, unsigned count, struct aq_ans
 double aq_ans32_tables_merge(aq_late_counts counts, unsigned context_count, unsigned token_count,
                              double share, struct aq_ans32_tables *tables)
 {
-    struct group groups[AQ_ANS32_CONTEXTS_MAX];
+    struct group groups[AQ_ANS32_CONTEXTS_MAX] = {0};
     unsigned count = context_count;
     for (unsigned i = 0; i < count; i++) {
         groups[i].contexts = 1;
