@@ -144,7 +144,7 @@ static enum aq_status take_sample(struct aq_key_windows *windows, const struct w
         for (size_t key = 0; key < slot->batch.row_count; key++)
             AQ_TRY(aq_batch_append_row(&windows->keys, &slot->batch, key));
     }
-    if (windows->keys.row_count == 0)
+    if (rows == 0 || windows->keys.row_count == 0)
         return AQ_OK;
     windows->bytes_a_key = (bytes / rows + 1) * all_rows / windows->keys.row_count + 1;
     return sort_sample(windows);
