@@ -153,6 +153,28 @@ Test(feed_races, taken_while_the_owner_is_recovered)
     }
 }
 
+/* Of two recoveries at once one closes the segment; the other finds that there is nothing left to do. */
+Test(feed_races, recovered_by_two)
+{
+    uint64_t next[TOPIC_PARTITIONS];
+    struct aq_recovery_report report;
+    struct aq_error err = {0};
+    scratch_make();
+    owner_begin(&left, BIG);
+    owner_take_ok(&left, 3);
+    owner_append(&left, 3, 30);
+    owner_end(&left);
+    owner_begin(&right, BIG);
+    helper = feed_store();
+    before_link = helper_recovers;
+    cr_assert_eq(aq_store_recover(right.store, &report, &err), AQ_OK, "%s", err.message);
+    cr_assert_null(before_link);
+    cr_assert_eq(report.segment_count, 0);
+    expect_exact(&right, next);
+    aq_store_close(helper);
+    owner_end(&right);
+}
+
 static void helper_sees_all(void)
 {
     expect_at(&right, 0, left.feeds[0].position.next_ordinal);
