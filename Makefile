@@ -16,9 +16,9 @@ CXX := clang++
 endif
 FUZZ_SECONDS ?= 10
 
-PACKAGES := libzstd libxxhash liburing simdjson yaml-0.1 gmp libprotobuf-c
+PACKAGES := libzstd libxxhash liburing simdjson yaml-0.1 gmp libprotobuf-c zlib
 NETWORK_PACKAGES := rdkafka libcurl libcrypto expat
-FILES_PACKAGES := libarchive liblz4 libzstd snappy zlib
+FILES_PACKAGES := libarchive liblz4 libzstd snappy
 LIBS3 := $(if $(wildcard /usr/include/libs3.h),-ls3)
 PKG_CFLAGS := $(shell pkg-config --cflags $(PACKAGES) $(NETWORK_PACKAGES) $(FILES_PACKAGES))
 PROGRAM_LIBS := $(shell pkg-config --libs $(PACKAGES)) -lpg_query -lcctz -lm -lpthread

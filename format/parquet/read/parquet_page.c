@@ -4,8 +4,8 @@
  * then the page is read, compared with its checksum if it has one, and decompressed into a buffer of just the size that the head says.
  * Failures: lengths beyond the chunk or the memory, codecs that are not there, damaged bytes. */
 #include <stdlib.h>
+#include <zlib.h>
 
-#include "format/parquet/crc32.h"
 #include "format/parquet/read/parquet_page.h"
 #include "format/parquet/thrift.h"
 
@@ -174,8 +174,7 @@ enum aq_status aq_parquet_page_next(struct aq_parquet_pages *pages,
     AQ_TRY(aq_parquet_buffer_need(pages, raw, head->raw_bytes, err));
     AQ_TRY(pages->input->read(pages->input->context, pages->offset - head->stored_bytes,
                               pages->stored.data, head->stored_bytes, err));
-    if (head->has_checksum &&
-        aq_crc32(aq_slice_make(pages->stored.data, head->stored_bytes)) != head->checksum)
+    if (head->has_checksum && crc32_z(0, pages->stored.data, head->stored_bytes) != head->checksum)
         return aq_parquet_page_corrupt(pages, "a page is damaged: its checksum is another", err);
     return unpack(pages, head, raw, err);
 }

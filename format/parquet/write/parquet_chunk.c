@@ -4,9 +4,9 @@
  * taken for the whole chunk. A page holds at most PAGE_ROWS_MAX rows and about PAGE_BYTES_MAX of plain values:
  * a bit a row that says whether it has a value, then the values.
  * Failures: memory; a value that Parquet's type cannot hold. */
+#include <zlib.h>
 #include <zstd.h>
 
-#include "format/parquet/crc32.h"
 #include "format/parquet/write/parquet_chunk.h"
 
 #define PAGE_ROWS_MAX ((size_t)65536)
@@ -142,7 +142,7 @@ static void put_page_header(struct chunk *chunk, enum aq_parquet_page type, size
     aq_thrift_field_int(&header, 1, AQ_THRIFT_I32, type);
     aq_thrift_field_int(&header, 2, AQ_THRIFT_I32, (int64_t)chunk->page.size);
     aq_thrift_field_int(&header, 3, AQ_THRIFT_I32, (int64_t)packed.size);
-    aq_thrift_field_int(&header, 4, AQ_THRIFT_I32, (int32_t)aq_crc32(packed));
+    aq_thrift_field_int(&header, 4, AQ_THRIFT_I32, (int32_t)crc32_z(0, packed.data, packed.size));
     aq_thrift_field_struct(&header, data ? 5 : 7);
     aq_thrift_field_int(&header, 1, AQ_THRIFT_I32, (int64_t)count);
     aq_thrift_field_int(&header, 2, AQ_THRIFT_I32, data ? chunk->encoding : AQ_PARQUET_PLAIN);

@@ -2,7 +2,6 @@
 #include <criterion/criterion.h>
 #include <zstd.h>
 
-#include "format/parquet/crc32.h"
 #include "format/parquet/read/parquet_read.h"
 #include "format/parquet/write/parquet_write.h"
 
@@ -12,30 +11,6 @@ static uint64_t random_bits(uint64_t *state)
 {
     *state = *state * UINT64_C(6364136223846793005) + UINT64_C(1442695040888963407);
     return *state ^ *state >> 29;
-}
-
-/* By the definition, a bit at a time. */
-static uint32_t slow_crc32(const uint8_t *bytes, size_t size)
-{
-    uint32_t crc = UINT32_MAX;
-    for (size_t i = 0; i < size; i++) {
-        crc ^= bytes[i];
-        for (unsigned bit = 0; bit < 8; bit++)
-            crc = crc >> 1 ^ (crc & 1 ? UINT32_C(0xedb88320) : 0);
-    }
-    return ~crc;
-}
-
-Test(parquet, crc32)
-{
-    uint8_t bytes[300];
-    uint64_t state = 7;
-    for (size_t i = 0; i < sizeof bytes; i++)
-        bytes[i] = (uint8_t)(random_bits(&state) >> 40);
-    cr_assert_eq(aq_crc32(aq_slice_of("123456789")), UINT32_C(0xcbf43926));
-    cr_assert_eq(aq_crc32(aq_slice_of("")), 0);
-    for (size_t size = 0; size < sizeof bytes; size++)
-        cr_assert_eq(aq_crc32(aq_slice_make(bytes, size)), slow_crc32(bytes, size), "%zu", size);
 }
 
 Test(parquet, hybrid_comes_back)
