@@ -143,11 +143,11 @@ static enum aq_status judge(struct aq_slice node, size_t count)
 Test(ans32, flips_and_cuts)
 {
     enum { ROWS = 1100 };
-    int64_t values[ROWS];
+    int64_t values[ROWS], last = 0;
     struct aq_bytes node = {0};
     for (size_t i = 0; i < ROWS; i++)
-        values[i] = i % 50 == 0 ? (int64_t)next_random() >> 33
-                                : value_of_shape(1, i, i == 0 ? 0 : values[i - 1] % 100);
+        last = values[i] =
+            i % 50 == 0 ? (int64_t)next_random() >> 33 : value_of_shape(1, i, last % 100);
     encode(values, ROWS, &node);
     size_t believed = 0;
     for (size_t bit = 8; bit < node.size * 8; bit++) {

@@ -78,7 +78,8 @@ Test(repeat, little_is_not_worth_it)
     for (size_t i = 0; i < ROWS; i++)
         values[i] = (int64_t)next_random();
     cr_assert_eq(encode(values, ROWS, &node), AQ_NOT_FOUND);
-    memcpy(values + 10000, values, 4000 * sizeof *values);
+    for (size_t i = 0; i < 4000; i++)
+        values[10000 + i] = values[i];
     cr_assert_eq(encode(values, ROWS, &node), AQ_NOT_FOUND);
     cr_assert_eq(node.size, 0);
     memset(values, 0, sizeof values); /* one value is a constant's */
