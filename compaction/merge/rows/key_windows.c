@@ -73,6 +73,36 @@ static void drop_wave(struct wave *wave)
 
 /* The sample. */
 
+/* Slices of a column into the batch's own arena; those of a dictionary lie at few places, and are copied once. */
+static enum aq_status own_slices(struct aq_vector *vector, struct aq_arena *arena)
+{
+    enum { SEEN_BITS = 6 };
+    struct {
+        const struct aq_slice *from;
+        struct aq_slice from_value;
+        struct aq_slice copy;
+    } seen[1 << SEEN_BITS] = {0};
+    for (size_t row = 0; row < vector->row_count; row++) {
+        struct aq_slice *slice = &vector->slices[row];
+        if (aq_vector_is_null(vector, row)) {
+            *slice = (struct aq_slice){0};
+            continue;
+        }
+        size_t place = ((uintptr_t)slice->data * UINT64_C(0x9e3779b97f4a7c15)) >> (64 - SEEN_BITS);
+        if (seen[place].from == NULL || seen[place].from_value.data != slice->data ||
+            seen[place].from_value.size != slice->size) {
+            void *copy = aq_arena_copy(arena, slice->data, slice->size);
+            if (copy == NULL)
+                return AQ_NO_MEMORY;
+            seen[place].from = slice;
+            seen[place].from_value = *slice;
+            seen[place].copy = aq_slice_make(copy, slice->size);
+        }
+        *slice = seen[place].copy;
+    }
+    return AQ_OK;
+}
+
 /* Of every `wave->step`th unit each `row_step`th key, counted over all of them. */
 static enum aq_status sample_keys(const struct wave *wave, size_t index,
                                   const struct aq_batch *rows, struct aq_batch *keys)
@@ -106,7 +136,14 @@ static void sample_task(void *context, size_t index)
             aq_unit_read(input->job->snapshot, unit->unit, input->column_ids, &rows, &slot->err);
     if (slot->status == AQ_OK)
         slot->status = sample_keys(wave, index, &rows, &slot->batch);
-    slot->bytes = aq_rows_held_bytes(&rows);
+    /* As a window holds them: with strings of their own instead of those that the unit has once. */
+    uint64_t shared_bytes = rows.arena.used_bytes;
+    for (size_t i = 0; i < rows.column_count && slot->status == AQ_OK; i++) {
+        if (aq_type_physical(rows.columns[i].type) == AQ_PHYSICAL_SLICE)
+            slot->status = own_slices(&rows.columns[i], &rows.arena);
+    }
+    slot->bytes = aq_rows_held_bytes(&rows) - shared_bytes;
+    aq_rate_limit_spend(input->job->options->rate, unit->unit->size_bytes);
     aq_batch_deinit(&rows);
 }
 
@@ -288,36 +325,6 @@ static size_t find_pieces(const struct aq_key_windows *windows, const struct aq_
 
 /* Reading a window. */
 
-/* Slices of a column into the batch's own arena; those of a dictionary lie at few places, and are copied once. */
-static enum aq_status own_slices(struct aq_vector *vector, struct aq_arena *arena)
-{
-    enum { SEEN_BITS = 6 };
-    struct {
-        const struct aq_slice *from;
-        struct aq_slice from_value;
-        struct aq_slice copy;
-    } seen[1 << SEEN_BITS] = {0};
-    for (size_t row = 0; row < vector->row_count; row++) {
-        struct aq_slice *slice = &vector->slices[row];
-        if (aq_vector_is_null(vector, row)) {
-            *slice = (struct aq_slice){0};
-            continue;
-        }
-        size_t place = ((uintptr_t)slice->data * UINT64_C(0x9e3779b97f4a7c15)) >> (64 - SEEN_BITS);
-        if (seen[place].from == NULL || seen[place].from_value.data != slice->data ||
-            seen[place].from_value.size != slice->size) {
-            void *copy = aq_arena_copy(arena, slice->data, slice->size);
-            if (copy == NULL)
-                return AQ_NO_MEMORY;
-            seen[place].from = slice;
-            seen[place].from_value = *slice;
-            seen[place].copy = aq_slice_make(copy, slice->size);
-        }
-        *slice = seen[place].copy;
-    }
-    return AQ_OK;
-}
-
 /* Copy rows of columns, with what their slices point to, into a batch of their own. */
 static enum aq_status copy_rows(const struct aq_row_stretch *stretches,
                                 const struct aq_row_piece *pieces, size_t piece_count,
@@ -379,9 +386,9 @@ static void read_task(void *context, size_t index)
     struct slot *slot = &wave->slots[index];
     const struct aq_unit *unit = wave->windows->input.units[wave->first + index].unit;
     slot->status = read_unit(wave, unit, slot);
-    if (unit->row_count > 0)
-        aq_rate_limit_spend(wave->windows->input.job->options->rate,
-                            unit->size_bytes * slot->batch.row_count / unit->row_count);
+    /* Sections of frames are read whole: for the keys, and for the rows if there are any. */
+    aq_rate_limit_spend(wave->windows->input.job->options->rate,
+                        unit->size_bytes * (slot->batch.row_count > 0 ? 2 : 1));
 }
 
 static void drop_batches(struct aq_key_windows *windows)

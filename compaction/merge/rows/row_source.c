@@ -359,8 +359,12 @@ static enum aq_status try_windows(struct aq_row_source *source, struct wave *wav
         source->held_bytes + guess_bytes(source, units, straddler_count) > limit / 2 ||
         any_remote(units, count))
         return AQ_OK;
-    for (size_t left = straddler_count; left > 0;) {
-        size_t wave_count = left < WAVE_MAX ? left : WAVE_MAX;
+    /* The guess knows nothing of how long texts are: stop as soon as it was wrong. */
+    size_t wave_most = source->job->workers.thread_count;
+    if (wave_most > WAVE_MAX)
+        wave_most = WAVE_MAX;
+    for (size_t left = straddler_count; left > 0 && source->held_bytes <= limit / 2;) {
+        size_t wave_count = left < wave_most ? left : wave_most;
         AQ_TRY(read_wave(wave, wave_count, err));
         left -= wave_count;
     }
@@ -393,6 +397,9 @@ enum aq_status aq_row_source_begin(struct aq_row_source *source, size_t group, s
         if (source->held_bytes > hold_limit(source))
             AQ_TRY(set_aside(source, err));
     }
+    if (source->held_bytes >
+        hold_limit(source)) /* all of it straddles, and is more than was guessed */
+        AQ_TRY(set_aside(source, err));
     source->merging = was_set_aside(source, group);
     if (!source->merging)
         return AQ_OK;
