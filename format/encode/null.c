@@ -267,9 +267,10 @@ static enum aq_status factor_column(struct aq_decoder *decoder, size_t count,
     if (physical == AQ_PHYSICAL_SLICE)
         return aq_factor_slices(decoder, factored);
     AQ_TRY(aq_factor_row_ints(decoder, factored));
+    /* A value that no row has may be any: whoever reads the rows judges theirs. */
     return ints_fit(factored->values.type, factored->values.ints, factored->values.row_count)
                ? AQ_OK
-               : aq_decoder_corrupt(decoder);
+               : AQ_NOT_FOUND;
 }
 
 void aq_factored_deinit(struct aq_factored *factored)
