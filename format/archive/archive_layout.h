@@ -66,7 +66,7 @@ struct aq_tile_output {
     struct aq_column_stats *stats; /* per column; slices in `arena` */
     struct aq_bytes directory;
     bool has_sections;          /* the directory ends with some */
-    bool has_late;             /* such nodes are in a chunk or the directory */
+    bool has_late;              /* such nodes are in a chunk or the directory */
     struct aq_tile_entry entry; /* offset and directory_offset unset; keys in `arena` */
     struct aq_arena arena;
 };

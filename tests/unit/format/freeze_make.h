@@ -110,8 +110,10 @@ static inline void freeze_encode(enum aq_encoding encoding, struct aq_bytes *out
         status = aq_ans32_encode(&encoder, values, FREEZE_ROWS, SIZE_MAX, out);
         break;
     case AQ_ENCODING_REPEAT:
-        memcpy(values + 300, values + 100, 150 * sizeof values[0]);
-        memcpy(values + 700, values + 50, 250 * sizeof values[0]);
+        for (size_t i = 0; i < 150; i++)
+            values[300 + i] = values[100 + i];
+        for (size_t i = 0; i < 250; i++)
+            values[700 + i] = values[50 + i];
         status = aq_repeat_encode(&encoder, values, FREEZE_ROWS, 0, out);
         break;
     case AQ_ENCODING_DECIMAL:
