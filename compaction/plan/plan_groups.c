@@ -7,7 +7,7 @@
  *
  * So that such archives do not pile up, new old rows take along the small archives that are no larger than they
  * are together with those taken before: sizes double, their number grows with the logarithm of what came late.
- * In the present slot, and of what is left over in closed ones, eight of about the same size are merged.
+ * In the present slot, in future ones, and of what is left over in closed ones, eight of about the same size are merged.
  * Failures: out of memory. */
 #include <stdlib.h>
 #include <string.h>
@@ -26,6 +26,7 @@
 struct grouping {
     struct aq_plan_dataset *dataset;
     int64_t present_us; /* where the present slot begins */
+    int64_t future_us;  /* where it ends */
     size_t cut_count;
     int64_t *cuts; /* ascending, no two equal: where a group begins, after the first */
     struct aq_plan_piece **candidates; /* room for all pieces */
@@ -104,6 +105,7 @@ static void make_cuts(struct grouping *grouping)
         settled_us = INT64_MIN;
     enum aq_span unit = aq_plan_unit(dataset, settled_us);
     grouping->present_us = aq_span_start(unit, settled_us);
+    grouping->future_us = aq_span_end(unit, grouping->present_us);
     if (!is_timed(dataset))
         return; /* one group: rows without a time are not told apart */
     for (size_t i = 0; i < dataset->range_count; i++) {
@@ -145,11 +147,12 @@ static int64_t newest_new_row(const struct aq_plan_dataset *dataset, int64_t unt
     return newest_us;
 }
 
-/* Small archives within the group that are not taken yet. In the present slot: of the newest day. */
+/* Small archives within the group that are not taken yet. In the present slot: of the newest day, since the others are
+ * merged when it ends; for future ones that may be far away. */
 static void list_candidates(struct grouping *grouping, const struct aq_compact_group *group)
 {
     const struct aq_plan_dataset *dataset = grouping->dataset;
-    bool present = group->from_us >= grouping->present_us;
+    bool present = group->from_us >= grouping->present_us && group->from_us < grouping->future_us;
     int64_t newest_us = present ? newest_new_row(dataset, group->until_us) : INT64_MIN;
     int64_t day_us = present ? aq_span_start(AQ_SPAN_DAY, newest_us) : INT64_MIN;
     grouping->candidate_count = 0;

@@ -250,6 +250,28 @@ Test(roll_up, often)
     sim_end(&year.sim);
 }
 
+/* A feed whose clock runs ahead: a run for each day of months that no roll-up comes to yet. */
+Test(roll_up, the_future)
+{
+    begin(1000, 365);
+    year.sim.run_bytes = 20;
+    year.sim.options.now_us = sim_time(&year.sim, DAYS_BEFORE);
+    for (size_t day = 60; day < 330; day++) {
+        struct sim_file *segment = sim_add(&year.sim, true);
+        segment->rows[DAYS_BEFORE + day] = 20000;
+        segment->bytes = 500000;
+        year.sim.edit++;
+        sim_compact(&year.sim);
+        if (year.sim.file_count > year.most_files)
+            year.most_files = year.sim.file_count;
+    }
+    cr_log_info("the future: %zu files at most, written %.2f times", year.most_files,
+                amplification());
+    cr_assert_leq(year.most_files, 30);
+    cr_assert_leq(amplification(), 6);
+    sim_end(&year.sim);
+}
+
 /* Random stores: whatever came in whatever order, plans keep to their rules and run out. */
 Test(roll_up, random_stores_come_to_rest)
 {
