@@ -105,14 +105,9 @@ static enum aq_status flush(struct wave *wave, const struct aq_workers *workers,
     enum aq_status status = AQ_OK;
     workers->executor.run(workers->executor.context, wave->unit_count, read_unit, wave);
     for (size_t i = 0; i < wave->unit_count; i++) {
-        if (status == AQ_OK && wave->statuses[i] != AQ_OK) {
-            status = wave->statuses[i];
-            if (err != NULL && wave->errors[i].status != AQ_OK)
-                *err = wave->errors[i];
-            else
-                status = aq_error_set(err, status, "cannot count rows to compact: %s",
-                                      aq_status_text(status));
-        }
+        if (status == AQ_OK)
+            status = aq_error_take(err, wave->statuses[i], &wave->errors[i],
+                                   "cannot count rows to compact");
         if (status == AQ_OK)
             status = add_spread(spread, &wave->spreads[i]);
         aq_spread_deinit(&wave->spreads[i]);

@@ -104,6 +104,17 @@ enum aq_status aq_error_locate(struct aq_error *err, enum aq_status status, cons
     return status;
 }
 
+enum aq_status aq_error_take(struct aq_error *err, enum aq_status status,
+                             const struct aq_error *from, const char *what)
+{
+    if (status == AQ_OK || err == NULL)
+        return status;
+    if (from->status == AQ_OK)
+        return aq_error_set(err, status, "%s: %s", what, aq_status_text(status));
+    *err = *from;
+    return status;
+}
+
 void aq_error_format(const struct aq_error *err, char *out, size_t out_size)
 {
     if (err->path[0] == '\0')

@@ -77,6 +77,11 @@ enum aq_status aq_error_set_errno(struct aq_error *err, int os_errno, const char
 enum aq_status aq_error_locate(struct aq_error *err, enum aq_status status, const char *path,
                                int64_t base_offset);
 
+/** What came of a task that had an error of its own: `from`, or "`what`: <status>" where that says nothing. Nothing is
+ * filled in where it succeeded. @return `status`. */
+enum aq_status aq_error_take(struct aq_error *err, enum aq_status status,
+                             const struct aq_error *from, const char *what);
+
 /** "message" or "path: message" or "path: offset N: message", NUL-terminated into `out`. */
 void aq_error_format(const struct aq_error *err, char *out, size_t out_size);
 

@@ -131,11 +131,7 @@ static enum aq_status load_wave(struct aq_run_merge *merge, struct load *load, s
         return aq_error_set(err, status, "no memory to merge rows");
     merge->executor->run(merge->executor->context, count, load_task, load);
     for (size_t i = 0; i < count; i++) {
-        if (load->statuses[i] != AQ_OK) {
-            if (err != NULL)
-                *err = load->errs[i];
-            return load->statuses[i];
-        }
+        AQ_TRY(aq_error_take(err, load->statuses[i], &load->errs[i], "cannot merge rows"));
         load->readers[i]->last = load->blocks[i];
         load->readers[i]->next_block++;
         merge->loaded_bytes += aq_rows_held_bytes(load->blocks[i]);

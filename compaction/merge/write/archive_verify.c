@@ -147,12 +147,7 @@ static enum aq_status read_tiles(struct verifier *verifier, const struct aq_exec
     executor->run(executor->context, verifier->root.tile_count, tile_task, verifier);
     for (size_t i = 0; i < verifier->root.tile_count; i++) {
         const struct tile *tile = &verifier->tiles[i];
-        if (tile->status != AQ_OK && tile->err.status == AQ_OK)
-            return aq_error_set(err, tile->status, "cannot read an archive back: %s",
-                                aq_status_text(tile->status));
-        if (tile->status != AQ_OK && err != NULL)
-            *err = tile->err;
-        AQ_TRY(tile->status);
+        AQ_TRY(aq_error_take(err, tile->status, &tile->err, "cannot read an archive back"));
         aq_content_hash_add(content, &tile->content);
     }
     return AQ_OK;

@@ -118,11 +118,8 @@ static void examine_one(void *context, size_t index)
 static enum aq_status close_segment(struct aq_store *store, struct patient *patient,
                                     struct aq_recovery_report *report, struct aq_error *err)
 {
-    if (patient->status < 0) {
-        if (err != NULL)
-            *err = patient->error;
-        return patient->status;
-    }
+    if (patient->status < 0)
+        return aq_error_take(err, patient->status, &patient->error, "cannot recover a segment");
     enum aq_status status = aq_store_commit(store, build_close, patient, err);
     if (status == AQ_END || (status == AQ_OK && patient->held))
         return AQ_OK;

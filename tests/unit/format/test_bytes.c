@@ -151,3 +151,20 @@ Test(status, errors_say_where_and_why)
     cr_assert_eq(aq_status_exit_code(AQ_CORRUPT), 3);
     cr_assert_eq(aq_status_exit_code(AQ_TEMPORARY), 75);
 }
+
+Test(status, a_tasks_error_is_taken_over)
+{
+    struct aq_error task = {0};
+    struct aq_error err = {0};
+    char text[512];
+    cr_assert_eq(aq_error_take(&err, AQ_OK, &task, "cannot read"), AQ_OK);
+    cr_assert_eq(err.status, AQ_OK, "nothing is filled in");
+    cr_assert_eq(aq_error_take(&err, AQ_NO_MEMORY, &task, "cannot read"), AQ_NO_MEMORY);
+    snprintf(text, sizeof text, "cannot read: %s", aq_status_text(AQ_NO_MEMORY));
+    cr_assert_str_eq(err.message, text);
+    aq_error_set_at(&task, AQ_CORRUPT, "1.seg", 12, "bad frame");
+    cr_assert_eq(aq_error_take(&err, AQ_CORRUPT, &task, "cannot read"), AQ_CORRUPT);
+    aq_error_format(&err, text, sizeof text);
+    cr_assert_str_eq(text, "1.seg: offset 12: bad frame");
+    cr_assert_eq(aq_error_take(NULL, AQ_CORRUPT, &task, "cannot read"), AQ_CORRUPT);
+}
