@@ -53,14 +53,7 @@ static enum aq_status run_wave(struct wave *wave, size_t count, void (*task)(voi
     job->workers.executor.run(job->workers.executor.context, count, task, wave);
     for (size_t i = 0; i < count; i++) {
         const struct slot *slot = &wave->slots[i];
-        if (slot->status == AQ_OK)
-            continue;
-        if (slot->err.status == AQ_OK)
-            return aq_error_set(err, slot->status, "cannot read rows to compact: %s",
-                                aq_status_text(slot->status));
-        if (err != NULL)
-            *err = slot->err;
-        return slot->status;
+        AQ_TRY(aq_error_take(err, slot->status, &slot->err, "cannot read rows to compact"));
     }
     return AQ_OK;
 }
@@ -78,8 +71,7 @@ static enum aq_status own_slices(struct aq_vector *vector, struct aq_arena *aren
 {
     enum { SEEN_BITS = 6 };
     struct {
-        const struct aq_slice *from;
-        struct aq_slice from_value;
+        struct aq_slice from; /* data NULL: nothing yet */
         struct aq_slice copy;
     } seen[1 << SEEN_BITS] = {0};
     for (size_t row = 0; row < vector->row_count; row++) {
@@ -89,13 +81,11 @@ static enum aq_status own_slices(struct aq_vector *vector, struct aq_arena *aren
             continue;
         }
         size_t place = ((uintptr_t)slice->data * UINT64_C(0x9e3779b97f4a7c15)) >> (64 - SEEN_BITS);
-        if (seen[place].from == NULL || seen[place].from_value.data != slice->data ||
-            seen[place].from_value.size != slice->size) {
+        if (seen[place].from.data != slice->data || seen[place].from.size != slice->size) {
             void *copy = aq_arena_copy(arena, slice->data, slice->size);
             if (copy == NULL)
                 return AQ_NO_MEMORY;
-            seen[place].from = slice;
-            seen[place].from_value = *slice;
+            seen[place].from = *slice;
             seen[place].copy = aq_slice_make(copy, slice->size);
         }
         *slice = seen[place].copy;
@@ -330,12 +320,11 @@ static enum aq_status copy_rows(const struct aq_row_stretch *stretches,
                                 const struct aq_row_piece *pieces, size_t piece_count,
                                 struct aq_batch *to)
 {
+    AQ_TRY(aq_rows_gather_all(stretches, pieces, piece_count, to));
     for (size_t i = 0; i < to->column_count; i++) {
-        AQ_TRY(aq_rows_gather(stretches, pieces, piece_count, i, &to->columns[i]));
         if (aq_type_physical(to->columns[i].type) == AQ_PHYSICAL_SLICE)
             AQ_TRY(own_slices(&to->columns[i], &to->arena));
     }
-    to->row_count = to->columns[0].row_count;
     return AQ_OK;
 }
 
@@ -495,9 +484,7 @@ enum aq_status aq_key_windows_next(struct aq_key_windows *windows, bool *last,
                                    struct aq_content_hash *content, struct aq_error *err)
 {
     size_t count = windows->keys.row_count;
-    if (windows->begun)
-        windows->first = windows->end;
-    windows->begun = true;
+    windows->first = windows->end;
     if (windows->first == count)
         return AQ_END;
     AQ_TRY(load_window(windows, content, err));

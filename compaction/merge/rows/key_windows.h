@@ -29,7 +29,6 @@ struct aq_key_windows {
     uint64_t bytes_a_key; /* of the units, for each of the sample */
     size_t first; /* of the sorted sample, what the window has: [first, end) and all between them */
     size_t end;
-    bool begun;
     struct aq_batch *batches; /* the window's rows of each unit */
     struct aq_batch rest;     /* rows of the windows before that are not consumed yet */
     uint64_t loaded_bytes;

@@ -126,14 +126,11 @@ static enum aq_status settle_all(struct dedupe *dedupe, struct aq_error *err)
 
 static enum aq_status gather_losers(const struct dedupe *dedupe, struct aq_batch *batch)
 {
-    enum aq_status status = AQ_OK;
     struct aq_row_piece *pieces = malloc(dedupe->loser_count * sizeof *pieces);
     if (pieces == NULL)
         return AQ_NO_MEMORY;
     size_t piece_count = aq_rows_pieces(dedupe->losers, dedupe->loser_count, pieces);
-    for (size_t i = 0; status == AQ_OK && i < batch->column_count; i++)
-        status = aq_rows_gather(dedupe->stretches, pieces, piece_count, i, &batch->columns[i]);
-    batch->row_count = dedupe->loser_count;
+    enum aq_status status = aq_rows_gather_all(dedupe->stretches, pieces, piece_count, batch);
     free(pieces);
     return status;
 }

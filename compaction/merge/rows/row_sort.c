@@ -376,3 +376,14 @@ enum aq_status aq_rows_gather(const struct aq_row_stretch *stretches,
     }
     return AQ_OK;
 }
+
+enum aq_status aq_rows_gather_all(const struct aq_row_stretch *stretches,
+                                  const struct aq_row_piece *pieces, size_t piece_count,
+                                  struct aq_batch *to)
+{
+    for (size_t i = 0; i < to->column_count; i++)
+        AQ_TRY(aq_rows_gather(stretches, pieces, piece_count, i, &to->columns[i]));
+    for (size_t i = 0; i < piece_count; i++)
+        to->row_count += pieces[i].count;
+    return AQ_OK;
+}

@@ -68,5 +68,9 @@ size_t aq_rows_pieces(const struct aq_row_ref *refs, size_t count, struct aq_row
 enum aq_status aq_rows_gather(const struct aq_row_stretch *stretches,
                               const struct aq_row_piece *pieces, size_t piece_count, size_t column,
                               struct aq_vector *to) AQ_RESULT;
+/** The same for all columns of `to`, a batch that is empty. */
+enum aq_status aq_rows_gather_all(const struct aq_row_stretch *stretches,
+                                  const struct aq_row_piece *pieces, size_t piece_count,
+                                  struct aq_batch *to) AQ_RESULT;
 
 #endif

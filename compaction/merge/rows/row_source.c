@@ -149,12 +149,7 @@ static enum aq_status read_wave(struct wave *wave, size_t count, struct aq_error
     job->workers.executor.run(job->workers.executor.context, count, read_unit, wave);
     for (size_t i = 0; i < count; i++) {
         const struct slot *slot = &wave->slots[i];
-        if (slot->status != AQ_OK && slot->err.status == AQ_OK)
-            return aq_error_set(err, slot->status, "cannot read rows to compact: %s",
-                                aq_status_text(slot->status));
-        if (slot->status != AQ_OK && err != NULL)
-            *err = slot->err;
-        AQ_TRY(slot->status);
+        AQ_TRY(aq_error_take(err, slot->status, &slot->err, "cannot read rows to compact"));
         aq_content_hash_add(&source->content, &slot->hash);
         source->held_bytes += aq_rows_held_bytes(&wave->units[i].batch);
     }
@@ -392,14 +387,14 @@ enum aq_status aq_row_source_begin(struct aq_row_source *source, size_t group, s
     AQ_TRY(try_windows(source, &wave, err));
     if (source->windowed)
         return AQ_OK;
-    for (size_t count = wave_size(source); count > 0; count = wave_size(source)) {
-        AQ_TRY(read_wave(&wave, count, err));
+    for (;;) {
         if (source->held_bytes > hold_limit(source))
             AQ_TRY(set_aside(source, err));
+        size_t count = wave_size(source);
+        if (count == 0)
+            break;
+        AQ_TRY(read_wave(&wave, count, err));
     }
-    if (source->held_bytes >
-        hold_limit(source)) /* all of it straddles, and is more than was guessed */
-        AQ_TRY(set_aside(source, err));
     source->merging = was_set_aside(source, group);
     if (!source->merging)
         return AQ_OK;

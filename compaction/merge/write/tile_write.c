@@ -80,9 +80,7 @@ static enum aq_status gather(const struct writer *writer, const struct tile *til
                              struct aq_batch *batch)
 {
     size_t piece_count = 0;
-    enum aq_status status = AQ_OK;
-    batch->row_count = rows_of(writer, tile);
-    struct aq_row_piece *pieces = malloc(batch->row_count * sizeof *pieces);
+    struct aq_row_piece *pieces = malloc(rows_of(writer, tile) * sizeof *pieces);
     if (pieces == NULL)
         return AQ_NO_MEMORY;
     for (size_t s = 0; s < tile->span_count; s++) {
@@ -90,8 +88,7 @@ static enum aq_status gather(const struct writer *writer, const struct tile *til
         piece_count +=
             aq_rows_pieces(writer->rows->refs + span->first, span->count, pieces + piece_count);
     }
-    for (size_t i = 0; status == AQ_OK && i < batch->column_count; i++)
-        status = aq_rows_gather(writer->stretches, pieces, piece_count, i, &batch->columns[i]);
+    enum aq_status status = aq_rows_gather_all(writer->stretches, pieces, piece_count, batch);
     free(pieces);
     return status;
 }
