@@ -324,6 +324,17 @@ class Soak:
         while self.store.run("query", "SELECT count(*) FROM latest", code=None).code != aq.DONE:
             assert time.monotonic() < until and not self.ending.wait(0.1), f"no row came: {self.faults}"
 
+    def assert_few_files(self):
+        """docs/decisions/roll-up.md: closed months by size; up to three archives a day of the present one, and what its last
+        day has gathered since eight were merged; the future by eights, whatever its time."""
+        month = "date_trunc('month', now())"
+        files = collections.Counter(dict(self.store.rows(
+            f"SELECT CASE WHEN newest < {month} THEN 'past' WHEN oldest < {month} + INTERVAL '1 month' THEN 'present' ELSE 'future' END AS w, "
+            "count(DISTINCT name) AS n FROM aqstore_files GROUP BY 1")))
+        days = 2 * time.gmtime().tm_mday
+        bounds = {"past": 20 + sum(self.sent.values()) // 20_000, "present": 2 * 8 + 3 * days, "future": 2 * 2 * 8}
+        assert all(files[when] <= most for when, most in bounds.items()), f"{files}, at most {bounds}"
+
     def assert_whole(self):
         """What was sent is there; no file that nobody needs, and few of the others."""
         ingest_once(self.store, env=self.store.env)
@@ -336,10 +347,8 @@ class Soak:
         at_home = {path.name for kind in ("segments", "archives") for path in self.store.files(kind)}
         named = self.store.rows("SELECT DISTINCT name, tier FROM aqstore_files")
         assert at_home == {name.rpartition("/")[2] for name, tier in named if tier != "s3"}, "an orphan, or a file is missing"
-        files = len(named)
-        waiting = 2 * 2 * 31  # in two datasets, a file or two for each day of a month that is not over
-        assert files <= 20 + waiting + sum(self.sent.values()) // 20_000, f"{files} files"
-        self.done["files in the end"] = files
+        self.assert_few_files()
+        self.done["files in the end"] = len(named)
         self.store.run("verify", "--deep")
         self.check()
 
