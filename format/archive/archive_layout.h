@@ -5,6 +5,7 @@
 
 #include "format/archive/archive.h"
 #include "format/base/preamble.h"
+#include "format/encode/encode.h"
 
 #define AQ_ARCHIVE_VERSION 1
 #define AQ_ARCHIVE_ROOT_MAGIC "AQARROOT"
@@ -71,7 +72,11 @@ struct aq_tile_output {
     struct aq_arena arena;
 };
 enum aq_status aq_tile_encode(const struct aq_archive_options *options, const struct aq_batch *rows,
-                              struct aq_tile_output *tile, struct aq_error *err) AQ_RESULT;
+                              struct aq_encode_scratch *scratch, struct aq_tile_output *tile,
+                              struct aq_error *err) AQ_RESULT;
+/** Append a column of a directory, coded, behind its size; `*has_late` is set if it has such nodes. */
+enum aq_status aq_coded_append(const struct aq_vector *vector, struct aq_encode_scratch *scratch,
+                               bool *has_late, struct aq_bytes *out) AQ_RESULT;
 void aq_tile_output_deinit(struct aq_tile_output *tile);
 
 /* run_stats.c */
@@ -81,12 +86,14 @@ void aq_long_runs_find(const uint32_t *starts, size_t run_count, size_t row_coun
 enum aq_status aq_run_stats_compute(const struct aq_vector *vector, const struct aq_long_runs *runs,
                                     struct aq_arena *arena, struct aq_column_stats **run_stats,
                                     struct aq_column_stats *tile) AQ_RESULT;
-/** Append the section to a directory; nothing where no run has statistics that are worth their bytes.
+/** Append the section to a tile's directory; nothing where no run has statistics that are worth their bytes beside
+ * its chunks.
  * @param stats  By stored column: of the long runs. */
 enum aq_status aq_run_stats_append(const struct aq_schema *schema,
                                    struct aq_column_stats *const *stats,
                                    const struct aq_long_runs *runs, size_t row_count,
-                                   size_t chunk_bytes, struct aq_bytes *out) AQ_RESULT;
+                                   struct aq_encode_scratch *scratch,
+                                   struct aq_tile_output *tile) AQ_RESULT;
 /** Take the section apart, its columns aside; `*valid` = false: it is malformed. `directory` has its runs. */
 enum aq_status aq_run_stats_read(struct aq_slice section, const struct aq_schema *schema,
                                  struct aq_arena *arena, struct aq_tile_directory *directory,

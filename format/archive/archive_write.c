@@ -36,6 +36,7 @@ struct aq_archive_writer {
     struct column_total *totals;
     struct aq_bytes schema; /* coded */
     struct aq_bytes tiles;  /* the root's list of them */
+    struct aq_encode_scratch scratch;
 };
 
 static enum aq_status emit(struct aq_archive_writer *writer, const struct aq_bytes *bytes,
@@ -119,6 +120,7 @@ void aq_archive_writer_destroy(struct aq_archive_writer *writer)
     free(writer->totals);
     aq_bytes_deinit(&writer->schema);
     aq_bytes_deinit(&writer->tiles);
+    aq_encode_scratch_deinit(&writer->scratch);
     free(writer);
 }
 
@@ -182,9 +184,9 @@ struct aq_archive_tile {
     struct aq_content_hash content;
 };
 
-enum aq_status aq_archive_tile_encode(const struct aq_archive_options *options,
-                                      const struct aq_batch *rows, struct aq_archive_tile **tile,
-                                      struct aq_error *err)
+static enum aq_status encode_tile(const struct aq_archive_options *options,
+                                  const struct aq_batch *rows, struct aq_encode_scratch *scratch,
+                                  struct aq_archive_tile **tile, struct aq_error *err)
 {
     size_t column_count = aq_schema_stored_count(options->schema);
     assert(rows->row_count > 0 && rows->row_count <= AQ_TILE_ROWS_MAX);
@@ -193,7 +195,7 @@ enum aq_status aq_archive_tile_encode(const struct aq_archive_options *options,
     *tile = NULL;
     if (made == NULL)
         return out_of_memory(err);
-    enum aq_status status = aq_tile_encode(options, rows, &made->output, err);
+    enum aq_status status = aq_tile_encode(options, rows, scratch, &made->output, err);
     if (status == AQ_OK && !options->unhashed &&
         aq_batch_content_hash(rows, column_count, &made->content) != AQ_OK)
         status = out_of_memory(err);
@@ -201,6 +203,16 @@ enum aq_status aq_archive_tile_encode(const struct aq_archive_options *options,
         aq_archive_tile_destroy(made);
     else
         *tile = made;
+    return status;
+}
+
+enum aq_status aq_archive_tile_encode(const struct aq_archive_options *options,
+                                      const struct aq_batch *rows, struct aq_archive_tile **tile,
+                                      struct aq_error *err)
+{
+    struct aq_encode_scratch scratch = {0};
+    enum aq_status status = encode_tile(options, rows, &scratch, tile, err);
+    aq_encode_scratch_deinit(&scratch);
     return status;
 }
 
@@ -242,7 +254,7 @@ enum aq_status aq_archive_writer_tile(struct aq_archive_writer *writer, const st
                                       struct aq_error *err)
 {
     struct aq_archive_tile *tile;
-    AQ_TRY(aq_archive_tile_encode(&writer->options, rows, &tile, err));
+    AQ_TRY(encode_tile(&writer->options, rows, &writer->scratch, &tile, err));
     enum aq_status status = aq_archive_writer_append(writer, tile, err);
     aq_archive_tile_destroy(tile);
     return status;

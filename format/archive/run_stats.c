@@ -154,19 +154,24 @@ static enum aq_status collect(const struct aq_column_stats *stats, const struct 
     return AQ_OK;
 }
 
-static enum aq_status append_field(const struct aq_vector *vector, bool empty, struct aq_bytes *out)
+/* The section's bytes, while they are put together. */
+struct output {
+    struct aq_encode_scratch *scratch;
+    struct aq_bytes body;
+    struct aq_bytes column;
+    bool has_late;
+};
+
+static enum aq_status append_field(const struct aq_vector *vector, bool empty,
+                                   struct output *output)
 {
-    struct aq_bytes coded = {0};
-    enum aq_status status = AQ_OK;
     if (!empty)
-        status = aq_column_encode(vector, 0, vector->row_count, AQ_PROFILE_ARCHIVE, &coded);
-    if (status == AQ_OK)
-        aq_bytes_slice(out, aq_bytes_view(&coded));
-    aq_bytes_deinit(&coded);
-    return status;
+        return aq_coded_append(vector, output->scratch, &output->has_late, &output->column);
+    aq_bytes_slice(&output->column, aq_slice_make(NULL, 0));
+    return AQ_OK;
 }
 
-static enum aq_status append_fields(const struct fields *fields, struct aq_bytes *out)
+static enum aq_status append_fields(const struct fields *fields, struct output *output)
 {
     bool no_nulls = true;
     bool one_value = true;
@@ -175,31 +180,30 @@ static enum aq_status append_fields(const struct fields *fields, struct aq_bytes
         one_value =
             one_value && aq_vector_compare_bits(&fields->least, i, &fields->greatest, i) == 0;
     }
-    AQ_TRY(append_field(&fields->nulls, no_nulls, out));
-    AQ_TRY(append_field(&fields->least, false, out));
-    AQ_TRY(append_field(&fields->greatest, one_value, out));
+    AQ_TRY(append_field(&fields->nulls, no_nulls, output));
+    AQ_TRY(append_field(&fields->least, false, output));
+    AQ_TRY(append_field(&fields->greatest, one_value, output));
     if (!aq_stats_has_sum(fields->least.type))
         return AQ_OK;
-    aq_bytes_varint(out, fields->multiple);
-    return append_field(&fields->sums, false, out);
+    aq_bytes_varint(&output->column, fields->multiple);
+    return append_field(&fields->sums, false, output);
 }
 
 static enum aq_status append_column(enum aq_type type, const struct aq_column_stats *stats,
                                     const struct aq_long_runs *runs, uint32_t rows_min,
-                                    struct aq_bytes *out)
+                                    struct output *output)
 {
-    struct aq_bytes body = {0};
     struct fields fields;
     aq_vector_init(&fields.nulls, AQ_TYPE_BIGINT);
     aq_vector_init(&fields.least, type);
     aq_vector_init(&fields.greatest, type);
     aq_vector_init(&fields.sums, AQ_TYPE_BIGINT);
     enum aq_status status = collect(stats, runs, rows_min, &fields);
+    aq_bytes_clear(&output->column);
     if (status == AQ_OK)
-        status = append_fields(&fields, &body);
+        status = append_fields(&fields, output);
     if (status == AQ_OK)
-        aq_bytes_slice(out, aq_bytes_view(&body));
-    aq_bytes_deinit(&body);
+        aq_bytes_slice(&output->body, aq_bytes_view(&output->column));
     aq_vector_deinit(&fields.nulls);
     aq_vector_deinit(&fields.least);
     aq_vector_deinit(&fields.greatest);
@@ -210,15 +214,16 @@ static enum aq_status append_column(enum aq_type type, const struct aq_column_st
 static enum aq_status append_columns(const struct aq_schema *schema,
                                      struct aq_column_stats *const *stats,
                                      const struct aq_long_runs *runs, uint32_t rows_min,
-                                     struct aq_bytes *out)
+                                     struct output *output)
 {
-    aq_bytes_varint(out, rows_min);
+    aq_bytes_varint(&output->body, rows_min);
     for (size_t i = 0; i < aq_schema_stored_count(schema); i++) {
         if (aq_run_stats_stored(schema, i))
             AQ_TRY(append_column(aq_schema_stored_column(schema, i).type, stats[i], runs, rows_min,
-                                 out));
+                                 output));
     }
-    return aq_bytes_status(out);
+    AQ_TRY(aq_bytes_status(&output->column));
+    return aq_bytes_status(&output->body);
 }
 
 /* Whether any run has statistics of its own, which the tile's are not. */
@@ -234,22 +239,29 @@ static bool any_long(const struct aq_long_runs *runs, uint32_t rows_min, size_t 
 enum aq_status aq_run_stats_append(const struct aq_schema *schema,
                                    struct aq_column_stats *const *stats,
                                    const struct aq_long_runs *runs, size_t row_count,
-                                   size_t chunk_bytes, struct aq_bytes *out)
+                                   struct aq_encode_scratch *scratch, struct aq_tile_output *tile)
 {
-    struct aq_bytes body = {0};
+    struct output output = {.scratch = scratch};
     enum aq_status status = AQ_OK;
+    size_t chunk_bytes = 0;
+    for (size_t i = 0; i < tile->chunk_count; i++)
+        chunk_bytes += tile->chunks[i].size;
     for (uint32_t rows_min = AQ_RUN_STATS_ROWS_MIN;
          status == AQ_OK && any_long(runs, rows_min, row_count); rows_min *= 2) {
-        aq_bytes_clear(&body);
-        status = append_columns(schema, stats, runs, rows_min, &body);
-        if (status != AQ_OK || body.size > chunk_bytes / SHARE)
+        aq_bytes_clear(&output.body);
+        output.has_late = false;
+        status = append_columns(schema, stats, runs, rows_min, &output);
+        if (status != AQ_OK || output.body.size > chunk_bytes / SHARE)
             continue;
-        aq_bytes_varint(out, AQ_SECTION_RUN_STATS);
-        aq_bytes_slice(out, aq_bytes_view(&body));
-        status = aq_bytes_status(out);
+        aq_bytes_varint(&tile->directory, AQ_SECTION_RUN_STATS);
+        aq_bytes_slice(&tile->directory, aq_bytes_view(&output.body));
+        status = aq_bytes_status(&tile->directory);
+        tile->has_sections = true;
+        tile->has_late |= output.has_late;
         break;
     }
-    aq_bytes_deinit(&body);
+    aq_bytes_deinit(&output.column);
+    aq_bytes_deinit(&output.body);
     return status;
 }
 

@@ -23,6 +23,7 @@ struct job {
     const struct aq_archive_options *options;
     const struct aq_batch *rows;
     struct runs runs;
+    struct aq_encode_scratch *scratch; /* not in use by tasks that run side by side */
     struct aq_tile_output *tile;
     struct aq_long_runs long_runs;
     struct aq_column_stats **run_stats; /* per column: of the long runs */
@@ -54,21 +55,26 @@ static size_t run_end(const struct job *job, size_t run)
 }
 
 /* A chunk: the size of the coded column, the column, zeros. */
-static enum aq_status encode_chunk(const struct job *job, size_t column)
+static enum aq_status encode_chunk(const struct job *job, struct aq_encode_scratch *scratch,
+                                   size_t column)
 {
     const struct aq_vector *vector = &job->rows->columns[column];
-    struct aq_bytes *out = &job->tile->chunks[column];
+    struct aq_bytes *out = &scratch->coded;
     struct aq_encode_options options = {.profile = job->options->fast ? AQ_PROFILE_FAST
                                                                       : AQ_PROFILE_ARCHIVE,
                                         .zstd_level = job->options->zstd_level,
                                         .run_starts = job->runs.starts,
                                         .run_count = job->runs.count,
+                                        .scratch = scratch,
                                         .uses_late = &job->use_late[column]};
+    aq_bytes_clear(out);
     aq_bytes_u32(out, 0);
     AQ_TRY(aq_column_encode_with(vector, 0, vector->row_count, &options, out));
     aq_bytes_patch_u32(out, 0, (uint32_t)(out->size - 4));
     aq_bytes_align(out, AQ_ARCHIVE_ALIGNMENT);
     AQ_TRY(aq_bytes_status(out));
+    aq_bytes_append(&job->tile->chunks[column], out->data, out->size);
+    AQ_TRY(aq_bytes_status(&job->tile->chunks[column]));
     return aq_run_stats_compute(vector, &job->long_runs, &job->arenas[column],
                                 &job->run_stats[column], &job->tile->stats[column]);
 }
@@ -76,7 +82,10 @@ static enum aq_status encode_chunk(const struct job *job, size_t column)
 static void chunk_task(void *context, size_t column)
 {
     struct job *job = context;
-    job->statuses[column] = encode_chunk(job, column);
+    struct aq_encode_scratch own = {0};
+    bool alone = job->options->executor == NULL;
+    job->statuses[column] = encode_chunk(job, alone ? job->scratch : &own, column);
+    aq_encode_scratch_deinit(&own);
 }
 
 static enum aq_status encode_chunks(struct job *job, struct aq_error *err)
@@ -164,17 +173,21 @@ static enum aq_status add_run(const struct job *job, size_t run, struct run_tabl
     return aq_vector_append_slice(&table->keys, text);
 }
 
+enum aq_status aq_coded_append(const struct aq_vector *vector, struct aq_encode_scratch *scratch,
+                               bool *has_late, struct aq_bytes *out)
+{
+    struct aq_encode_options options = {
+        .profile = AQ_PROFILE_ARCHIVE, .scratch = scratch, .uses_late = has_late};
+    aq_bytes_clear(&scratch->coded);
+    AQ_TRY(aq_column_encode_with(vector, 0, vector->row_count, &options, &scratch->coded));
+    aq_bytes_slice(out, aq_bytes_view(&scratch->coded));
+    return AQ_OK;
+}
+
 static enum aq_status append_coded(const struct job *job, const struct aq_vector *vector,
                                    struct aq_bytes *out)
 {
-    struct aq_bytes coded = {0};
-    struct aq_encode_options options = {.profile = AQ_PROFILE_ARCHIVE,
-                                        .uses_late = &job->tile->has_late};
-    enum aq_status status = aq_column_encode_with(vector, 0, vector->row_count, &options, &coded);
-    if (status == AQ_OK)
-        aq_bytes_slice(out, aq_bytes_view(&coded));
-    aq_bytes_deinit(&coded);
-    return status;
+    return aq_coded_append(vector, job->scratch, &job->tile->has_late, out);
 }
 
 static enum aq_status append_runs(const struct job *job, const struct run_table *table,
@@ -200,19 +213,6 @@ static void append_chunk_entries(const struct job *job, struct aq_bytes *out)
         aq_bytes_u64(out, aq_checksum(chunk->data, chunk->size));
         aq_stats_encode(job->rows->columns[i].type, &tile->stats[i], out);
     }
-}
-
-static enum aq_status append_sections(const struct job *job, struct aq_bytes *out)
-{
-    struct aq_tile_output *tile = job->tile;
-    size_t before = out->size;
-    size_t chunk_bytes = 0;
-    for (size_t i = 0; i < tile->chunk_count; i++)
-        chunk_bytes += tile->chunks[i].size;
-    AQ_TRY(aq_run_stats_append(job->options->schema, job->run_stats, &job->long_runs,
-                               job->rows->row_count, chunk_bytes, out));
-    tile->has_sections = out->size > before;
-    return AQ_OK;
 }
 
 /* The root's bounds of the tile's keys. */
@@ -243,7 +243,8 @@ static enum aq_status encode_directory(struct job *job, struct run_table *table)
     aq_bytes_varint(out, job->rows->row_count);
     append_chunk_entries(job, out);
     AQ_TRY(append_runs(job, table, out));
-    AQ_TRY(append_sections(job, out));
+    AQ_TRY(aq_run_stats_append(schema, job->run_stats, &job->long_runs, job->rows->row_count,
+                               job->scratch, tile));
     aq_bytes_patch_u32(out, 0, (uint32_t)(out->size - 4));
     aq_bytes_align(out, AQ_ARCHIVE_ALIGNMENT);
     AQ_TRY(aq_bytes_status(out));
@@ -279,9 +280,10 @@ static enum aq_status make_job(struct job *job)
 }
 
 enum aq_status aq_tile_encode(const struct aq_archive_options *options, const struct aq_batch *rows,
-                              struct aq_tile_output *tile, struct aq_error *err)
+                              struct aq_encode_scratch *scratch, struct aq_tile_output *tile,
+                              struct aq_error *err)
 {
-    struct job job = {.options = options, .rows = rows, .tile = tile};
+    struct job job = {.options = options, .rows = rows, .scratch = scratch, .tile = tile};
     if (make_job(&job) != AQ_OK)
         return aq_error_set(err, AQ_NO_MEMORY, "out of memory encoding a tile");
     AQ_TRY(encode_chunks(&job, err));

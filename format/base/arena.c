@@ -32,8 +32,7 @@ struct aq_arena_block {
 
 void aq_arena_init(struct aq_arena *arena)
 {
-    arena->head = NULL;
-    arena->used_bytes = 0;
+    *arena = (struct aq_arena){0};
 }
 
 static void free_chain(struct aq_arena_block *block)
@@ -49,12 +48,15 @@ static void free_chain(struct aq_arena_block *block)
 void aq_arena_deinit(struct aq_arena *arena)
 {
     free_chain(arena->head);
+    free_chain(arena->spare);
     aq_arena_init(arena);
 }
 
 void aq_arena_reset(struct aq_arena *arena)
 {
     arena->used_bytes = 0;
+    free_chain(arena->spare);
+    arena->spare = NULL;
     if (arena->head == NULL)
         return;
     free_chain(arena->head->next);
@@ -63,7 +65,44 @@ void aq_arena_reset(struct aq_arena *arena)
     ASAN_POISON_MEMORY_REGION(arena->head->data, arena->head->capacity);
 }
 
-static struct aq_arena_block *add_block(struct aq_arena *arena, size_t size)
+struct aq_arena_mark aq_arena_mark(const struct aq_arena *arena)
+{
+    return (struct aq_arena_mark){.head = arena->head,
+                                  .head_used = arena->head == NULL ? 0 : arena->head->used,
+                                  .used_bytes = arena->used_bytes};
+}
+
+void aq_arena_rewind(struct aq_arena *arena, struct aq_arena_mark mark)
+{
+    while (arena->head != mark.head) {
+        struct aq_arena_block *block = arena->head;
+        arena->head = block->next;
+        block->next = arena->spare;
+        block->used = 0;
+        arena->spare = block;
+        ASAN_POISON_MEMORY_REGION(block->data, block->capacity);
+    }
+    if (mark.head != NULL) {
+        ASAN_POISON_MEMORY_REGION(mark.head->data + mark.head_used,
+                                  mark.head->capacity - mark.head_used);
+        mark.head->used = mark.head_used;
+    }
+    arena->used_bytes = mark.used_bytes;
+}
+
+/* A block that rewinding left, of at least `size` bytes; NULL if there is none. */
+static struct aq_arena_block *take_spare(struct aq_arena *arena, size_t size)
+{
+    struct aq_arena_block **link = &arena->spare;
+    while (*link != NULL && (*link)->capacity < size)
+        link = &(*link)->next;
+    struct aq_arena_block *block = *link;
+    if (block != NULL)
+        *link = block->next;
+    return block;
+}
+
+static struct aq_arena_block *make_block(struct aq_arena *arena, size_t size)
 {
     /* Blocks double, so that a small arena stays small and a big one makes few calls. */
     size_t capacity = arena->head == NULL ? ARENA_BLOCK_BYTES_MIN : arena->head->capacity * 2;
@@ -76,9 +115,19 @@ static struct aq_arena_block *add_block(struct aq_arena *arena, size_t size)
         return NULL;
     block->capacity = capacity;
     block->used = 0;
+    ASAN_POISON_MEMORY_REGION(block->data, capacity);
+    return block;
+}
+
+static struct aq_arena_block *add_block(struct aq_arena *arena, size_t size)
+{
+    struct aq_arena_block *block = take_spare(arena, size);
+    if (block == NULL)
+        block = make_block(arena, size);
+    if (block == NULL)
+        return NULL;
     block->next = arena->head;
     arena->head = block;
-    ASAN_POISON_MEMORY_REGION(block->data, capacity);
     return block;
 }
 
@@ -132,6 +181,8 @@ char *aq_arena_format(struct aq_arena *arena, const char *format, ...)
 
 void aq_arena_absorb(struct aq_arena *to, struct aq_arena *from)
 {
+    free_chain(from->spare);
+    from->spare = NULL;
     if (from->head == NULL)
         return;
     struct aq_arena_block *last = from->head;

@@ -9,8 +9,9 @@ struct aq_arena_block;
 
 /** Caller-owned storage; zero-initialise or aq_arena_init. Pointers stay valid until reset/deinit. */
 struct aq_arena {
-    struct aq_arena_block *head; /* newest block */
-    size_t used_bytes;           /* bytes handed out since the last reset */
+    struct aq_arena_block *head;  /* newest block */
+    struct aq_arena_block *spare; /* those that rewinding left */
+    size_t used_bytes;            /* bytes handed out since the last reset */
 };
 
 void aq_arena_init(struct aq_arena *arena);
@@ -20,6 +21,18 @@ void aq_arena_deinit(struct aq_arena *arena);
 
 /** Forget all allocations but keep the largest block for reuse. */
 void aq_arena_reset(struct aq_arena *arena);
+
+/** How far an arena is in use. */
+struct aq_arena_mark {
+    struct aq_arena_block *head;
+    size_t head_used;
+    size_t used_bytes;
+};
+struct aq_arena_mark aq_arena_mark(const struct aq_arena *arena);
+
+/** Forget what was allocated since the mark was taken; its memory stays with the arena, for allocations to come.
+ * Between the two nothing was reset, absorbed, or rewound to an older mark. */
+void aq_arena_rewind(struct aq_arena *arena, struct aq_arena_mark mark);
 
 /** `size` bytes, 16-byte aligned, not cleared; NULL when memory is out. size 0 is allowed. */
 void *aq_arena_alloc(struct aq_arena *arena, size_t size);

@@ -107,3 +107,11 @@ void aq_encoder_deinit(struct aq_encoder *encoder)
     ZSTD_freeCCtx(encoder->zstd);
     aq_arena_deinit(&encoder->scratch);
 }
+
+void aq_encode_scratch_deinit(struct aq_encode_scratch *scratch)
+{
+    ZSTD_freeCCtx(scratch->zstd);
+    aq_arena_deinit(&scratch->arena);
+    aq_bytes_deinit(&scratch->coded);
+    scratch->zstd = NULL;
+}

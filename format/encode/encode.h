@@ -12,6 +12,14 @@ enum aq_profile {
     AQ_PROFILE_ARCHIVE, /* smallest */
 };
 
+/** Memory for coding that is kept from one column to the next. Zero-initialise; deinit. */
+struct aq_encode_scratch {
+    struct aq_arena arena;
+    void *zstd;            /* ZSTD_CCtx, made when first needed */
+    struct aq_bytes coded; /* for callers: where a column is coded before its size is known */
+};
+void aq_encode_scratch_deinit(struct aq_encode_scratch *scratch);
+
 struct aq_encode_options {
     enum aq_profile profile;
     int zstd_level; /* 0: the profile's own */
@@ -19,6 +27,7 @@ struct aq_encode_options {
      * decimals may change their scale. Strictly ascending from 0; may be empty. */
     const uint32_t *run_starts;
     size_t run_count;
+    struct aq_encode_scratch *scratch; /* NULL, or that of the caller, in use by nobody else */
     bool *
         uses_late; /* NULL, or set where an encoding came in after the freeze: a feature of the file */
 };

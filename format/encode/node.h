@@ -48,7 +48,7 @@ static inline void *aq_encoder_alloc(struct aq_encoder *encoder, size_t count, s
 }
 
 /* A node of `count` > 0 integers, doubles or slices at `depth` (the topmost is 0), in the encoding
- * that suits the profile. (cascade.c) */
+ * that suits the profile. What it allocates is given back. (cascade.c) */
 enum aq_status aq_encode_ints(struct aq_encoder *encoder, const int64_t *values, size_t count,
                               unsigned depth, struct aq_bytes *out) AQ_RESULT;
 enum aq_status aq_encode_doubles(struct aq_encoder *encoder, const double *values, size_t count,

@@ -133,7 +133,13 @@ enum aq_status aq_column_encode_with(const struct aq_vector *vector, size_t firs
     assert(first <= vector->row_count && count <= vector->row_count - first);
     if (count > ENCODE_ROWS_MAX)
         return AQ_LIMIT;
+    struct aq_encode_scratch *kept = options->scratch;
     struct aq_encoder encoder = {.options = options};
+    if (kept != NULL) {
+        encoder.scratch = kept->arena;
+        encoder.zstd = kept->zstd;
+    }
+    struct aq_arena_mark mark = aq_arena_mark(&encoder.scratch);
     size_t begin = out->size;
     enum aq_status status = encode_column(&encoder, vector, first, count, out);
     if (status == AQ_OK)
@@ -142,7 +148,13 @@ enum aq_status aq_column_encode_with(const struct aq_vector *vector, size_t firs
         out->size = begin;
     if (options->uses_late != NULL && encoder.late_count > 0)
         *options->uses_late = true;
-    aq_encoder_deinit(&encoder);
+    if (kept == NULL) {
+        aq_encoder_deinit(&encoder);
+        return status;
+    }
+    aq_arena_rewind(&encoder.scratch, mark);
+    kept->arena = encoder.scratch;
+    kept->zstd = encoder.zstd;
     return status;
 }
 

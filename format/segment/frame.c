@@ -65,16 +65,18 @@ static uint32_t column_id(const struct aq_schema *schema, size_t column)
     return AQ_SYSTEM_ID_FEED + (uint32_t)(column - schema->column_count);
 }
 
-/* The column table, then the coded columns; `coded` is the scratch they are collected in. */
-static enum aq_status put_columns(const struct aq_section_input *section, struct aq_bytes *coded,
-                                  struct aq_bytes *out)
+/* The column table, then the coded columns, which are collected in the scratch. */
+static enum aq_status put_columns(const struct aq_section_input *section,
+                                  struct aq_encode_scratch *scratch, struct aq_bytes *out)
 {
     const struct aq_batch *rows = section->rows;
+    struct aq_encode_options options = {.profile = AQ_PROFILE_FRAME, .scratch = scratch};
+    struct aq_bytes *coded = &scratch->coded;
     aq_bytes_clear(coded);
     aq_bytes_varint(out, rows->column_count);
     for (size_t i = 0; i < rows->column_count; i++) {
         size_t before = coded->size;
-        AQ_TRY(aq_column_encode(&rows->columns[i], 0, rows->row_count, AQ_PROFILE_FRAME, coded));
+        AQ_TRY(aq_column_encode_with(&rows->columns[i], 0, rows->row_count, &options, coded));
         aq_bytes_varint(out, column_id(section->schema, i));
         aq_bytes_u8(out, (uint8_t)rows->columns[i].type);
         aq_bytes_varint(out, coded->size - before);
@@ -110,7 +112,7 @@ static void put_padding(const struct aq_frame_input *input, size_t size, bool la
 
 /* Section `number` of the frame that begins at `base`. */
 static enum aq_status put_section(const struct aq_frame_input *input, size_t number, size_t base,
-                                  struct aq_bytes *coded, struct aq_bytes *out,
+                                  struct aq_encode_scratch *scratch, struct aq_bytes *out,
                                   struct aq_section_entry *entry)
 {
     const struct aq_section_input *section = &input->sections[number];
@@ -126,7 +128,7 @@ static enum aq_status put_section(const struct aq_frame_input *input, size_t num
     };
     find_time_bounds(section, entry);
     put_partitions(section, out);
-    AQ_TRY(put_columns(section, coded, out));
+    AQ_TRY(put_columns(section, scratch, out));
     AQ_TRY(aq_bytes_status(out));
     put_padding(input, out->size - base, number + 1 == input->section_count, out);
     AQ_TRY(aq_bytes_status(out));
@@ -159,8 +161,9 @@ static uint64_t fill_prefix(const struct aq_frame_input *input, uint8_t *header,
 }
 
 /* Header room, then sections, each entered into the table as soon as its checksum is known. */
-static enum aq_status put_frame(const struct aq_frame_input *input, struct aq_bytes *coded,
-                                struct aq_bytes *out, uint64_t *header_checksum)
+static enum aq_status put_frame(const struct aq_frame_input *input,
+                                struct aq_encode_scratch *scratch, struct aq_bytes *out,
+                                uint64_t *header_checksum)
 {
     size_t base = out->size;
     uint64_t header_size = aq_frame_header_size(input->range_count, input->section_count);
@@ -177,7 +180,7 @@ static enum aq_status put_frame(const struct aq_frame_input *input, struct aq_by
         put_range(out->data + at, &input->ranges[i]);
     for (size_t i = 0; i < input->section_count; i++, at += AQ_SECTION_ENTRY_BYTES) {
         struct aq_section_entry entry;
-        AQ_TRY(put_section(input, i, base, coded, out, &entry));
+        AQ_TRY(put_section(input, i, base, scratch, out, &entry));
         put_section_entry(out->data + at, &entry);
     }
     if (out->size - base > AQ_FRAME_BYTES_MAX)
@@ -189,10 +192,10 @@ static enum aq_status put_frame(const struct aq_frame_input *input, struct aq_by
 enum aq_status aq_frame_encode(const struct aq_frame_input *input, struct aq_bytes *out,
                                uint64_t *header_checksum, struct aq_error *err)
 {
-    struct aq_bytes coded = {0};
+    struct aq_encode_scratch scratch = {0};
     size_t base = out->size;
-    enum aq_status status = put_frame(input, &coded, out, header_checksum);
-    aq_bytes_deinit(&coded);
+    enum aq_status status = put_frame(input, &scratch, out, header_checksum);
+    aq_encode_scratch_deinit(&scratch);
     if (status == AQ_OK)
         return AQ_OK;
     out->size = base;

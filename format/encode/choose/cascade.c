@@ -68,8 +68,10 @@ static enum aq_status encode_ints_quick(struct aq_encoder *encoder, const int64_
 struct trials {
     struct aq_encoder *encoder;
     struct aq_bytes *out;
+    struct aq_arena_mark mark; /* what a trial allocates is given back */
     size_t begin;
     size_t best_size;   /* SIZE_MAX before the first */
+    size_t kept_size;   /* of the best one's bytes: 0 where they are still to be made */
     size_t late_before; /* the encoder's count of such nodes, without those of any trial */
     size_t late_best;   /* of the best one */
 };
@@ -78,6 +80,7 @@ static struct trials trials_begin(struct aq_encoder *encoder, struct aq_bytes *o
 {
     return (struct trials){.encoder = encoder,
                            .out = out,
+                           .mark = aq_arena_mark(&encoder->scratch),
                            .begin = out->size,
                            .best_size = SIZE_MAX,
                            .late_before = encoder->late_count};
@@ -86,7 +89,7 @@ static struct trials trials_begin(struct aq_encoder *encoder, struct aq_bytes *o
 /* Where the next trial's bytes begin. */
 static size_t trials_end(const struct trials *trials)
 {
-    return trials->best_size == SIZE_MAX ? trials->begin : trials->begin + trials->best_size;
+    return trials->begin + trials->kept_size;
 }
 
 /* Keep what was appended since trials_end if it is smaller than the best so far. */
@@ -100,9 +103,10 @@ static void trials_judge(struct trials *trials)
     if (size < trials->best_size) {
         memmove(out->data + trials->begin, out->data + at, size);
         trials->best_size = size;
+        trials->kept_size = size;
         trials->late_best = trials->encoder->late_count - trials->late_before - trials->late_best;
     }
-    out->size = trials->begin + trials->best_size;
+    out->size = trials_end(trials);
     trials->encoder->late_count = trials->late_before + trials->late_best;
 }
 
@@ -115,6 +119,7 @@ static enum aq_status trials_judge_if(struct trials *trials, enum aq_status stat
         trials->out->size = trials_end(trials);
         trials->encoder->late_count = trials->late_before + trials->late_best;
     }
+    aq_arena_rewind(&trials->encoder->scratch, trials->mark);
     return status == AQ_NOT_FOUND ? AQ_OK : status;
 }
 
@@ -128,16 +133,6 @@ static enum aq_status try_dict(struct aq_encoder *encoder, const int64_t *values
     entry_max = entry_max < DICT_ENTRIES_MAX ? entry_max : DICT_ENTRIES_MAX;
     return trials_judge_if(trials,
                            aq_dict_encode(encoder, values, count, entry_max, depth, trials->out));
-}
-
-/* A first trial of which only the size is known yet; room for its bytes is made. */
-static void trials_claim(struct trials *trials, size_t size)
-{
-    struct aq_bytes *out = trials->out;
-    if (aq_bytes_reserve(out, size) == NULL)
-        return;
-    trials->best_size = size;
-    out->size = trials->begin + size;
 }
 
 /* By entropy: in 32 lanes if they are long enough, and words not too large. */
@@ -163,7 +158,7 @@ static enum aq_status encode_leaf(struct aq_encoder *encoder, const int64_t *val
     }
     struct trials trials = trials_begin(encoder, out);
     size_t packed_size = aq_bitpack_size(values, count);
-    trials_claim(&trials, packed_size);
+    trials.best_size = packed_size;
     if (shape != AQ_SHAPE_ANS)
         AQ_TRY(trials_judge_if(&trials, aq_byteplane_encode(encoder, values, count, out)));
     size_t size_max = trials.best_size;
@@ -172,8 +167,7 @@ static enum aq_status encode_leaf(struct aq_encoder *encoder, const int64_t *val
     if (shape != AQ_SHAPE_PLANES && count >= ANS_ROWS_MIN && seen->max - 1 != seen->min)
         AQ_TRY(
             trials_judge_if(&trials, encode_tokens(encoder, values, count, seen, size_max, out)));
-    if (trials.best_size == packed_size) {
-        out->size = trials.begin;
+    if (trials.kept_size == 0) {
         aq_bitpack_encode(values, count, out);
         assert(out->failed || out->size - trials.begin == packed_size);
     }
@@ -241,8 +235,8 @@ static enum aq_status encode_many(struct aq_encoder *encoder, const int64_t *val
     return trials_judge_if(&trials, status);
 }
 
-enum aq_status aq_encode_ints(struct aq_encoder *encoder, const int64_t *values, size_t count,
-                              unsigned depth, struct aq_bytes *out)
+static enum aq_status encode_ints(struct aq_encoder *encoder, const int64_t *values, size_t count,
+                                  unsigned depth, struct aq_bytes *out)
 {
     struct profile seen = look(values, count);
     aq_plan plan = encoder->plan;
@@ -258,6 +252,15 @@ enum aq_status aq_encode_ints(struct aq_encoder *encoder, const int64_t *values,
     if (seen.max - 1 == seen.min)
         return encode_flags(encoder, values, count, depth, &seen, out);
     return encode_many(encoder, values, count, depth, plan, &seen, out);
+}
+
+enum aq_status aq_encode_ints(struct aq_encoder *encoder, const int64_t *values, size_t count,
+                              unsigned depth, struct aq_bytes *out)
+{
+    struct aq_arena_mark mark = aq_arena_mark(&encoder->scratch);
+    enum aq_status status = encode_ints(encoder, values, count, depth, out);
+    aq_arena_rewind(&encoder->scratch, mark);
+    return status;
 }
 
 enum aq_status aq_encode_doubles(struct aq_encoder *encoder, const double *values, size_t count,

@@ -81,6 +81,35 @@ Test(bytes, slices_order_like_memcmp_with_prefixes_first)
     cr_assert_lt(aq_slice_compare(aq_slice_of("z"), aq_slice_of("\xc3\xa4")), 0);
 }
 
+Test(arena, rewinding_keeps_what_was_before_and_the_memory_of_what_came_after)
+{
+    struct aq_arena arena = {0};
+    char *kept = aq_arena_string(&arena, "kept");
+    struct aq_arena_mark mark = aq_arena_mark(&arena);
+    size_t used_before = arena.used_bytes;
+    uint8_t *large[3];
+    for (size_t i = 0; i < 3; i++)
+        large[i] = aq_arena_alloc(&arena, 100000 << i);
+    aq_arena_rewind(&arena, mark);
+    cr_assert_eq(arena.used_bytes, used_before);
+    struct aq_arena_mark empty = aq_arena_mark(&(struct aq_arena){0});
+    for (size_t round = 0; round < 3; round++) {
+        uint8_t *again = aq_arena_alloc(&arena, 400000);
+        cr_assert_eq(again, large[2], "memory that was there is used again");
+        memset(again, (int)round, 400000);
+        if (round < 2)
+            aq_arena_rewind(&arena, mark);
+    }
+    cr_assert_str_eq(kept, "kept");
+    aq_arena_rewind(&arena, empty);
+    cr_assert_eq(arena.used_bytes, 0);
+    cr_assert_not_null(aq_arena_alloc(&arena, 1));
+    struct aq_arena other = {0};
+    aq_arena_absorb(&other, &arena);
+    aq_arena_deinit(&arena);
+    aq_arena_deinit(&other);
+}
+
 Test(arena, allocations_are_aligned_distinct_and_survive_growth)
 {
     struct aq_arena arena;
