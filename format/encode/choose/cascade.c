@@ -11,6 +11,7 @@
 #include "format/encode/kernel/kernel.h"
 
 #define RUN_ROWS_MIN 4        /* mean length from which runs are worth a look */
+#define FLAG_RUN_ROWS_SURE 12 /* and of flags, from which nothing else is */
 #define DICT_ENTRIES_MAX 4096 /* of integers */
 #define DICT_ROWS_MIN 8       /* mean number of rows per entry */
 
@@ -189,12 +190,15 @@ static enum aq_status try_all(struct aq_encoder *encoder, const int64_t *values,
     return try_dict(encoder, values, count, depth, seen, &trials);
 }
 
-/* Flags: nothing but runs may be smaller than a leaf. */
+/* Flags: nothing but runs may be smaller than a leaf, which in turn may only where they are short. */
 static enum aq_status encode_flags(struct aq_encoder *encoder, const int64_t *values, size_t count,
                                    unsigned depth, const struct profile *seen, struct aq_bytes *out)
 {
     struct trials trials = trials_begin(encoder, out);
-    if (depth + 1 < AQ_NODE_DEPTH_MAX && seen->run_count <= count / RUN_ROWS_MIN)
+    bool nests = depth + 1 < AQ_NODE_DEPTH_MAX;
+    if (nests && seen->run_count <= count / FLAG_RUN_ROWS_SURE)
+        return aq_run_encode(encoder, values, count, depth, out);
+    if (nests && seen->run_count <= count / RUN_ROWS_MIN)
         AQ_TRY(trials_judge_if(&trials, aq_run_encode(encoder, values, count, depth, out)));
     return trials_judge_if(&trials,
                            encode_leaf(encoder, values, count, depth, AQ_SHAPE_LEAF, seen, out));

@@ -32,10 +32,11 @@
 #define PLANE_BITS 160.0     /* of the rest of a compressed plane */
 #define ANS_BITS 320.0       /* of the rest of an entropy-coded node */
 #define NODE_BITS 64.0       /* of a node that says next to nothing */
-#define CLEARLY 0.95         /* what is smaller than this needs no trial of the other */
+#define CLEARLY 0.95         /* what is smaller than this needs no trial of the other, */
+#define ANS32_CLEARLY 1.0    /* nor what is smaller at all where it is read faster */
 #define DICT_HANDICAP 1.15   /* codes of more than one byte are worse than their sample shows */
 #define DICT_DOUBT_MIN 0.9   /* of what the node takes otherwise: between these both are tried */
-#define DICT_DOUBT_MAX 1.05
+#define DICT_DOUBT_MAX 1.0
 #define ANS_HANDICAP 1.02 /* it is slower to read than byte planes, */
 #define ANS32_FAVOUR 0.99 /* and in 32 lanes faster */
 #define ANS_ROWS_MIN 1024 /* its tables take some hundred bytes */
@@ -183,8 +184,9 @@ static double weigh_leaf(const struct sample *sample, aq_plan *plan)
             : weigh_tokens(&words, sample->rows < AQ_ANS32_ROWS_MIN ? ANS_HANDICAP : ANS32_FAVOUR);
     double best = planes < packed ? planes : packed;
     best = tokens < best ? tokens : best;
+    double clearly = sample->rows < AQ_ANS32_ROWS_MIN ? CLEARLY : ANS32_CLEARLY;
     *plan = AQ_SHAPE_LEAF;
-    if (tokens < planes * CLEARLY && tokens < packed * CLEARLY)
+    if (tokens < planes * clearly && tokens < packed * CLEARLY)
         *plan = AQ_SHAPE_ANS;
     else if (planes < tokens * CLEARLY && planes < packed * CLEARLY)
         *plan = AQ_SHAPE_PLANES;
