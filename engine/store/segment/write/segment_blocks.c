@@ -21,6 +21,7 @@
 #define STEPS_OF_SEGMENT 64 /* the first one's share, at most */
 #define MARGIN_SHARE \
     4 /* of a first step: so much is written before, and so much while it is zeroed */
+#define SPARE_SHARE 16      /* of a segment is written before the next one's file is made */
 #define LAST_FRAME_SHARE 16 /* of a segment's size, for the frame that passes it */
 
 static uint64_t block_ceiling(uint64_t offset)
@@ -142,7 +143,7 @@ static void zero_more(struct aq_segment_blocks *blocks, uint64_t offset)
     if (begin < blocks->file_bytes_max) {
         if (left < blocks->step_bytes / 4) /* half of what was zeroed last is used */
             start_job(blocks, begin);
-    } else if (blocks->spare == NULL && offset > blocks->file_bytes_max / 2) {
+    } else if (blocks->spare == NULL && offset > blocks->file_bytes_max / SPARE_SHARE) {
         start_spare(blocks);
     }
 }

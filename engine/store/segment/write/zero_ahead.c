@@ -16,11 +16,12 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/statvfs.h>
 #include <unistd.h>
 
-#define PIECE_BYTES ((size_t)8 << 20) /* made durable at once */
-#define CALL_BYTES ((size_t)256 << 10)
+#define PIECE_BYTES ((size_t)2 << 20) /* made durable at once */
+#define CALL_BYTES ((size_t)1 << 20)  /* frames wait behind it at the disk */
 #define FREE_SHARE 16
 
 struct job {
@@ -62,10 +63,9 @@ static uint64_t free_share(int fd)
     return (uint64_t)disk.f_bavail * disk.f_frsize / FREE_SHARE;
 }
 
-/* 0, or the errno of what ended it. */
-static int write_zeros(int fd, uint64_t offset, size_t size)
+/* 0, or the errno of what ended it. `zeros`: CALL_BYTES of them. */
+static int write_zeros(int fd, const uint8_t *zeros, uint64_t offset, size_t size)
 {
-    static const uint8_t zeros[CALL_BYTES];
     while (size > 0) {
         ssize_t count = pwrite(fd, zeros, size < CALL_BYTES ? size : CALL_BYTES, (off_t)offset);
         if (count < 0 && errno == EINTR)
@@ -83,25 +83,34 @@ static void zero(struct aq_zero_ahead *ahead, struct job *job, int fd)
     uint64_t share = free_share(fd);
     uint64_t end = job->end - job->begin <= share ? job->end : job->begin + share;
     end -= end % AQ_IO_BLOCK_BYTES;
+    void *zeros = NULL;
+    job->os_errno = posix_memalign(&zeros, AQ_IO_BLOCK_BYTES, CALL_BYTES);
+    if (job->os_errno == 0)
+        memset(zeros, 0, CALL_BYTES);
     while (job->zeroed_end < end && job->os_errno == 0 && !is_stopped(ahead)) {
         uint64_t left = end - job->zeroed_end;
         size_t size = left < PIECE_BYTES ? (size_t)left : PIECE_BYTES;
-        job->os_errno = write_zeros(fd, job->zeroed_end, size);
+        job->os_errno = write_zeros(fd, zeros, job->zeroed_end, size);
         if (job->os_errno == 0)
             job->zeroed_end += size;
     }
+    free(zeros);
     if (job->os_errno == 0)
         return;
     int cut = ftruncate(fd, (off_t)job->zeroed_end); /* frames have more use for it */
     (void)cut;
 }
 
+/* Past the cache: zeros that the kernel writes back when it likes, many at once, hold up the frames' own writes and every
+ * sync of the file system. Where there are no such writes, through it. */
 static void run(struct aq_zero_ahead *ahead, struct job *job)
 {
-    int fd = aq_io_reopen(job->file, O_WRONLY);
-    if (fd < 0) {
-        job->os_errno = errno;
-    } else {
+    static const int ways[] = {O_DIRECT, 0};
+    for (size_t i = 0; i < 2 && (i == 0 || job->os_errno == EINVAL); i++) {
+        int fd = aq_io_reopen(job->file, O_WRONLY | ways[i]);
+        job->os_errno = fd < 0 ? errno : 0;
+        if (fd < 0)
+            continue;
         zero(ahead, job, fd);
         close(fd);
     }
