@@ -1,7 +1,7 @@
 /* How frames are best written.
  *
- * Happy path: a file without a name, zeroed as segments are; the same writes twice, one way after the other,
- * each way timed.
+ * Happy path: a file without a name, zeroed as segments are; the same writes one way and the other in turns,
+ * each timed, of which the quickest counts: whatever else the machine does makes one look slow now and then.
  * Failures: no such files here, no writes past the cache, no room: through the cache it is. */
 #include "engine/store/segment/write/write_probe.h"
 
@@ -13,6 +13,7 @@
 
 #define WRITE_BYTES ((size_t)32 << 10)
 #define WRITE_COUNT 16
+#define TURNS 3
 #define FILE_BYTES (WRITE_BYTES * WRITE_COUNT)
 
 struct probe {
@@ -53,6 +54,12 @@ static int64_t measure(const struct probe *probe, struct aq_io_file *file)
     return failed ? -1 : taken_us;
 }
 
+/* A failure stays one. */
+static int64_t quicker(int64_t a_us, int64_t b_us)
+{
+    return a_us < b_us ? a_us : b_us;
+}
+
 static bool open_files(struct probe *probe, unsigned depth)
 {
     int home_fd = probe->store->home_fd;
@@ -75,8 +82,12 @@ static enum aq_write_method probe_disk(struct aq_store *store, unsigned depth)
     struct probe probe = {.store = store};
     bool better = false;
     if (open_files(&probe, depth)) {
-        int64_t direct_us = measure(&probe, probe.direct);
-        int64_t cached_us = direct_us < 0 ? 0 : measure(&probe, probe.file);
+        int64_t direct_us = INT64_MAX;
+        int64_t cached_us = INT64_MAX;
+        for (int turn = 0; turn < TURNS && direct_us >= 0; turn++) {
+            direct_us = quicker(direct_us, measure(&probe, probe.direct));
+            cached_us = quicker(cached_us, measure(&probe, probe.file));
+        }
         better = direct_us >= 0 && (cached_us < 0 || direct_us < cached_us);
     }
     if (probe.io != NULL && aq_io_in_flight(probe.io) > 0)
