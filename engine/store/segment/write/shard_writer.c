@@ -31,6 +31,17 @@ struct aq_frame_slot {
     bool done;
 };
 
+/* One slot more than may be in flight: the next frame is encoded while they are. */
+static unsigned slot_count(const struct aq_shard_writer *writer)
+{
+    return writer->options.depth + 1;
+}
+
+static struct aq_frame_slot *slot_of(const struct aq_shard_writer *writer, uint64_t sequence)
+{
+    return &writer->slots[sequence % slot_count(writer)];
+}
+
 static enum aq_status die(struct aq_shard_writer *writer, enum aq_status status,
                           const struct aq_error *error)
 {
@@ -67,7 +78,7 @@ enum aq_status aq_shard_writer_create(struct aq_store *store,
 {
     assert(options->depth > 0);
     struct aq_shard_writer *created = calloc(1, sizeof *created);
-    struct aq_frame_slot *slots = calloc(options->depth, sizeof *slots);
+    struct aq_frame_slot *slots = calloc(options->depth + 1, sizeof *slots);
     if (created == NULL || slots == NULL) {
         free(created);
         free(slots);
@@ -113,11 +124,23 @@ static enum aq_status start_write(struct aq_shard_writer *writer, struct aq_fram
     return AQ_OK;
 }
 
+/* A buffer as large as this slot's was, at a block of memory: what is encoded there needs not be moved. */
+static void align_bytes(struct aq_frame_slot *slot)
+{
+    void *aligned = NULL;
+    size_t capacity = slot->bytes.capacity;
+    if ((uintptr_t)slot->bytes.data % AQ_IO_BLOCK_BYTES == 0 ||
+        posix_memalign(&aligned, AQ_IO_BLOCK_BYTES, capacity) != 0)
+        return;
+    aq_bytes_deinit(&slot->bytes);
+    slot->bytes = (struct aq_bytes){.data = aligned, .capacity = capacity};
+}
+
 /* Where the slot's bytes begin: at a block of memory, where the file wants that. */
 static uint8_t *place_bytes(struct aq_frame_slot *slot, bool direct)
 {
     struct aq_bytes *bytes = &slot->bytes;
-    if (!direct)
+    if (!direct || (uintptr_t)bytes->data % AQ_IO_BLOCK_BYTES == 0)
         return bytes->data;
     if (aq_bytes_reserve(bytes, AQ_IO_BLOCK_BYTES) == NULL)
         return NULL;
@@ -176,7 +199,7 @@ static enum aq_status advance(struct aq_shard_writer *writer, unsigned least, st
 {
     AQ_TRY(aq_io_wait(writer->io, least, err));
     while (writer->acked_sequence < writer->next_sequence) {
-        struct aq_frame_slot *slot = &writer->slots[writer->acked_sequence % writer->options.depth];
+        struct aq_frame_slot *slot = slot_of(writer, writer->acked_sequence);
         if (!slot->done && !aq_mutant(15))
             break;
         AQ_TRY(ack_frame(writer, slot, err));
@@ -337,6 +360,8 @@ static enum aq_status encode(struct aq_shard_writer *writer, struct aq_frame_slo
         .fill_block = writer->blocks.direct != NULL && writer->lone_frame_count < LONE_FRAMES,
     };
     uint64_t checksum = 0;
+    if (writer->blocks.direct != NULL)
+        align_bytes(slot);
     aq_bytes_clear(&slot->bytes);
     aq_arena_reset(&slot->arena);
     AQ_TRY(aq_frame_encode(&input, &slot->bytes, &checksum, err));
@@ -352,10 +377,10 @@ static enum aq_status append(struct aq_shard_writer *writer, const struct aq_sou
         AQ_TRY(seal(writer, NULL, NULL, err));
     if (writer->segment.file == NULL)
         AQ_TRY(open_segment(writer, NULL, err));
+    struct aq_frame_slot *slot = slot_of(writer, writer->next_sequence);
+    AQ_TRY(encode(writer, slot, ranges, range_count, sections, section_count, err));
     while (writer->next_sequence - writer->acked_sequence >= writer->options.depth)
         AQ_TRY(advance(writer, 1, err));
-    struct aq_frame_slot *slot = &writer->slots[writer->next_sequence % writer->options.depth];
-    AQ_TRY(encode(writer, slot, ranges, range_count, sections, section_count, err));
     AQ_TRY(write_frame(writer, slot, err));
     writer->next_sequence++;
     writer->next_previous = slot->header.prefix.header_checksum;
@@ -485,7 +510,7 @@ void aq_shard_writer_destroy(struct aq_shard_writer *writer)
     aq_segment_totals_deinit(&writer->totals);
     aq_feed_claims_deinit(&writer->claims);
     aq_io_destroy(writer->io);
-    for (unsigned i = 0; i < writer->options.depth; i++) {
+    for (unsigned i = 0; i < slot_count(writer); i++) {
         aq_bytes_deinit(&writer->slots[i].bytes);
         aq_arena_deinit(&writer->slots[i].arena);
     }

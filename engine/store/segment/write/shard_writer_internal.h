@@ -20,11 +20,12 @@ struct aq_shard_writer {
     struct aq_segment_totals totals; /* of durable frames */
     uint64_t next_offset;            /* behind the last frame submitted */
     uint64_t next_sequence;
-    uint64_t next_previous;      /* header checksum of the last frame submitted */
-    uint64_t acked_sequence;     /* frames below it are durable and acked */
-    unsigned lone_frame_count;   /* frames just before that met no other in flight */
-    uint64_t marked_sequence;    /* a marker is the frame before it; 0: none */
-    struct aq_frame_slot *slots; /* frame s is in slot s % depth */
+    uint64_t next_previous;    /* header checksum of the last frame submitted */
+    uint64_t acked_sequence;   /* frames below it are durable and acked */
+    unsigned lone_frame_count; /* frames just before that met no other in flight */
+    uint64_t marked_sequence;  /* a marker is the frame before it; 0: none */
+    struct aq_frame_slot
+        *slots; /* one more than may be in flight; frame s is in slot s % as many */
     struct aq_shard_writer_counters counters;
 };
 
