@@ -12,7 +12,6 @@
 #include <assert.h>
 #include <string.h>
 
-#include "format/encode/encode.h"
 #include "format/segment/frame_layout.h"
 
 static void put_range(uint8_t *at, const struct aq_source_range *range)
@@ -192,10 +191,11 @@ static enum aq_status put_frame(const struct aq_frame_input *input,
 enum aq_status aq_frame_encode(const struct aq_frame_input *input, struct aq_bytes *out,
                                uint64_t *header_checksum, struct aq_error *err)
 {
-    struct aq_encode_scratch scratch = {0};
+    struct aq_encode_scratch own = {0};
     size_t base = out->size;
-    enum aq_status status = put_frame(input, &scratch, out, header_checksum);
-    aq_encode_scratch_deinit(&scratch);
+    enum aq_status status =
+        put_frame(input, input->scratch != NULL ? input->scratch : &own, out, header_checksum);
+    aq_encode_scratch_deinit(&own);
     if (status == AQ_OK)
         return AQ_OK;
     out->size = base;

@@ -3,6 +3,7 @@
 #define AQ_FORMAT_FRAME_H
 
 #include "format/base/checksum.h"
+#include "format/encode/encode.h"
 #include "format/table/schema.h"
 
 /** A store's identity, random at creation. */
@@ -55,6 +56,7 @@ struct aq_frame_input {
     size_t section_count;
     uint64_t file_offset; /* where the frame will begin; a multiple of AQ_FRAME_ALIGNMENT */
     bool fill_block; /* its last part gets zeros, so that it ends where a block of the file ends */
+    struct aq_encode_scratch *scratch; /* NULL, or kept by the caller from one frame to the next */
 };
 
 /** Append the frame's bytes, a multiple of AQ_FRAME_ALIGNMENT, to `out`; `header_checksum` is what

@@ -358,6 +358,7 @@ static enum aq_status encode(struct aq_shard_writer *writer, struct aq_frame_slo
         .section_count = section_count,
         .file_offset = writer->next_offset,
         .fill_block = writer->blocks.direct != NULL && writer->lone_frame_count < LONE_FRAMES,
+        .scratch = &writer->scratch,
     };
     uint64_t checksum = 0;
     if (writer->blocks.direct != NULL)
@@ -515,5 +516,6 @@ void aq_shard_writer_destroy(struct aq_shard_writer *writer)
         aq_arena_deinit(&writer->slots[i].arena);
     }
     free(writer->slots);
+    aq_encode_scratch_deinit(&writer->scratch);
     free(writer);
 }

@@ -26,6 +26,7 @@ struct aq_shard_writer {
     uint64_t marked_sequence;  /* a marker is the frame before it; 0: none */
     struct aq_frame_slot
         *slots; /* one more than may be in flight; frame s is in slot s % as many */
+    struct aq_encode_scratch scratch; /* of encoding frames */
     struct aq_shard_writer_counters counters;
 };
 
