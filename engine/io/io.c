@@ -78,6 +78,17 @@ enum aq_status aq_io_open_direct(struct aq_io *io, const struct aq_io_file *file
     return io->backend->open_direct(io, file, path, direct, err);
 }
 
+enum aq_status aq_io_borrow(struct aq_io *io, int fd, struct aq_io_file **file,
+                            struct aq_error *err)
+{
+    struct aq_io_file *borrowed = malloc(sizeof *borrowed);
+    if (borrowed == NULL)
+        return aq_error_set(err, AQ_NO_MEMORY, "out of memory");
+    *borrowed = (struct aq_io_file){.backend = io->backend, .fd = fd, .borrowed = true};
+    *file = borrowed;
+    return AQ_OK;
+}
+
 void aq_io_close(struct aq_io_file *file)
 {
     if (file != NULL)
@@ -147,6 +158,11 @@ void aq_io_finish(struct aq_io *io, struct aq_io_op *op, int os_errno)
     io->finished_last = op;
     io->pending--;
     io->finished++;
+}
+
+bool aq_io_moves_bytes(const struct aq_io_op *op)
+{
+    return op->kind == AQ_IO_OP_WRITE_DURABLE || op->kind == AQ_IO_OP_READ;
 }
 
 bool aq_io_advance(struct aq_io_op *op, size_t count)

@@ -39,6 +39,9 @@ enum aq_io_flags {
 enum aq_status aq_io_open(struct aq_io *io, int dir_fd, const char *name, unsigned flags,
                           const char *path, struct aq_io_file **file,
                           struct aq_error *err) AQ_RESULT;
+/** A descriptor that somebody else opened, keeps open as long as `file` is, and closes. */
+enum aq_status aq_io_borrow(struct aq_io *io, int fd, struct aq_io_file **file,
+                            struct aq_error *err) AQ_RESULT;
 /** Give a file opened with AQ_IO_UNNAMED its name: AQ_EXISTS when it is taken. Durable when AQ_OK, as far as the
  * file's content is. */
 enum aq_status aq_io_name(const struct aq_io_file *file, int dir_fd, const char *name,
@@ -60,7 +63,11 @@ enum aq_io_op_kind {
     AQ_IO_OP_WRITE_DURABLE, /* write all bytes; durable when done (RWF_DSYNC); short writes resumed */
     AQ_IO_OP_READ,          /* read until `size` or end of file: `transferred` says how much */
     AQ_IO_OP_SYNC,          /* fdatasync */
+    /* a hint: these bytes will be read soon, from the kernel's cache if it has them by then. No buffer; nothing is
+     * transferred; a failure costs nothing but time. Of more than AQ_IO_WILL_READ_BYTES the kernel may leave out the rest. */
+    AQ_IO_OP_WILL_READ,
 };
+#define AQ_IO_WILL_READ_BYTES ((size_t)128 << 10) /* Linux's read-ahead, unless it is set higher */
 
 /** Caller-owned until `done` has been called. */
 struct aq_io_op {

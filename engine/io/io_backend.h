@@ -33,11 +33,14 @@ struct aq_io {
 struct aq_io_file {
     const struct aq_io_backend *backend;
     int fd;
-    bool direct; /* past the kernel's cache: what is left of a short write begins at a block */
+    bool borrowed; /* the descriptor is not closed */
+    bool direct;   /* past the kernel's cache: what is left of a short write begins at a block */
 };
 
 /** Queue `op` for its callback; os_errno 0 is success. */
 void aq_io_finish(struct aq_io *io, struct aq_io_op *op, int os_errno);
+/** Whether it is a read or a write, which may be cut short. */
+bool aq_io_moves_bytes(const struct aq_io_op *op);
 /** Account for `count` more bytes of a read or write. @return whether more must be moved. */
 bool aq_io_advance(struct aq_io_op *op, size_t count);
 /** Bytes to ask the kernel for next: what is left, bounded by what one call takes. */

@@ -177,7 +177,8 @@ enum aq_status aq_io_fd_open_direct(struct aq_io *io, const struct aq_io_file *f
 
 void aq_io_fd_close(struct aq_io_file *file)
 {
-    close(file->fd);
+    if (!file->borrowed)
+        close(file->fd);
     free(file);
 }
 

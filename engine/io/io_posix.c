@@ -1,7 +1,7 @@
 /* The POSIX back end: each operation is one blocking call after the other in a thread of a small pool.
  *
- * Happy path: an operation that starts is queued; a thread takes it, does it (pwritev2(RWF_DSYNC), preadv or
- * fdatasync) and hands it back; the owner collects it when it waits. A thread is made when no other is idle, one for
+ * Happy path: an operation that starts is queued; a thread takes it, does it (pwritev2(RWF_DSYNC), preadv,
+ * fdatasync or posix_fadvise) and hands it back; the owner collects it when it waits. A thread is made when no other is idle, one for
  * each operation in flight at most, and lives as long as the back end: a writer that has one frame at a time
  * has one thread.
  * Failures: EINTR or EAGAIN before a byte was moved -> again; a short write -> the rest, each part durable by
@@ -11,6 +11,7 @@
 #include "format/base/mutant.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdlib.h>
@@ -96,6 +97,8 @@ int aq_io_fd_perform(struct aq_io_op *op)
 {
     if (op->kind == AQ_IO_OP_SYNC)
         return fdatasync(op->file->fd) == 0 ? 0 : errno;
+    if (op->kind == AQ_IO_OP_WILL_READ)
+        return posix_fadvise(op->file->fd, (off_t)op->offset, (off_t)op->size, POSIX_FADV_WILLNEED);
     return transfer(op);
 }
 

@@ -10,6 +10,7 @@
 #include "format/base/mutant.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <liburing.h>
 #include <stdatomic.h>
 #include <stdlib.h>
@@ -50,6 +51,9 @@ static void prepare(struct io_uring_sqe *sqe, struct aq_io_op *op)
     case AQ_IO_OP_SYNC:
         io_uring_prep_fsync(sqe, op->file->fd, IORING_FSYNC_DATASYNC);
         break;
+    case AQ_IO_OP_WILL_READ:
+        io_uring_prep_fadvise(sqe, op->file->fd, offset, (off_t)op->size, POSIX_FADV_WILLNEED);
+        break;
     }
     io_uring_sqe_set_data(sqe, op);
 }
@@ -80,7 +84,7 @@ static enum aq_status uring_start(struct aq_io *io, struct aq_io_op *op, struct 
 static void complete(struct uring_io *uring, struct aq_io_op *op, int result)
 {
     bool again = result == -EINTR || result == -EAGAIN;
-    if (op->kind == AQ_IO_OP_SYNC) {
+    if (!aq_io_moves_bytes(op)) {
         aq_io_finish(&uring->base, op, result < 0 ? -result : 0);
         return;
     }
@@ -140,6 +144,7 @@ static int restrict_ring(const struct io_uring *ring)
         {.opcode = IORING_RESTRICTION_SQE_OP, .sqe_op = IORING_OP_WRITE},
         {.opcode = IORING_RESTRICTION_SQE_OP, .sqe_op = IORING_OP_READ},
         {.opcode = IORING_RESTRICTION_SQE_OP, .sqe_op = IORING_OP_FSYNC},
+        {.opcode = IORING_RESTRICTION_SQE_OP, .sqe_op = IORING_OP_FADVISE},
     };
     unsigned count = sizeof allowed / sizeof allowed[0];
     if (syscall(SYS_io_uring_register, ring->ring_fd, IORING_REGISTER_RESTRICTIONS, allowed,

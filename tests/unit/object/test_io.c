@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <pthread.h>
 #include <sys/file.h>
+#include <sys/mman.h>
 #include <sys/resource.h>
 
 #include <signal.h>
@@ -133,6 +134,148 @@ Test(io, reads)
 {
     for (size_t k = 0; k < KINDS; k++)
         reads_until_the_end(kinds[k]);
+}
+
+/* Reading ahead. */
+
+static struct aq_io_op will_read(struct aq_io_file *file, uint64_t offset, size_t size)
+{
+    return (struct aq_io_op){.kind = AQ_IO_OP_WILL_READ,
+                             .file = file,
+                             .size = size,
+                             .offset = offset,
+                             .done = count_done};
+}
+
+/* Pages [first, end) of the file that the kernel's cache has. */
+static size_t cached_pages(int fd, size_t first, size_t end)
+{
+    size_t page = (size_t)sysconf(_SC_PAGESIZE);
+    unsigned char present[64];
+    size_t count = 0;
+    void *map = mmap(NULL, end * page, PROT_READ, MAP_SHARED, fd, 0);
+    cr_assert_neq(map, MAP_FAILED);
+    cr_assert_leq(end, sizeof present);
+    cr_assert_eq(mincore(map, end * page, present), 0);
+    for (size_t i = first; i < end; i++)
+        count += present[i] & 1;
+    munmap(map, end * page);
+    return count;
+}
+
+/* What is asked for comes into the cache, and nothing else of the file. It lies where this runs, since file systems in
+ * memory do not let go of their pages: where this is one as well, there is nothing to see. */
+static void will_read_fills_the_cache(enum aq_io_kind kind)
+{
+    enum { PAGES = 48, FIRST = 8, END = 24 };
+    struct aq_io *io = make(kind, 2);
+    int fd = open(".", O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
+    if (io == NULL || fd < 0)
+        return;
+    struct aq_io_file *file = NULL;
+    cr_assert_eq(aq_io_borrow(io, fd, &file, NULL), AQ_OK);
+    off_t page = sysconf(_SC_PAGESIZE);
+    for (off_t i = 0; i < PAGES; i++)
+        cr_assert_eq(pwrite(fd, "x", 1, i * page + page - 1), 1);
+    cr_assert_eq(fsync(fd), 0);
+    cr_assert_eq(posix_fadvise(fd, 0, 0, POSIX_FADV_DONTNEED), 0);
+    bool evicted = cached_pages(fd, 0, PAGES) == 0;
+    struct aq_io_op op = will_read(file, (uint64_t)(FIRST * page), (size_t)((END - FIRST) * page));
+    cr_assert_eq(aq_io_submit(io, &op, NULL), AQ_OK);
+    cr_assert_eq(aq_io_wait(io, 1, NULL), AQ_OK);
+    cr_assert_eq(op.status, AQ_OK, "%s", strerror(op.os_errno));
+    cr_assert_eq(op.transferred, 0);
+    for (unsigned tries = 0; evicted && cached_pages(fd, FIRST, END) < END - FIRST; tries++) {
+        cr_assert_lt(tries, 20000, "%zu pages", cached_pages(fd, FIRST, END));
+        usleep(1000);
+    }
+    if (evicted)
+        cr_assert_lt(cached_pages(fd, 0, PAGES), PAGES);
+    aq_io_close(file);
+    aq_io_destroy(io);
+    close(fd);
+}
+
+Test(io, will_read_fills_the_cache)
+{
+    for (size_t k = 0; k < KINDS; k++)
+        will_read_fills_the_cache(kinds[k]);
+}
+
+/* More of them than may be in flight, beside reads: all finish, each once. */
+static void will_reads_among_reads(enum aq_io_kind kind)
+{
+    enum { COUNT = 40 };
+    struct aq_io_op ops[COUNT];
+    char bytes[COUNT] = {0};
+    struct aq_io *io = make(kind, 4);
+    if (io == NULL)
+        return;
+    int dir = open_scratch();
+    scratch_write(scratch_file("data"), "0123456789", 10);
+    struct aq_io_file *file = NULL;
+    cr_assert_eq(aq_io_open(io, dir, "data", AQ_IO_READ, "data", &file, NULL), AQ_OK);
+    done_count = 0;
+    for (unsigned i = 0; i < COUNT; i++) {
+        ops[i] = will_read(file, i, 100);
+        if (i % 3 == 0) {
+            ops[i].kind = AQ_IO_OP_READ;
+            ops[i].buffer = &bytes[i];
+            ops[i].size = 1;
+            ops[i].offset = i % 10;
+        }
+        cr_assert_eq(aq_io_submit(io, &ops[i], NULL), AQ_OK);
+    }
+    while (aq_io_in_flight(io) > 0)
+        cr_assert_eq(aq_io_wait(io, 1, NULL), AQ_OK);
+    cr_assert_eq(done_count, COUNT);
+    for (unsigned i = 0; i < COUNT; i++) {
+        cr_assert_eq(ops[i].status, AQ_OK);
+        cr_assert_eq(ops[i].transferred, i % 3 == 0);
+        cr_assert_eq(bytes[i], i % 3 == 0 ? '0' + (char)(i % 10) : 0);
+    }
+    aq_io_close(file);
+    aq_io_destroy(io);
+    close(dir);
+}
+
+Test(io, will_reads_among_reads)
+{
+    for (size_t k = 0; k < KINDS; k++)
+        will_reads_among_reads(kinds[k]);
+}
+
+/* Of a descriptor that cannot be read ahead, or is none: its errno, and nothing more. A borrowed one stays open. */
+static void will_read_fails(enum aq_io_kind kind)
+{
+    int ends[2];
+    struct aq_io *io = make(kind, 2);
+    if (io == NULL)
+        return;
+    cr_assert_eq(pipe(ends), 0);
+    struct aq_io_file *file = NULL;
+    cr_assert_eq(aq_io_borrow(io, ends[0], &file, NULL), AQ_OK);
+    struct aq_io_op op = will_read(file, 0, 10);
+    cr_assert_eq(aq_io_submit(io, &op, NULL), AQ_OK);
+    cr_assert_eq(aq_io_wait(io, 1, NULL), AQ_OK);
+    cr_assert_eq(op.os_errno, ESPIPE);
+    aq_io_close(file);
+    cr_assert_eq(close(ends[0]), 0);
+    close(ends[1]);
+    cr_assert_eq(aq_io_borrow(io, ends[0], &file, NULL), AQ_OK);
+    op = will_read(file, 0, 10);
+    cr_assert_eq(aq_io_submit(io, &op, NULL), AQ_OK);
+    cr_assert_eq(aq_io_wait(io, 1, NULL), AQ_OK);
+    cr_assert_eq(op.os_errno, EBADF);
+    cr_assert_lt(op.status, 0);
+    aq_io_close(file);
+    aq_io_destroy(io);
+}
+
+Test(io, will_read_fails)
+{
+    for (size_t k = 0; k < KINDS; k++)
+        will_read_fails(kinds[k]);
 }
 
 /* RLIMIT_FSIZE cuts the write short, then refuses the rest: what was asked for must not be taken
