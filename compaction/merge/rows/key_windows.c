@@ -188,6 +188,9 @@ static enum aq_status read_sample(struct aq_key_windows *windows, struct aq_erro
         rows += input->units[i].unit->row_count;
     wave.row_step = rows / SAMPLE_KEYS_MAX + 1;
     size_t count = (input->unit_count + wave.step - 1) / wave.step;
+    struct aq_unit_queue queue = {
+        .units = input->units, .unit_count = input->unit_count, .step = wave.step};
+    aq_unit_ahead_ask(input->ahead, &queue, 0);
     enum aq_status status = run_wave(&wave, count, sample_task, err);
     if (status == AQ_OK && take_sample(windows, &wave, count) != AQ_OK)
         status = no_memory(windows, err);
@@ -387,6 +390,23 @@ static void drop_batches(struct aq_key_windows *windows)
     windows->loaded_bytes = 0;
 }
 
+/* Whether a unit is to be read ahead for this window: a frame for the first one, since it is read whole and in the kernel's
+ * cache for the others; a tile for those that it can have rows of, where its keys, being text, tell. */
+static bool is_due(const void *context, const struct aq_unit *unit)
+{
+    const struct aq_key_windows *windows = context;
+    const struct aq_vector *sample = windows->keys.columns;
+    if (unit->kind == AQ_FILE_SEGMENT)
+        return windows->first == 0;
+    if (!unit->has_keys || sample->type != AQ_TYPE_TEXT)
+        return false;
+    const struct aq_slice *keys = sample->slices;
+    return (windows->first == 0 ||
+            aq_slice_compare(unit->key_max, keys[windows->order[windows->first]]) >= 0) &&
+           (windows->end == windows->keys.row_count ||
+            aq_slice_compare(unit->key_min, keys[windows->order[windows->end]]) < 0);
+}
+
 /* Read the window's rows. *too_many: they pass the limit, and the window has more than one key. */
 static enum aq_status load(struct aq_key_windows *windows, uint64_t limit_bytes, bool *too_many,
                            struct aq_content_hash *content, struct aq_error *err)
@@ -394,11 +414,17 @@ static enum aq_status load(struct aq_key_windows *windows, uint64_t limit_bytes,
     const struct aq_key_windows_input *input = &windows->input;
     bool divisible = key_end(windows, windows->first) < windows->end;
     struct wave wave = {.windows = windows};
+    struct aq_unit_queue queue = {.units = input->units,
+                                  .unit_count = input->unit_count,
+                                  .step = 1,
+                                  .is_due = is_due,
+                                  .context = windows};
     *too_many = false;
     for (; wave.first < input->unit_count && !*too_many; wave.first += WAVE_MAX) {
         size_t left = input->unit_count - wave.first;
         size_t count = left < WAVE_MAX ? left : WAVE_MAX;
         AQ_TRY(aq_compact_check_stop(input->job, err));
+        aq_unit_ahead_ask(input->ahead, &queue, wave.first);
         enum aq_status status = run_wave(&wave, count, read_task, err);
         if (status != AQ_OK)
             drop_wave(&wave);

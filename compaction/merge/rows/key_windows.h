@@ -5,6 +5,7 @@
 
 #include "compaction/compact_job.h"
 #include "compaction/merge/rows/row_sort.h"
+#include "compaction/merge/rows/unit_ahead.h"
 
 struct aq_source_unit;
 
@@ -13,6 +14,7 @@ struct aq_key_windows_input {
     const struct aq_compact_job *job;
     const struct aq_schema *schema; /* with a key */
     const uint32_t *column_ids;     /* that archives store */
+    const struct aq_unit_ahead *ahead;
     const struct aq_source_unit *units;
     size_t unit_count;
     const struct aq_row_stretch

@@ -53,12 +53,19 @@ static void find_groups(const struct aq_row_source *source, struct aq_source_uni
         entry->last_group = group_of(source->dataset, unit->max_time_us);
 }
 
+static bool is_straddler(const struct aq_source_unit *entry)
+{
+    return entry->last_group > entry->first_group;
+}
+
 static int compare_units(const void *left, const void *right)
 {
     const struct aq_source_unit *a = left;
     const struct aq_source_unit *b = right;
     if (a->first_group != b->first_group)
         return a->first_group < b->first_group ? -1 : 1;
+    if (is_straddler(a) != is_straddler(b))
+        return is_straddler(a) ? -1 : 1;
     if (a->unit->file_id != b->unit->file_id)
         return a->unit->file_id < b->unit->file_id ? -1 : 1;
     return (a->unit->index > b->unit->index) - (a->unit->index < b->unit->index);
@@ -94,7 +101,11 @@ static enum aq_status open_source(struct aq_row_source *source, struct aq_error 
         return no_memory(source, err);
     for (size_t i = 0; i < source->column_count; i++)
         source->column_ids[i] = aq_schema_stored_column(source->schema, i).id;
-    return find_units(source, err);
+    AQ_TRY(find_units(source, err));
+    aq_unit_ahead_open(source->job, source->column_ids, source->column_count, &source->ahead);
+    source->queue =
+        (struct aq_unit_queue){.units = source->units, .unit_count = source->unit_count, .step = 1};
+    return AQ_OK;
 }
 
 enum aq_status aq_row_source_open(const struct aq_compact_job *job,
@@ -143,6 +154,7 @@ static enum aq_status read_wave(struct wave *wave, size_t count, struct aq_error
     struct aq_row_source *source = wave->source;
     const struct aq_compact_job *job = source->job;
     AQ_TRY(aq_compact_check_stop(job, err));
+    aq_unit_ahead_ask(&source->ahead, &source->queue, source->read_count);
     memset(wave->slots, 0, sizeof wave->slots);
     wave->units = &source->units[source->read_count];
     source->read_count += count;
@@ -302,22 +314,14 @@ static bool was_set_aside(const struct aq_row_source *source, size_t group)
 
 /* Key by key. */
 
-/* Units behind those that were read which have rows of this group, straddling ones first: those that have rows of
- * later ones, too. */
-static size_t order_straddlers(struct aq_row_source *source, size_t *straddler_count)
+/* Units behind those that were read which have rows of this group, and of them those that have rows of later ones,
+ * too. */
+static size_t count_units(const struct aq_row_source *source, size_t *straddler_count)
 {
     size_t end = source->read_count;
     *straddler_count = 0;
     while (end < source->unit_count && source->units[end].first_group <= source->group)
-        end++;
-    for (size_t i = source->read_count; i < end; i++) {
-        if (source->units[i].last_group == source->group)
-            continue;
-        struct aq_source_unit straddler = source->units[i];
-        struct aq_source_unit *to = &source->units[source->read_count + (*straddler_count)++];
-        source->units[i] = *to;
-        *to = straddler;
-    }
+        *straddler_count += is_straddler(&source->units[end++]);
     return end - source->read_count;
 }
 
@@ -346,7 +350,7 @@ static enum aq_status try_windows(struct aq_row_source *source, struct wave *wav
                                   struct aq_error *err)
 {
     size_t straddler_count;
-    size_t count = order_straddlers(source, &straddler_count);
+    size_t count = count_units(source, &straddler_count);
     const struct aq_source_unit *units = &source->units[source->read_count];
     uint64_t limit = hold_limit(source);
     if (source->schema->key_column == AQ_COLUMN_NONE || was_set_aside(source, source->group) ||
@@ -368,6 +372,7 @@ static enum aq_status try_windows(struct aq_row_source *source, struct wave *wav
     struct aq_key_windows_input input = {.job = source->job,
                                          .schema = source->schema,
                                          .column_ids = source->column_ids,
+                                         .ahead = &source->ahead,
                                          .units = &source->units[source->read_count],
                                          .unit_count = count - straddler_count,
                                          .held = source->stretches,
@@ -469,6 +474,7 @@ void aq_row_source_close(struct aq_row_source *source)
         aq_batch_deinit(&source->units[i].batch);
     for (size_t i = 0; i < source->run_count; i++)
         aq_row_run_destroy(source->runs[i]);
+    aq_unit_ahead_close(&source->ahead);
     free(source->runs);
     free(source->units);
     free(source->stretches);

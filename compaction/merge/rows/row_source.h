@@ -5,6 +5,7 @@
 #include "compaction/compact_job.h"
 #include "compaction/merge/rows/key_windows.h"
 #include "compaction/merge/rows/run_merge.h"
+#include "compaction/merge/rows/unit_ahead.h"
 
 /** A unit of the inputs. */
 struct aq_source_unit {
@@ -22,9 +23,12 @@ struct aq_row_source {
     const struct aq_schema *schema;
     size_t column_count; /* that archives store */
     uint32_t *column_ids;
-    struct aq_source_unit *units; /* by first group, then in the snapshot's order */
+    struct aq_source_unit
+        *units; /* by first group, those with rows of others first, then in the snapshot's order */
     size_t unit_count;
     size_t read_count; /* of these, what has been read */
+    struct aq_unit_ahead ahead;
+    struct aq_unit_queue queue; /* `units` */
     uint64_t row_total;
     struct aq_content_hash content; /* of all rows read so far */
     uint64_t held_bytes;            /* what sorting them takes included */
