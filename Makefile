@@ -136,19 +136,19 @@ $(UNIT_BINARIES): $B/libtools.a $B/libaqstore.a $(OBJECTS_$(MODE)) $(filter %.o,
 
 $B/unit/test_crash_states: $B/tests/sim/sim_disk.o
 
-$B/bench/encode $B/bench/decode: $B/bench/%: $B/bench/%.o $B/libaqstore.a
+$B/bench/archive/encode $B/bench/archive/decode: $B/bench/%: $B/bench/%.o $B/libaqstore.a
 	$(CXX) $(LDFLAGS) -o $@ $^ $(PKG_LIBS)
 
-$B/bench/discard: $B/bench/discard.o
+$B/bench/write/discard: $B/bench/write/discard.o
 	$(CC) $(LDFLAGS) -o $@ $^ -lrdkafka
 
-$B/bench/validate: $B/bench/validate.o
+$B/bench/write/validate: $B/bench/write/validate.o
 	$(CXX) $(LDFLAGS) -o $@ $^ -lsimdjson
 
-$B/bench/recover $B/bench/trickle: $B/bench/%: $B/bench/%.o $B/libaqstore.a
+$B/bench/write/recover $B/bench/write/trickle: $B/bench/%: $B/bench/%.o $B/libaqstore.a
 	$(CXX) $(LDFLAGS) -o $@ $^ $(PKG_LIBS)
 
-$B/bench/durable: $B/bench/durable.o $B/libaqstore.a
+$B/bench/write/durable: $B/bench/write/durable.o $B/libaqstore.a
 	$(CXX) $(LDFLAGS) -o $@ $^ $(PKG_LIBS) -lrocksdb -lsqlite3
 
 # A fuzz target's function behind a plain main, for its corpus.
@@ -191,19 +191,19 @@ bench: all ## measure beside DuckDB on real data
 bench-size: all ## measure bytes a row of every shared data set beside other formats
 	@[ -x build/bench-venv/bin/python ] || python3 -m venv build/bench-venv
 	@build/bench-venv/bin/pip install -q -r bench/requirements.txt
-	@build/bench-venv/bin/python bench/size.py
+	@build/bench-venv/bin/python bench/archive/size.py
 
-bench-decode: all $B/bench/decode ## measure decoding beside memcpy, Vortex and Parquet
+bench-decode: all $B/bench/archive/decode ## measure decoding beside memcpy, Vortex and Parquet
 	@[ -x build/bench-venv/bin/python ] || python3 -m venv build/bench-venv
 	@build/bench-venv/bin/pip install -q -r bench/requirements.txt
-	@build/bench-venv/bin/python bench/decode.py
+	@build/bench-venv/bin/python bench/archive/decode.py
 
-bench-encode: all $B/bench/encode ## measure writing archives beside Parquet and Vortex
+bench-encode: all $B/bench/archive/encode ## measure writing archives beside Parquet and Vortex
 	@[ -x build/bench-venv/bin/python ] || python3 -m venv build/bench-venv
 	@build/bench-venv/bin/pip install -q -r bench/requirements.txt
-	@build/bench-venv/bin/python bench/encode.py
+	@build/bench-venv/bin/python bench/archive/encode.py
 
-bench-merge: all $B/bench/encode ## measure merging beside DuckDB and ClickHouse
+bench-merge: all $B/bench/archive/encode ## measure merging beside DuckDB and ClickHouse
 	@[ -x build/bench-venv/bin/python ] || python3 -m venv build/bench-venv
 	@build/bench-venv/bin/pip install -q -r bench/requirements.txt
 	@build/bench-venv/bin/python bench/merge.py
@@ -211,25 +211,25 @@ bench-merge: all $B/bench/encode ## measure merging beside DuckDB and ClickHouse
 bench-year: all ## simulate a year of nightly imports and compactions (half an hour, 10 GB of disk)
 	@$(VENV)/python bench/year.py --progress 30
 
-bench-kafka: all $B/bench/discard ## measure Kafka to durable rows beside plain consumers
-	@$(VENV)/python bench/kafka.py
+bench-kafka: all $B/bench/write/discard ## measure Kafka to durable rows beside plain consumers
+	@$(VENV)/python bench/write/kafka.py
 
-bench-ingest: all $B/bench/validate ## measure JSON messages to durable rows, step by step
+bench-ingest: all $B/bench/write/validate ## measure JSON messages to durable rows, step by step
 	@command -v valgrind >/dev/null || { echo "bench-ingest needs: apt-get install --no-install-recommends valgrind" >&2; exit 1; }
-	@$(VENV)/python bench/ingest.py
+	@$(VENV)/python bench/write/ingest.py
 
 bench-durable: all ## measure durable commits beside append, fio, RocksDB and SQLite
 	@for package in fio librocksdb-dev libsqlite3-dev; do dpkg -s $$package >/dev/null 2>&1 || \
 		{ echo "bench-durable needs: apt-get install --no-install-recommends fio librocksdb-dev libsqlite3-dev" >&2; exit 1; }; done
-	@$(MAKE) --no-print-directory $B/bench/durable
-	@$(VENV)/python bench/durable.py
+	@$(MAKE) --no-print-directory $B/bench/write/durable
+	@$(VENV)/python bench/write/durable.py
 
-bench-trickle: all $B/bench/trickle ## simulate 30 days of three cities, a reading each per five minutes: bytes, files, wake-ups (three minutes)
-	@$(VENV)/python bench/trickle.py
+bench-trickle: all $B/bench/write/trickle ## simulate 30 days of three cities, a reading each per five minutes: bytes, files, wake-ups (three minutes)
+	@$(VENV)/python bench/write/trickle.py
 
-bench-recover: all $B/bench/recover ## measure how long recovery takes, 1 GiB in 4 open segments (in memory), in one thread and in several
+bench-recover: all $B/bench/write/recover ## measure how long recovery takes, 1 GiB in 4 open segments (in memory), in one thread and in several
 	@for threads in 1 0; do folder=$$(mktemp -d /dev/shm/aqstore-bench-XXXXXX) && \
-		{ $B/bench/recover "$$folder/store" 4 256 $$threads; result=$$?; rm -rf "$$folder"; [ $$result = 0 ] || exit 1; }; done
+		{ $B/bench/write/recover "$$folder/store" 4 256 $$threads; result=$$?; rm -rf "$$folder"; [ $$result = 0 ] || exit 1; }; done
 
 fuzz: ## run each fuzz target for FUZZ_SECONDS
 	@$(MAKE) --no-print-directory MODE=fuzz fuzz-binaries

@@ -8,7 +8,7 @@ The rows come in order of time, all stations by turns, as a stream has them; cop
 hours, so that no two are alike. Measured is `aqstore compact` of the segments (reading, sorting, coding, fsync and reading
 back included), DuckDB's COPY (SELECT ... ORDER BY station, ts) of its own table to Parquet, and ClickHouse's OPTIMIZE FINAL of a
 MergeTree of as many parts as there were inserts. Best of --repeat; under the figures stands a hash of an answer from each
-result, equal for all, or the run fails. "encode ceiling" is coding alone of the very tiles, on all cores (bench/encode.c).
+result, equal for all, or the run fails. "encode ceiling" is coding alone of the very tiles, on all cores (bench/archive/encode.c).
 """
 
 import argparse
@@ -24,7 +24,7 @@ import time
 import duckdb
 import run
 
-MADE = pathlib.Path(__file__).resolve().parents[1] / "build/release/bench/encode"
+MADE = pathlib.Path(__file__).resolve().parents[1] / "build/release/bench/archive/encode"
 NUMBERS = ("pm25", "pm10", "so2", "no2", "co", "o3", "temp", "pres", "wspm")
 CONFIG = """\
 datasets:
@@ -61,7 +61,7 @@ class Input:
 
 
 def coding_rate(archives):
-    """Rows/s; 0 where bench/encode is not built."""
+    """Rows/s; 0 where bench/archive/encode is not built."""
     return float(subprocess.run([MADE, *archives], check=True, capture_output=True).stdout) if MADE.exists() else 0
 
 

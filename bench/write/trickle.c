@@ -1,6 +1,6 @@
 /* One day of a trickle into a store: three cities, a reading each per five minutes, by the rules of a Kafka source
  * (engine/ingest/kafka/kafka_run.c) on a clock that is only counted: a frame for what came within commit_interval (1 s), a
- * marker when nothing has followed for five times that, a segment sealed when its first row is an hour old. bench/trickle.py puts
+ * marker when nothing has followed for five times that, a segment sealed when its first row is an hour old. bench/write/trickle.py puts
  * the days together.
  *
  * Usage: trickle HOME DAY apart|together; apart: the cities' readings come 20 s after each other, each in a frame of its own.

@@ -1,7 +1,7 @@
 """How fast columns are decoded, by one core, beside memcpy, Vortex and Parquet; and a whole table beside DuckDB.
 
     make bench-decode
-    build/bench-venv/bin/python bench/decode.py --small     fewer rows, made on the spot
+    build/bench-venv/bin/python bench/archive/decode.py --small     fewer rows, made on the spot
 
 Each column is one of known shape, so that the archive's writer chooses a certain encoding; it is coded by aqstore in tiles
 of 65,536 rows, by Vortex and by pyarrow's Parquet with zstd(3), and decoded again. Times are processor time (of all
@@ -21,8 +21,8 @@ import tempfile
 import time
 from importlib import metadata
 
-sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "tests/system/support"))
-sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[2] / "tests/system/support"))
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
 
 import aq  # noqa: E402
 import duckdb  # noqa: E402
@@ -36,7 +36,7 @@ try:
 except ModuleNotFoundError:  # it is no dependency of the tests
     vortex = None
 
-DECODE = aq.PROJECT / "build/release/bench/decode"
+DECODE = aq.PROJECT / "build/release/bench/archive/decode"
 PASSES = 9
 
 
@@ -65,7 +65,7 @@ def made_columns(count):
 
 
 def words_of(values):
-    """One 64-bit word a value, as bench/decode.c takes them."""
+    """One 64-bit word a value, as bench/archive/decode.c takes them."""
     if isinstance(values, numpy.ndarray):
         return values.view(numpy.uint64)
     lengths = numpy.fromiter((len(text) for text in values), numpy.uint64)

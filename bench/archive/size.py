@@ -1,7 +1,7 @@
 """Bytes a row of every shared data set: aqstore's archives beside other writers' files of the same rows.
 
     make bench-size                                     all sets, all peers
-    build/bench-venv/bin/python bench/size.py beijing   one set, with aqstore's bytes by column
+    build/bench-venv/bin/python bench/archive/size.py beijing   one set, with aqstore's bytes by column
 
 The rows are those that DuckDB reads from the input, the same for all. Each peer writes them in several orders, as they
 came, sorted by (key, series, time), and by (block of time, key, series, time); its smallest file counts, and the order is
@@ -17,7 +17,7 @@ import re
 import sys
 import tempfile
 
-sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "tests/system/support"))
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[2] / "tests/system/support"))
 
 import aq  # noqa: E402
 import chdb  # noqa: E402

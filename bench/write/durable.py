@@ -1,9 +1,9 @@
 """How fast rows become durable, beside what else one could write with, in one run.
 
     make bench-durable                                             three rounds of 2 s each: 10 minutes, 2 GB of disk
-    build/venv/bin/python bench/durable.py --seconds 0.2 --rounds 1   a look at it
+    build/venv/bin/python bench/write/durable.py --seconds 0.2 --rounds 1   a look at it
 
-A commit is one frame of about 4 KiB, 64 KiB or 1 MiB, of the same rows for every engine (bench/durable.c): a number, a
+A commit is one frame of about 4 KiB, 64 KiB or 1 MiB, of the same rows for every engine (bench/write/durable.c): a number, a
 time, 416 random bytes. aqstore's segment writer encodes and checksums them, keeps 1, 4 or 16 frames in flight, rolls and
 seals segments of 64 MiB and zeroes the next ones, all inside the time. append is write and fdatasync of as many bytes,
 RocksDB a synced batch (of several threads its group commit makes one), SQLite a transaction in WAL mode with
@@ -20,12 +20,12 @@ import statistics
 import subprocess
 import sys
 
-sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
 
 from run import print_table  # noqa: E402
 
-PROJECT = pathlib.Path(__file__).resolve().parents[1]
-PROGRAM = PROJECT / "build/release/bench/durable"
+PROJECT = pathlib.Path(__file__).resolve().parents[2]
+PROGRAM = PROJECT / "build/release/bench/write/durable"
 FRAMES = {"4 KiB": 4 << 10, "64 KiB": 64 << 10, "1 MiB": 1 << 20}
 SHARDS = (1, 4)
 DEPTHS = (1, 4, 16)

@@ -1,5 +1,5 @@
 /* How fast rows become durable: this store's segment writer beside what else a program could call. One engine, one shape,
- * one run; bench/durable.py puts the runs together.
+ * one run; bench/write/durable.py puts the runs together.
  *
  * Usage: durable ENGINE FOLDER FRAME_BYTES DEPTH SHARDS SECONDS, ENGINE being aqstore, append (write, then fdatasync),
  * rocksdb (its log, sync) or sqlite (WAL, synchronous=FULL). Each shard is a thread. A commit is a frame of so many rows

@@ -8,7 +8,7 @@
 #include <string.h>
 #include <time.h>
 
-#include "bench/archive_file.h"
+#include "bench/archive/archive_file.h"
 #include "engine/base/workers.h"
 #include "engine/base/clock.h"
 

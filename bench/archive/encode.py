@@ -1,7 +1,7 @@
 """Writing compressed columns beside DuckDB, Vortex and pyarrow: the same sorted rows, one thread each, in one run.
 
     make bench-encode                                    the Beijing air quality: 420,768 rows
-    build/venv/bin/python bench/encode.py --small        a small input made on the spot
+    build/venv/bin/python bench/archive/encode.py --small        a small input made on the spot
 
 Measured is processor time, of all threads, from rows in memory to coded bytes: aqstore codes the tiles of its own archive again, with
 their statistics and checksums, in both profiles; the peers write a table of theirs, sorted by station and time. The best of --repeat.
@@ -22,7 +22,7 @@ import sys
 import tempfile
 import time
 
-sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
 
 import duckdb  # noqa: E402
 import pyarrow.parquet  # noqa: E402
@@ -33,7 +33,7 @@ try:
 except ModuleNotFoundError:  # it is no dependency of the tests
     vortex = None
 
-ENCODE = run.aq.PROJECT / "build/release/bench/encode"
+ENCODE = run.aq.PROJECT / "build/release/bench/archive/encode"
 QUERY = run.QUERIES["whole table"]
 
 

@@ -1,12 +1,12 @@
 """JSON messages to durable rows: how many a second, where the time goes, what the disk has to take.
 
     make bench-ingest                                            some 100 MB of each kind of message: two minutes
-    build/venv/bin/python bench/ingest.py --bytes 2000000 --rounds 1   a look at it
+    build/venv/bin/python bench/write/ingest.py --bytes 2000000 --rounds 1   a look at it
 
 One shard imports NDJSON: a segment writer with four frames in flight, each acked when it is durable, the segments sealed.
 The messages are real ones, over and over: Wikipedia edits (435 bytes, 20 columns) and answers of AQICN in a producer's
 envelope (2,440 bytes; with six paths named, and with all the rest kept as JSON besides). Beside it, simdjson parses the same
-lines and does nothing else (bench/validate.cc). Best of the rounds. `rows/s` is wall time of the whole process, `CPU` user and
+lines and does nothing else (bench/write/validate.cc). Best of the rounds. `rows/s` is wall time of the whole process, `CPU` user and
 system time of all its threads, `written` what the kernel counts as written for it, zeros ahead included, over the bytes of
 the segments. Two shards: two processes, a dataset each, on one home, in the same time.
 
@@ -27,13 +27,14 @@ import sys
 import tempfile
 import time
 
-sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "tests/system/support"))
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[2] / "tests/system/support"))
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
 
 import aq  # noqa: E402
 import sets  # noqa: E402
 from run import print_table  # noqa: E402
 
-VALIDATE = aq.PROJECT / "build/release/bench/validate"
+VALIDATE = aq.PROJECT / "build/release/bench/write/validate"
 AQICN = "aqicn-hanoi-danang-messages-2025-02.ndjson.xz"
 REST = "      extra: {type: json, from: \"*\"}\n"
 SHARE_GOAL, ROWS_GOAL = 0.6, 1_000_000

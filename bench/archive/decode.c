@@ -11,7 +11,7 @@
 #include <stdlib.h>
 #include <time.h>
 
-#include "bench/archive_file.h"
+#include "bench/archive/archive_file.h"
 #include "format/base/checksum.h"
 #include "format/encode/encode.h"
 

@@ -1,9 +1,9 @@
 """A trickle: three cities, one reading each per five minutes, for 30 days: what a small store costs.
 
     make bench-trickle                                    three minutes, of which one is idle; a Kafka broker
-    build/venv/bin/python bench/trickle.py --days 2 --idle 0   a look at it, without a broker
+    build/venv/bin/python bench/write/trickle.py --days 2 --idle 0   a look at it, without a broker
 
-Days are written one after the other by the store's own writer on a clock that is only counted (bench/trickle.c): a frame
+Days are written one after the other by the store's own writer on a clock that is only counted (bench/write/trickle.c): a frame
 for what comes within a second, a marker when five more are quiet, a segment sealed after an hour. The cities' readings come
 together, one frame for three rows, or apart, a frame for each. Each night at 02:30 the store is compacted, and what only older
 versions need is removed (`gc --age 0s`; by default it stays for 24 hours). In the end every reading must be there.
@@ -21,12 +21,13 @@ import sys
 import tempfile
 import time
 
-sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "tests/system/support"))
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[2] / "tests/system/support"))
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
 
 import aq  # noqa: E402
 from run import print_table  # noqa: E402
 
-PROGRAM = aq.PROJECT / "build/release/bench/trickle"
+PROGRAM = aq.PROJECT / "build/release/bench/write/trickle"
 FIRST_DAY = datetime.datetime(2026, 1, 1, tzinfo=datetime.timezone.utc)
 CITIES, READINGS, HALF_HOURS, SETTLE_S = 3, 288, 48, 15
 IDLE_CONFIG = """\

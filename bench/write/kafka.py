@@ -1,10 +1,10 @@
 """Kafka to durable rows, beside consumers that keep nothing, in one run.
 
     make bench-kafka                                  the Wikipedia edits, ten times over
-    build/venv/bin/python bench/kafka.py --copies 1   once: as a test
+    build/venv/bin/python bench/write/kafka.py --copies 1   once: as a test
 
 The same messages are read from a broker on this machine by `aqstore ingest --once`, by a librdkafka consumer that throws
-them away (bench/discard.c) and by kcat to /dev/null, and from a file by `aqstore import`. Counted is the CPU time of the
+them away (bench/write/discard.c) and by kcat to /dev/null, and from a file by `aqstore import`. Counted is the CPU time of the
 process that reads, user and system: the broker shares the cores, so wall time says little. The goal: what ingest needs
 beyond the consumer that throws away is at most 1.5 times what import needs for the same rows. A hash of each store's
 content stands in the table: both must hold the same rows, or the run fails.
@@ -20,7 +20,8 @@ import sys
 import tempfile
 import time
 
-sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "tests/system/support"))
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[2] / "tests/system/support"))
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
 
 import aq  # noqa: E402
 import services  # noqa: E402
@@ -30,7 +31,7 @@ from run import print_table  # noqa: E402
 
 DATA = sets.WIKIPEDIA
 TOPIC, PARTITIONS, GOAL = "edits", 3, 1.5
-DISCARD = aq.PROJECT / "build/release/bench/discard"
+DISCARD = aq.PROJECT / "build/release/bench/write/discard"
 CONTENT = "SELECT channel, count(*) AS n, count(DISTINCT page) AS pages, sum(delta) AS net, max(ts) AS newest FROM edits GROUP BY 1 ORDER BY 1"
 SOURCE = """
 sources:
