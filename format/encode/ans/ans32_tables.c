@@ -6,7 +6,9 @@
 #include <math.h>
 
 #include "format/encode/choose/estimate.h"
+#include "format/encode/kernel/kernel.h"
 
+_Static_assert(AQ_ANS32_TOKENS_MAX % AQ_SURPRISE_LANES == 0, "whole steps");
 #define TABLES_WANTED 12 /* so that they stay near the processor */
 #define TOKEN_BITS 9.0   /* of a token in a table, about */
 #define TABLE_BITS 24.0  /* of the rest of a table */
@@ -21,18 +23,14 @@ struct group {
 static double bits_of(const uint32_t *counts, const uint32_t *others, unsigned token_count,
                       double share)
 {
-    double total = 0;
-    double bits = 0;
-    double tables = TABLE_BITS;
-    for (unsigned token = 0; token < token_count; token++) {
-        double count = counts[token] + (others == NULL ? 0 : others[token]);
-        if (count == 0)
-            continue;
-        total += count;
-        bits -= count * aq_log2(count);
-        tables += TOKEN_BITS;
-    }
-    return total == 0 ? 0 : (bits + total * aq_log2(total)) / share + tables;
+    unsigned size = (token_count + AQ_SURPRISE_LANES - 1) / AQ_SURPRISE_LANES * AQ_SURPRISE_LANES;
+    size_t met;
+    uint64_t total;
+    double sum = aq_kernels()->surprise(counts, others, size, &met, &total);
+    if (total == 0)
+        return 0;
+    double bits = (double)total * aq_log2((double)total) - sum;
+    return bits / share + TABLE_BITS + TOKEN_BITS * (double)met;
 }
 
 static void weigh_merging(aq_late_counts counts, unsigned token_count, double share,

@@ -13,7 +13,7 @@
 #include <assert.h>
 #include <math.h>
 
-#include "format/encode/ans/ans32.h"
+#include "format/encode/kernel/kernel.h"
 
 #define STRETCHES 16
 #define STRETCH_ROWS 192
@@ -40,7 +40,6 @@
 #define ANS_HANDICAP 1.02 /* it is slower to read than byte planes, */
 #define ANS32_FAVOUR 0.99 /* and in 32 lanes faster */
 #define ANS_ROWS_MIN 1024 /* its tables take some hundred bytes */
-#define CONTEXTS (1 + 14 + AQ_ANS_CONTEXTS_MAX)
 
 #define REPEAT_PICK_BITS 5 /* one stretch in 32 */
 #define REPEAT_PICKED_MIN 16
@@ -73,22 +72,14 @@ double aq_log2(double x)
     return exponent + 2.8853900817779268 * s * series;
 }
 
-/* Bits of `size` counters' symbols, each by how rare it is; *met of the symbols occur. */
-static double entropy(const uint16_t *counts, size_t size, size_t *met)
+/* Bits of `size` counters' symbols (a multiple of AQ_SURPRISE_LANES), each by how rare it is; *met of the symbols occur. */
+static double entropy(const uint32_t *counts, size_t size, size_t *met)
 {
-    double total = 0;
-    double bits = 0;
-    *met = 0;
-    for (size_t i = 0; i < size; i++) {
-        if (counts[i] == 0)
-            continue;
-        total += counts[i];
-        bits -= counts[i] * aq_log2(counts[i]);
-        (*met)++;
-    }
+    uint64_t total;
+    double sum = aq_kernels()->surprise(counts, NULL, size, met, &total);
     if (total == 0)
         return 0;
-    return bits + total * aq_log2(total) + BIAS_BITS * (double)(*met - 1);
+    return (double)total * aq_log2((double)total) - sum + BIAS_BITS * (double)(*met - 1);
 }
 
 struct words {
@@ -100,7 +91,7 @@ struct words {
 
 static double weigh_planes(const struct words *words)
 {
-    uint16_t counts[256];
+    uint32_t counts[256];
     double bits = 0;
     for (unsigned shift = 0; shift < 64 && (shift == 0 || words->used >> shift != 0); shift += 8) {
         memset(counts, 0, sizeof counts);
@@ -115,39 +106,68 @@ static double weigh_planes(const struct words *words)
     return bits;
 }
 
-static double weigh_contexts(uint16_t (*counts)[AQ_ANS_TOKENS_MAX], unsigned count,
-                             unsigned token_count, double scale)
+/* Of the sample's tokens: how often each stands in each context, contexts behind each other in rows of `room`. */
+struct token_counts {
+    unsigned room;
+    uint32_t by_size[14 * AQ_ANS_TOKENS_MAX];
+    uint32_t by_word[AQ_ANS_CONTEXTS_MAX * AQ_ANS_TOKENS_MAX];
+    uint32_t plain[AQ_ANS_TOKENS_MAX];
+};
+
+static double weigh_contexts(const uint32_t *counts, unsigned count, unsigned room, double scale)
 {
     double bits = 0;
     for (unsigned context = 0; context < count; context++) {
         size_t met;
-        bits += entropy(counts[context], token_count, &met) * scale + TABLE_BITS * (double)met;
+        bits += entropy(counts + context * room, room, &met) * scale + TABLE_BITS * (double)met;
     }
     return bits;
 }
 
-static double weigh_tokens(const struct words *words, double handicap)
+/* The words' tokens; returns a number above all of them. */
+static unsigned make_tokens(const struct words *words, uint8_t *tokens)
 {
-    uint16_t counts[CONTEXTS][AQ_ANS_TOKENS_MAX];
-    double raw_bits = 0;
-    unsigned token_count = 0;
+    uint32_t words32[SAMPLE_MAX];
+    unsigned width;
+    if (aq_kernels()->tokens(words->words, words->count, words32, tokens) > UINT32_MAX)
+        for (size_t i = 0; i < words->count; i++)
+            tokens[i] = (uint8_t)aq_ans_token(words->words[i], &width);
+    return aq_ans_token(words->used, &width) + 1;
+}
+
+static void count_tokens(const struct words *words, struct token_counts *counts)
+{
+    uint8_t tokens[SAMPLE_MAX];
     uint64_t last = 0;
     uint64_t older = 0;
-    memset(counts, 0, sizeof counts);
+    unsigned room = make_tokens(words, tokens);
+    room = (room + AQ_SURPRISE_LANES - 1) / AQ_SURPRISE_LANES * AQ_SURPRISE_LANES;
+    counts->room = room;
+    memset(counts->by_size, 0, sizeof(uint32_t) * 14 * room);
+    memset(counts->by_word, 0, sizeof(uint32_t) * AQ_ANS_CONTEXTS_MAX * room);
+    memset(counts->plain, 0, sizeof(uint32_t) * room);
     for (size_t i = 0; i < words->count; i++) {
-        unsigned width;
-        unsigned token = aq_ans_token(words->words[i], &width);
-        counts[0][token]++;
-        counts[1 + aq_ans_context(AQ_ANS_SIZE, last, older)][token]++;
-        counts[15 + aq_ans_context(AQ_ANS_WORD, last, older)][token]++;
-        token_count = token >= token_count ? token + 1 : token_count;
-        raw_bits += width;
+        counts->by_size[aq_ans_context(AQ_ANS_SIZE, last, older) * room + tokens[i]]++;
+        counts->by_word[aq_ans_context(AQ_ANS_WORD, last, older) * room + tokens[i]]++;
         older = last;
         last = words->words[i];
     }
-    double plain = weigh_contexts(counts, 1, token_count, words->scale);
-    double by_size = weigh_contexts(counts + 1, 14, token_count, words->scale);
-    double by_word = weigh_contexts(counts + 15, AQ_ANS_CONTEXTS_MAX, token_count, words->scale);
+    for (unsigned context = 0; context < 14; context++)
+        for (unsigned token = 0; token < room; token++)
+            counts->plain[token] += counts->by_size[context * room + token];
+}
+
+static double weigh_tokens(const struct words *words, double handicap)
+{
+    struct token_counts counts;
+    count_tokens(words, &counts);
+    unsigned room = counts.room;
+    double raw_bits = 0;
+    for (unsigned token = AQ_ANS_TOKENS_DIRECT; token < room; token++)
+        raw_bits += counts.plain[token] * (3 + (token - AQ_ANS_TOKENS_DIRECT) / 2);
+    double plain = weigh_contexts(counts.plain, 1, room, words->scale);
+    double by_size = weigh_contexts(counts.by_size, 14, room, words->scale);
+    double by_word = weigh_contexts(counts.by_word, AQ_ANS_CONTEXTS_MAX, room, words->scale);
     double best = plain < by_size ? plain : by_size;
     best = best < by_word ? best : by_word;
     return (best + raw_bits * words->scale + ANS_BITS) * handicap;

@@ -15,6 +15,7 @@ static const struct aq_kernels portable = {.name = "portable",
                                            .to_decimals = to_decimals_portable,
                                            .split = split_portable,
                                            .tokens = tokens_portable,
+                                           .surprise = surprise_portable,
                                            .ans = ans_portable,
                                            .ans32 = aq_ans32_portable};
 
@@ -41,6 +42,7 @@ static const struct aq_kernels avx2 = {.name = "AVX2",
                                        .to_decimals = to_decimals_avx2,
                                        .split = split_avx2,
                                        .tokens = tokens_avx2,
+                                       .surprise = surprise_avx2,
                                        .ans = ans_avx2,
                                        .ans32 = aq_ans32_avx2};
 
@@ -52,6 +54,7 @@ static const struct aq_kernels avx512 = {.name = "AVX-512",
                                          .to_decimals = to_decimals_avx512,
                                          .split = split_avx512,
                                          .tokens = tokens_avx512,
+                                         .surprise = surprise_avx512,
                                          .ans = ans_avx512,
                                          .ans32 = aq_ans32_avx512};
 

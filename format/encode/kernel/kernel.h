@@ -61,6 +61,8 @@ struct aq_ans32_streams {
 
 /* ---- the variants ---- */
 
+#define AQ_SURPRISE_LANES 8
+
 struct aq_kernels {
     const char *name;
     /** AQ_VECTOR_ROWS_MAX distances of `width` (1 to 64) bits each, added to `reference`. */
@@ -80,6 +82,10 @@ struct aq_kernels {
     void (*split)(const uint64_t *words, size_t count, unsigned shift, uint8_t *plane);
     /** Words as 32 bits, and their tokens; returns all words' bits: those of 2^32 or more are cut, and any token is theirs. */
     uint64_t (*tokens)(const uint64_t *words, size_t count, uint32_t *words32, uint8_t *tokens);
+    /** The sum of c x log2(c), to a millionth of it, of `count` counts (a multiple of AQ_SURPRISE_LANES), where `others` is
+     * not NULL those of both added up; also how many are not 0, and their sum. Counts lie below 2^31. */
+    double (*surprise)(const uint32_t *counts, const uint32_t *others, size_t count, size_t *met,
+                       uint64_t *total);
     /** Words from `streams`. False: the streams end too early. */
     bool (*ans)(struct aq_ans_streams *streams, enum aq_ans_kind kind, uint64_t *words,
                 size_t count);
