@@ -141,6 +141,21 @@ static uint64_t add_multiple(uint64_t multiple, int64_t integer)
     return multiple != 0 && size % multiple == 0 ? multiple : gcd(multiple, size);
 }
 
+/* Rows of a segment that differ from the one before; the one segment of a frame, which joins no other, may be too long to
+ * tell. */
+static size_t count_changes(const double *values, size_t first, size_t count)
+{
+    int64_t bits[SEGMENT_ROWS_MAX + 1];
+    int64_t bound;
+    size_t changes;
+    if (count > SEGMENT_ROWS_MAX)
+        return 0;
+    size_t before = first > 0;
+    memcpy(bits, values + first - before, (count + before) * sizeof *bits);
+    aq_kernels()->look(bits, count + before, &bound, &bound, &changes);
+    return changes;
+}
+
 /* The scale that suits the segment's values; `hint` is the exponent of the segment before. */
 static void measure(const double *values, struct segment *segment, uint8_t hint, int64_t *integers)
 {
@@ -154,8 +169,7 @@ static void measure(const double *values, struct segment *segment, uint8_t hint,
         if (all || as_decimal(values[i], segment->exponent, &integers[i - segment->first]))
             multiple = add_multiple(multiple, integers[i - segment->first]);
     }
-    for (size_t i = segment->first; i < end; i++)
-        segment->change_count += i > 0 && bits_of(values[i]) != bits_of(values[i - 1]);
+    segment->change_count = count_changes(values, segment->first, segment->count);
     segment->multiple = multiple == 0 ? 1 : multiple;
 }
 

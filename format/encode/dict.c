@@ -9,6 +9,7 @@
 struct slots {
     uint32_t *codes;
     size_t mask;
+    unsigned shift; /* of a hash of 64 bits, so that its highest are a slot */
 };
 
 static enum aq_status slots_make(struct aq_encoder *encoder, size_t entry_max, struct slots *slots)
@@ -21,6 +22,7 @@ static enum aq_status slots_make(struct aq_encoder *encoder, size_t entry_max, s
         return AQ_NO_MEMORY;
     memset(slots->codes, 0, size * sizeof *slots->codes);
     slots->mask = size - 1;
+    slots->shift = (unsigned)__builtin_clzll(size - 1);
     return AQ_OK;
 }
 
@@ -62,7 +64,7 @@ struct int_dictionary {
 
 static inline size_t int_slot(const struct slots *slots, int64_t value)
 {
-    return ((uint64_t)value * UINT64_C(0x9e3779b97f4a7c15) >> 32) & slots->mask;
+    return (uint64_t)value * UINT64_C(0x9e3779b97f4a7c15) >> slots->shift;
 }
 
 static enum aq_status int_dictionary_grow(struct aq_encoder *encoder,

@@ -45,17 +45,21 @@ static enum aq_status encode_nulls(struct aq_encoder *encoder, const uint8_t *va
     return aq_encode_ints(encoder, bits, count, 0, out);
 }
 
-/* Give each null the 8 bytes of the value before it; those at the front the first value's. */
-static void fill_nulls(int64_t *values, const uint8_t *valid, size_t count)
+/* Copy integers or doubles, giving each null the 8 bytes of the value before it; those at the front the first value's. */
+static void copy_filled(const void *values, const uint8_t *valid, size_t count, void *filled)
 {
+    const uint8_t *from = values;
+    uint8_t *to = filled;
+    uint64_t previous;
     size_t first = 0;
     while (valid[first] == 0)
         first++;
-    int64_t previous = values[first];
+    memcpy(&previous, from + 8 * first, 8);
     for (size_t i = 0; i < count; i++) {
-        if (valid[i] == 0)
-            values[i] = previous;
-        previous = values[i];
+        uint64_t own;
+        memcpy(&own, from + 8 * i, 8);
+        previous = valid[i] == 0 ? previous : own;
+        memcpy(to + 8 * i, &previous, 8);
     }
 }
 
@@ -73,24 +77,21 @@ static bool ints_fit(enum aq_type type, const int64_t *values, size_t count)
 
 /* Integers and doubles: 8 bytes each. */
 static enum aq_status encode_words(struct aq_encoder *encoder, const struct aq_vector *vector,
-                                   size_t first, size_t count, struct aq_bytes *out)
+                                   size_t first, size_t count, bool any_null, struct aq_bytes *out)
 {
-    int64_t *words = aq_encoder_alloc(encoder, count, sizeof *words);
-    if (words == NULL)
-        return AQ_NO_MEMORY;
-    memcpy(words, vector->ints + first, count * sizeof *words);
-    if (vector->valid != NULL)
-        fill_nulls(words, vector->valid + first, count);
-    if (aq_type_physical(vector->type) == AQ_PHYSICAL_INT) {
-        if (!ints_fit(vector->type, words, count))
-            return AQ_INVALID;
-        return aq_encode_ints(encoder, words, count, 0, out);
+    const void *values = (const uint8_t *)vector->values + 8 * first;
+    if (any_null) {
+        void *filled = aq_encoder_alloc(encoder, count, 8);
+        if (filled == NULL)
+            return AQ_NO_MEMORY;
+        copy_filled(values, vector->valid + first, count, filled);
+        values = filled;
     }
-    double *doubles = aq_encoder_alloc(encoder, count, sizeof *doubles);
-    if (doubles == NULL)
-        return AQ_NO_MEMORY;
-    memcpy(doubles, words, count * sizeof *doubles);
-    return aq_encode_doubles(encoder, doubles, count, out);
+    if (aq_type_physical(vector->type) == AQ_PHYSICAL_DOUBLE)
+        return aq_encode_doubles(encoder, values, count, out);
+    if (!ints_fit(vector->type, values, count))
+        return AQ_INVALID;
+    return aq_encode_ints(encoder, values, count, 0, out);
 }
 
 static enum aq_status encode_strings(struct aq_encoder *encoder, const struct aq_vector *vector,
@@ -123,7 +124,7 @@ static enum aq_status encode_column(struct aq_encoder *encoder, const struct aq_
         return AQ_OK;
     if (aq_type_physical(vector->type) == AQ_PHYSICAL_SLICE)
         return encode_strings(encoder, vector, first, count, out);
-    return encode_words(encoder, vector, first, count, out);
+    return encode_words(encoder, vector, first, count, valid_count < count, out);
 }
 
 enum aq_status aq_column_encode_with(const struct aq_vector *vector, size_t first, size_t count,

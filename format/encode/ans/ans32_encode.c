@@ -47,14 +47,17 @@ static unsigned raw_width(unsigned token)
 static inline __attribute__((always_inline)) void
 count_stretch(struct coder *coder, enum aq_ans_kind kind, size_t first, size_t end)
 {
+    const uint32_t *words = coder->words;
+    const uint8_t *tokens = coder->tokens;
+    uint8_t *contexts = coder->contexts;
     uint32_t last = 0;
     uint32_t older = 0;
     for (size_t i = first; i < end; i++) {
         unsigned context = aq_ans32_context(kind, last, older);
-        coder->contexts[i] = (uint8_t)context;
-        coder->counts[context][coder->tokens[i]]++;
+        contexts[i] = (uint8_t)context;
+        coder->counts[context][tokens[i]]++;
         older = last;
-        last = coder->words[i];
+        last = words[i];
     }
 }
 

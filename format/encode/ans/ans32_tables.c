@@ -16,8 +16,9 @@ _Static_assert(AQ_ANS32_TOKENS_MAX % AQ_SURPRISE_LANES == 0, "whole steps");
 /* Neighbouring contexts that share a table, while tables are merged. */
 struct group {
     unsigned contexts;
-    double bits;   /* of its tokens and its table */
-    double merged; /* of this one and the next in one */
+    uint32_t *counts; /* of its tokens: those of its first context */
+    double bits;      /* of its tokens and its table; 0: it has no token */
+    double merged;    /* of this one and the next in one */
 };
 
 static double bits_of(const uint32_t *counts, const uint32_t *others, unsigned token_count,
@@ -33,22 +34,26 @@ static double bits_of(const uint32_t *counts, const uint32_t *others, unsigned t
     return bits / share + TABLE_BITS + TOKEN_BITS * (double)met;
 }
 
-static void weigh_merging(aq_late_counts counts, unsigned token_count, double share,
-                          struct group *groups, unsigned at, unsigned count)
+static void weigh_merging(unsigned token_count, double share, struct group *groups, unsigned at,
+                          unsigned count)
 {
-    groups[at].merged = INFINITY;
-    if (at + 1 < count)
-        groups[at].merged = bits_of(counts[at], counts[at + 1], token_count, share);
+    struct group *group = &groups[at];
+    const struct group *next = &groups[at + 1];
+    if (at + 1 == count)
+        group->merged = INFINITY;
+    else if (group->bits == 0 || next->bits == 0)
+        group->merged = group->bits + next->bits;
+    else
+        group->merged = bits_of(group->counts, next->counts, token_count, share);
 }
 
 /* Group `at` takes in the next one. */
-static void merge(aq_late_counts counts, struct group *groups, unsigned at, unsigned count)
+static void merge(struct group *groups, unsigned at, unsigned count)
 {
     for (unsigned token = 0; token < AQ_ANS32_TOKENS_MAX; token++)
-        counts[at][token] += counts[at + 1][token];
+        groups[at].counts[token] += groups[at + 1].counts[token];
     groups[at].contexts += groups[at + 1].contexts;
     groups[at].bits = groups[at].merged;
-    memmove(counts[at + 1], counts[at + 2], (count - at - 2) * sizeof counts[0]);
     memmove(&groups[at + 1], &groups[at + 2], (count - at - 2) * sizeof groups[0]);
 }
 
@@ -67,12 +72,15 @@ static unsigned cheapest(const struct group *groups, unsigned count, double *cos
     return best;
 }
 
-static double describe(const struct group *groups, unsigned count, struct aq_ans32_tables *tables)
+/* The groups become tables: counts of group i those of table i, which never stood before its place. */
+static double describe(const struct group *groups, unsigned count, aq_late_counts counts,
+                       struct aq_ans32_tables *tables)
 {
     double bits = 0;
     unsigned context = 0;
     for (unsigned i = 0; i < count; i++) {
         bits += groups[i].bits;
+        memmove(counts[i], groups[i].counts, sizeof counts[i]);
         tables->context_counts[i] = (uint8_t)groups[i].contexts;
         memset(tables->of_context + context, (int)i, groups[i].contexts);
         context += groups[i].contexts;
@@ -89,21 +97,23 @@ double aq_ans32_tables_merge(aq_late_counts counts, unsigned context_count, unsi
     unsigned count = context_count;
     for (unsigned i = 0; i < count; i++) {
         groups[i].contexts = 1;
+        groups[i].counts = counts[i];
         groups[i].bits = bits_of(counts[i], NULL, token_count, share);
-        weigh_merging(counts, token_count, share, groups, i, count);
     }
+    for (unsigned i = 0; i < count; i++)
+        weigh_merging(token_count, share, groups, i, count);
     while (count > 1) {
         double cost;
         unsigned at = cheapest(groups, count, &cost);
         bool empty = groups[at].bits == 0 || groups[at + 1].bits == 0;
         if (cost > 0 && !empty && count <= TABLES_WANTED)
             break;
-        merge(counts, groups, at, count--);
-        weigh_merging(counts, token_count, share, groups, at, count);
+        merge(groups, at, count--);
+        weigh_merging(token_count, share, groups, at, count);
         if (at > 0)
-            weigh_merging(counts, token_count, share, groups, at - 1, count);
+            weigh_merging(token_count, share, groups, at - 1, count);
     }
-    return describe(groups, count, tables);
+    return describe(groups, count, counts, tables);
 }
 
 static unsigned most_frequent(const uint32_t *frequencies)

@@ -219,8 +219,10 @@ static void make_deltas(const struct sample *sample, struct sample *deltas)
     deltas->rows = sample->rows - 1;
     deltas->fresh = sample->fresh;
     deltas->count = 0;
-    for (size_t i = 1; i < sample->count; i++) {
-        if (i % sample->stretch_rows != 0)
+    for (size_t first = 0; first < sample->count; first += sample->stretch_rows) {
+        size_t end = first + sample->stretch_rows;
+        end = end < sample->count ? end : sample->count;
+        for (size_t i = first + 1; i < end; i++)
             deltas->values[deltas->count++] =
                 (int64_t)((uint64_t)sample->values[i] - (uint64_t)sample->values[i - 1]);
     }
@@ -346,6 +348,7 @@ struct repeats {
     uint64_t hash;
     int64_t last;
     unsigned changes; /* a bit a value */
+    unsigned changed; /* of 16 values */
     size_t picked;
     size_t repeated;
     uint64_t met[REPEAT_SLOTS];
