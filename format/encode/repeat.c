@@ -22,9 +22,13 @@ struct copies {
     int64_t *distances; /* less 1 */
 };
 
-/* Windows that were remembered: the place behind each, by its hash. */
+/* Windows that were remembered, by their hashes. */
+struct place {
+    uint32_t tag; /* of the hash */
+    uint32_t end; /* behind the window; 0: none */
+};
 struct places {
-    uint32_t *slots;
+    struct place *slots;
     size_t mask;
 };
 
@@ -48,6 +52,23 @@ static enum aq_status make_tables(struct aq_encoder *encoder, size_t count, stru
     return AQ_OK;
 }
 
+/* The hash of the window that ends with `value`, from that of the one before: it forgets four bits, a sixteenth of itself, with
+ * every value. */
+static inline uint64_t add_value(uint64_t hash, int64_t value)
+{
+    return (hash << 4) + ((uint64_t)value * UINT64_C(0x9e3779b97f4a7c15) >> 8);
+}
+
+static inline struct place *find_slot(struct places *places, uint64_t hash)
+{
+    return &places->slots[hash >> 36 & places->mask];
+}
+
+static inline uint32_t tag_of(uint64_t hash)
+{
+    return (uint32_t)(hash >> 32);
+}
+
 /* The longest stretch around the windows that end before `end` and before `other`, not before `from`. Returns its begin;
  * *length may be too little. */
 static size_t grow(const int64_t *values, size_t count, size_t from, size_t other, size_t end,
@@ -66,30 +87,30 @@ static size_t grow(const int64_t *values, size_t count, size_t from, size_t othe
 static void find_copies(const int64_t *values, size_t count, struct places *places,
                         struct copies *copies)
 {
-    uint64_t hash = 0;    /* forgets four bits, a sixteenth of itself, with every value */
+    uint64_t hash = 0;
     unsigned changes = 0; /* a bit a value */
     int changed = 0;      /* of a window */
     size_t done = 0;      /* behind the last copy */
     for (size_t i = 0; i < count; i++) {
-        hash = (hash << 4) + ((uint64_t)values[i] * UINT64_C(0x9e3779b97f4a7c15) >> 8);
+        hash = add_value(hash, values[i]);
         changes = changes << 1 | (i > 0 && values[i] != values[i - 1]);
         changed += (int)(changes & 1) - (int)(changes >> WINDOW & 1);
         if (changed < CHANGES_MIN || i < done)
             continue;
-        uint32_t *slot = &places->slots[hash >> 36 & places->mask];
-        if (*slot != 0) {
+        struct place *slot = find_slot(places, hash);
+        if (slot->tag == tag_of(hash) && slot->end > 0) {
             size_t length;
-            size_t first = grow(values, count, done, *slot, i + 1, &length);
+            size_t first = grow(values, count, done, slot->end, i + 1, &length);
             if (length >= LENGTH_MIN) {
                 copies->gaps[copies->count] = (int64_t)(first - done);
                 copies->lengths[copies->count] = (int64_t)length - 1;
-                copies->distances[copies->count++] = (int64_t)(i - *slot);
+                copies->distances[copies->count++] = (int64_t)(i - slot->end);
                 copies->covered += length;
                 done = first + length;
             }
         }
         if (i % WINDOW == WINDOW - 1)
-            *slot = (uint32_t)i + 1;
+            *slot = (struct place){.tag = tag_of(hash), .end = (uint32_t)i + 1};
     }
 }
 
@@ -129,13 +150,13 @@ enum aq_status aq_repeat_encode(struct aq_encoder *encoder, const int64_t *value
 {
     struct copies copies;
     struct places places;
-    int64_t *others = aq_encoder_alloc(encoder, count, sizeof *others);
     AQ_TRY(make_tables(encoder, count, &copies, &places));
-    if (others == NULL)
-        return AQ_NO_MEMORY;
     find_copies(values, count, &places, &copies);
     if (copies.covered < count / SHARE_MIN + 1)
         return AQ_NOT_FOUND;
+    int64_t *others = aq_encoder_alloc(encoder, count, sizeof *others);
+    if (others == NULL)
+        return AQ_NO_MEMORY;
     size_t other_count = take_others(values, count, &copies, others);
     encoder->repeating = true;
     encoder->late_count++;

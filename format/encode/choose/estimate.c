@@ -348,24 +348,31 @@ struct repeats {
     uint64_t hash;
     int64_t last;
     unsigned changes; /* a bit a value */
-    unsigned changed; /* of 16 values */
     size_t picked;
     size_t repeated;
     uint64_t met[REPEAT_SLOTS];
 };
 
-static inline void add_value(struct repeats *repeats, int64_t value)
+static void add_values(struct repeats *repeats, const int64_t *values, size_t count)
 {
-    repeats->hash = (repeats->hash << 4) + ((uint64_t)value * UINT64_C(0x9e3779b97f4a7c15) >> 8);
-    repeats->changes = repeats->changes << 1 | (value != repeats->last);
-    repeats->last = value;
-    if (repeats->hash >> (64 - REPEAT_PICK_BITS) != 0 ||
-        __builtin_popcount(repeats->changes & 0xffff) < REPEAT_CHANGES_MIN)
-        return;
-    uint64_t *slot = &repeats->met[repeats->hash >> 40 & (REPEAT_SLOTS - 1)];
-    repeats->picked++;
-    repeats->repeated += *slot == repeats->hash;
-    *slot = repeats->hash;
+    uint64_t hash = repeats->hash;
+    unsigned changes = repeats->changes;
+    int64_t last = repeats->last;
+    for (size_t i = 0; i < count; i++) {
+        hash = (hash << 4) + ((uint64_t)values[i] * UINT64_C(0x9e3779b97f4a7c15) >> 8);
+        changes = changes << 1 | (values[i] != last);
+        last = values[i];
+        if (hash >> (64 - REPEAT_PICK_BITS) != 0 ||
+            __builtin_popcount(changes & 0xffff) < REPEAT_CHANGES_MIN)
+            continue;
+        uint64_t *slot = &repeats->met[hash >> 40 & (REPEAT_SLOTS - 1)];
+        repeats->picked++;
+        repeats->repeated += *slot == hash;
+        *slot = hash;
+    }
+    repeats->hash = hash;
+    repeats->changes = changes;
+    repeats->last = last;
 }
 
 /* The share of values that must be told anew. */
@@ -388,7 +395,7 @@ static void take_runs(const int64_t *values, size_t count, size_t run_count, str
     for (size_t i = 1; i <= count; i++) {
         if (i < count && values[i] == values[first])
             continue;
-        add_value(&repeats, values[first]);
+        add_values(&repeats, &values[first], 1);
         if (run++ / STRETCH_ROWS % every == 0) {
             heads->values[taken] = values[first];
             lengths->values[taken++] = (int64_t)(i - first - 1);
@@ -483,8 +490,7 @@ static double weigh(const struct sample *sample, unsigned depth, unsigned may, d
 static void take_sample(const int64_t *values, size_t count, struct sample *sample)
 {
     struct repeats repeats = {0};
-    for (size_t i = 0; i < count; i++)
-        add_value(&repeats, values[i]);
+    add_values(&repeats, values, count);
     sample->fresh = share_fresh(&repeats);
     sample->rows = (double)count;
     sample->count = count < SAMPLE_MAX ? count : SAMPLE_MAX;
