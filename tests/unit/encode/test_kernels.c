@@ -1,6 +1,7 @@
 /* Kernels of decoding: every variant that this processor has gives the bits that a plain computation gives, and whole
  * columns decode to the same bits by each. */
 #include <criterion/criterion.h>
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -104,6 +105,42 @@ Test(kernels, merge_every_number_of_planes)
                 cr_assert_eq(words[i], expected, "%s, %u planes", variants[v]->name, count);
             }
         }
+}
+
+Test(kernels, surprise_is_the_same_everywhere_and_right_to_a_millionth)
+{
+    size_t variant_count;
+    const struct aq_kernels *const *variants = aq_kernels_all(&variant_count);
+    static uint32_t counts[256];
+    static uint32_t others[256];
+    for (unsigned round = 0; round < 200; round++) {
+        size_t size = AQ_SURPRISE_LANES * (1 + next_random() % 32);
+        for (size_t i = 0; i < 256; i++) {
+            counts[i] = (uint32_t)(next_random() >> (34 + next_random() % 30));
+            others[i] = round % 2 == 0 ? 0 : (uint32_t)(next_random() >> 48);
+        }
+        double expected = 0;
+        uint64_t sum = 0;
+        size_t met = 0;
+        for (size_t i = 0; i < size; i++) {
+            double count = (double)counts[i] + others[i];
+            expected += count == 0 ? 0 : count * log2(count);
+            sum += (uint64_t)count;
+            met += count != 0;
+        }
+        double first = 0;
+        for (size_t v = 0; v < variant_count; v++) {
+            size_t found_met;
+            uint64_t found_sum;
+            double found = variants[v]->surprise(counts, round % 4 == 0 ? NULL : others, size,
+                                                 &found_met, &found_sum);
+            first = v == 0 ? found : first;
+            cr_assert_eq(memcmp(&found, &first, sizeof found), 0, "%s", variants[v]->name);
+            cr_assert(fabs(found - expected) <= 1e-6 * expected, "%g, not %g", found, expected);
+            cr_assert_eq(found_sum, sum);
+            cr_assert_eq(found_met, met);
+        }
+    }
 }
 
 /* Decode one column's node, behind its count and its byte for nulls, by a variant. */
