@@ -61,6 +61,8 @@ void aq_read_ahead_destroy(struct aq_read_ahead *ahead)
         return;
     while (aq_io_in_flight(ahead->io) > 0 && aq_io_wait(ahead->io, 1, NULL) == AQ_OK)
         continue;
+    if (aq_io_in_flight(ahead->io) > 0)
+        return; /* the kernel does not give back what it was lent */
     aq_io_destroy(ahead->io);
     free(ahead);
 }
