@@ -54,6 +54,18 @@ static int compare_sizes(const void *a, const void *b)
     return (left->file_id > right->file_id) - (left->file_id < right->file_id);
 }
 
+static uint64_t rows_of(const struct aq_plan_piece *piece)
+{
+    return piece->file->entries[0].row_count;
+}
+
+static int compare_rows(const void *a, const void *b)
+{
+    uint64_t left = rows_of(*(struct aq_plan_piece *const *)a);
+    uint64_t right = rows_of(*(struct aq_plan_piece *const *)b);
+    return left == right ? compare_sizes(a, b) : left < right ? -1 : 1;
+}
+
 static const struct aq_plan_range *range_at(const struct aq_plan_dataset *dataset, int64_t time_us)
 {
     for (size_t i = 0; i < dataset->range_count; i++) {
@@ -173,17 +185,19 @@ static uint64_t size_of(const struct aq_plan_piece *piece)
 }
 
 /* Take along what has no more rows than all before it together. Rows, not bytes: how well a few will be
- * compressed is not known before. */
+ * compressed is not known before. Candidates are in order of size before and afterwards. */
 static void take_doubling(struct grouping *grouping, uint64_t rows)
 {
+    struct aq_plan_piece **all = grouping->candidates;
+    qsort(all, grouping->candidate_count, sizeof *all, compare_rows);
     for (size_t i = 0; i < grouping->candidate_count; i++) {
-        struct aq_plan_piece *piece = grouping->candidates[i];
-        uint64_t more = piece->file->entries[0].row_count;
+        uint64_t more = rows_of(all[i]);
         if (more > (rows > ROWS_MIN ? rows : ROWS_MIN))
-            return;
-        piece->input = true;
+            break;
+        all[i]->input = true;
         rows += more;
     }
+    qsort(all, grouping->candidate_count, sizeof *all, compare_sizes);
 }
 
 /* Take the first archives that are `wanted` or more of about the same size. */
@@ -211,8 +225,7 @@ static uint64_t routed_rows(const struct aq_plan_dataset *dataset,
     for (size_t i = 0; i < dataset->piece_count; i++) {
         const struct aq_plan_piece *piece = &dataset->pieces[i];
         if (piece->input)
-            rows += aq_plan_share(piece->file->entries[0].row_count, piece, group->from_us,
-                                  group->until_us);
+            rows += aq_plan_share(rows_of(piece), piece, group->from_us, group->until_us);
     }
     return rows;
 }
@@ -282,7 +295,7 @@ static enum aq_status list_archives(struct aq_plan_dataset *dataset, struct aq_c
         if (!belongs(dataset, group, piece))
             continue;
         group->archives[group->archive_count++] = piece->file;
-        group->archive_rows += piece->file->entries[0].row_count;
+        group->archive_rows += rows_of(piece);
         group->bytes +=
             aq_plan_share(piece->file->size_bytes, piece, group->from_us, group->until_us);
         if (piece->verdict->reason == NULL)

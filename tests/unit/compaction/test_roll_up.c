@@ -272,6 +272,31 @@ Test(roll_up, the_future)
     sim_end(&year.sim);
 }
 
+/* Two feeds a year apart, a few rows of each in every run; and an archive of old time whose rows take next to nothing:
+ * what has more bytes than it, and fewer rows, is taken along all the same. */
+Test(roll_up, archives_of_old_time_are_compared_by_rows)
+{
+    begin(20, 365);
+    struct sim_file *dense = sim_add(&year.sim, false);
+    dense->rows[10] = dense->rows[DAYS_BEFORE] = 10000;
+    dense->bytes = 2500;
+    year.sim.options.now_us = sim_time(&year.sim, DAYS_BEFORE + 300);
+    for (size_t count = 0; count < 200; count++) {
+        struct sim_file *segment = sim_add(&year.sim, true);
+        segment->rows[count] = segment->rows[DAYS_BEFORE + count] = 300;
+        segment->bytes = 20000;
+        year.sim.edit++;
+        sim_compact(&year.sim);
+        if (year.sim.file_count > year.most_files)
+            year.most_files = year.sim.file_count;
+    }
+    cr_log_info("old time: %zu files at most, written %.2f times", year.most_files,
+                amplification());
+    cr_assert_leq(year.most_files, 12);
+    cr_assert_leq(amplification(), 12);
+    sim_end(&year.sim);
+}
+
 /* Random stores: whatever came in whatever order, plans keep to their rules and run out. */
 Test(roll_up, random_stores_come_to_rest)
 {
