@@ -110,8 +110,9 @@ static bool get_section_entry(const uint8_t *at, uint64_t frame_size, uint64_t *
         entry->size_bytes % AQ_FRAME_ALIGNMENT != 0)
         return false;
     *offset += entry->size_bytes;
-    return flags <= AQ_SECTION_HAS_TIME && entry->row_count <= AQ_FRAME_ROWS_MAX &&
-           entry->min_time_us <= entry->max_time_us;
+    bool spans = entry->has_time ? entry->min_time_us <= entry->max_time_us
+                                 : entry->min_time_us == 0 && entry->max_time_us == 0;
+    return flags <= AQ_SECTION_HAS_TIME && entry->row_count <= AQ_FRAME_ROWS_MAX && spans;
 }
 
 static enum aq_status get_tables(struct aq_slice bytes, struct aq_frame_header *header,

@@ -1,15 +1,42 @@
-"""Reads the primitives of the format from bytes: fixed integers, varints, slices; all lengths bounded."""
+"""Reads the primitives of the formats from bytes: fixed integers, varints, slices, preambles; all lengths bounded."""
 
 import struct
 
+import xxhash
+
 
 class Damaged(Exception):
-    """The bytes are not what docs/archive-format.md says."""
+    """The bytes are not what the documents say."""
+
+
+class Unsupported(Damaged):
+    """They are of a later version, or have a feature or a record that is not in the documents."""
 
 
 def must(condition, message):
     if not condition:
         raise Damaged(message)
+
+
+def checked(data, stored, what):
+    must(xxhash.xxh3_64_intdigest(data) == stored, f"{what}: checksum")
+    return data
+
+
+def sealed(data, what):
+    """A cursor over data whose last eight bytes are the checksum of the rest."""
+    must(len(data) > 8, f"{what}: {len(data)} bytes")
+    return Cursor(checked(data[:-8], int.from_bytes(data[-8:], "little"), what), what)
+
+
+def preamble(cursor, magic, known=0):
+    """The incompatible features, all of which must be known."""
+    found, version, _, incompatible, zero = cursor.unpack("8sIIII")
+    must(found == magic, f"{cursor.what}: {found} is not {magic}")
+    must(version > 0 and zero == 0, f"{cursor.what}: version {version}")
+    if version > 1 or incompatible & ~known:
+        raise Unsupported(f"{cursor.what}: a version or feature unknown here")
+    return incompatible
 
 
 def zigzag(code):

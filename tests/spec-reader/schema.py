@@ -24,9 +24,11 @@ class Schema:
     dataset: int
     version: int
     name: str
+    rejects_of: int  # id of the dataset whose rejects these are, or 0
     columns: list
     key: int  # index, or None
     time: int
+    slot: int  # 0 none, 1 hour, 2 day, 3 month
     unique: list  # indices
     version_column: int
 
@@ -56,16 +58,17 @@ def read_index(cursor, columns):
 
 def read(cursor):
     dataset, version, name = cursor.varint(), cursor.varint(), read_name(cursor)
-    cursor.varint()  # the dataset whose rejects these are
+    rejects_of = cursor.varint()
     columns = [read_column(cursor) for _ in range(cursor.varint())]
     must(len({column.name for column in columns}) == len({column.id for column in columns}) == len(columns),
          f"{cursor.what}: columns of one name or id")
     key, time = read_index(cursor, columns), read_index(cursor, columns)
     must(time is None or columns[time].type == TIMESTAMPTZ, f"{cursor.what}: the time is no timestamptz")
-    must(cursor.u8() <= 3, f"{cursor.what}: slot")
+    slot = cursor.u8()
+    must(slot <= 3, f"{cursor.what}: slot {slot}")
     series, unique = ([cursor.varint() for _ in range(cursor.varint())] for _ in ("series", "unique"))
     must(all(index < len(columns) for index in series + unique), f"{cursor.what}: a column's index")
     must(cursor.u8() <= 1, f"{cursor.what}: keep")
     version_column = read_index(cursor, columns)
     cursor.signed()  # retention
-    return Schema(dataset, version, name, columns, key, time, unique, version_column)
+    return Schema(dataset, version, name, rejects_of, columns, key, time, slot, unique, version_column)

@@ -59,11 +59,11 @@ def run(*args, code=DONE, stdin=None, env=None, cwd=None, timeout=TIMEOUT_S, lau
     return result
 
 
-def start(*args, env=None, launcher=()):
+def start(*args, env=None, launcher=(), stdin=subprocess.DEVNULL):
     """Start aqstore in the background."""
     return subprocess.Popen(
         [*launcher, str(BINARY), *map(str, args)],
-        stdin=subprocess.DEVNULL,
+        stdin=stdin,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         env={**os.environ, **(env or {})},
@@ -98,8 +98,8 @@ class Store:
         options.setdefault("launcher", self.launcher)
         return run(*self.arguments(), *args, **options)
 
-    def start(self, *args):
-        return start(*self.arguments(), *args, env=self.env, launcher=self.launcher)
+    def start(self, *args, **options):
+        return start(*self.arguments(), *args, env=self.env, launcher=self.launcher, **options)
 
     def load(self, dataset, *files, code=DONE, **options):
         """Import files; gives the report (empty after a failure)."""

@@ -1,4 +1,5 @@
 /* Frames: there and back; every flip and every truncation refused; forged bytes harmless; golden. */
+#include "format/segment/frame_layout.h"
 #include "format/segment/frame.h"
 
 #include <criterion/criterion.h>
@@ -249,6 +250,26 @@ Test(frame, zeros_past_a_block_are_refused)
     struct aq_error err = {0};
     cr_assert_eq(read_all(aq_bytes_view(&bytes), &err), AQ_CORRUPT);
     cr_assert_eq(err.offset, 32);
+    aq_bytes_deinit(&bytes);
+    sample_deinit(&sample);
+}
+
+Test(frame, a_span_of_time_that_is_not_set_is_zero)
+{
+    struct sample sample;
+    sample_init(&sample);
+    uint64_t checksum;
+    struct aq_bytes bytes = sample_encode(&sample.input, &checksum);
+    size_t lookup = AQ_FRAME_PREFIX_BYTES + 2 * AQ_RANGE_BYTES + AQ_SECTION_ENTRY_BYTES;
+    aq_bytes_patch_u64(&bytes, lookup + AQ_SECTION_AT_MAX_TIME, 7);
+    size_t header_size = aq_load_u32(bytes.data + AQ_FRAME_AT_HEADER_SIZE);
+    aq_bytes_patch_u64(&bytes, AQ_FRAME_AT_HEADER_CHECKSUM,
+                       aq_frame_header_checksum(bytes.data, header_size));
+    aq_bytes_patch_u64(&bytes, AQ_FRAME_AT_PREFIX_CHECKSUM,
+                       aq_checksum(bytes.data, AQ_FRAME_AT_PREFIX_CHECKSUM));
+    struct aq_error err = {0};
+    cr_assert_eq(read_all(aq_bytes_view(&bytes), &err), AQ_CORRUPT);
+    cr_assert_eq((size_t)err.offset, lookup);
     aq_bytes_deinit(&bytes);
     sample_deinit(&sample);
 }

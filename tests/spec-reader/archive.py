@@ -8,12 +8,10 @@ import itertools
 import json
 import sys
 
-import xxhash
-
 import schema
 import statistic
 from coded_column import coded
-from cursor import Cursor, Damaged, must
+from cursor import Cursor, Damaged, checked, must, preamble, sealed
 
 UNIT, BIGINT, TEXT, BYTEA = 64, 3, 6, 7
 SECTIONS, ANS32 = 1, 2  # incompatible features of the root
@@ -21,25 +19,6 @@ RUN_STATISTICS = 1  # section of a directory
 # What is simple of the text forms of keys; those of doubles and times are not made here.
 TEXT_FORMS = {1: lambda value: b"true" if value else b"false", 2: b"%d".__mod__, 3: b"%d".__mod__,
               6: bytes, 7: bytes, 8: bytes}
-
-
-def checked(data, stored, what):
-    must(xxhash.xxh3_64_intdigest(data) == stored, f"{what}: checksum")
-    return data
-
-
-def sealed(data, what):
-    """A cursor over data whose last eight bytes are the checksum of the rest."""
-    must(len(data) >= UNIT, f"{what}: {len(data)} bytes")
-    return Cursor(checked(data[:-8], int.from_bytes(data[-8:], "little"), what), what)
-
-
-def preamble(cursor, magic, known=0):
-    """The incompatible features, all of which must be known."""
-    found, version, _, incompatible, zero = cursor.unpack("8sIIII")
-    must(found == magic, f"{cursor.what}: {found} is not {magic}")
-    must(version == 1 and incompatible & ~known == 0 and zero == 0, f"{cursor.what}: a version or feature unknown here")
-    return incompatible
 
 
 def sections(cursor):
