@@ -13,7 +13,9 @@
 #define RUN_ROWS_MIN 4        /* mean length from which runs are worth a look */
 #define FLAG_RUN_ROWS_SURE 12 /* and of flags, from which nothing else is */
 #define DICT_ENTRIES_MAX 4096 /* of integers */
-#define DICT_ROWS_MIN 8       /* mean number of rows per entry */
+#define TEXT_ROWS_SURE \
+    16 /* mean number of rows per text from which nothing but a dictionary is worth a look */
+#define DICT_ROWS_MIN 8 /* mean number of rows per entry */
 
 #define WEIGH_ROWS_MIN 256 /* fewer are tried in all ways */
 #define WEIGH_MARGIN 1.1   /* what an estimate may be wrong by */
@@ -288,7 +290,11 @@ enum aq_status aq_encode_slices(struct aq_encoder *encoder, const struct aq_slic
                                 size_t count, struct aq_bytes *out)
 {
     struct trials trials = trials_begin(encoder, out);
-    enum aq_status status = aq_text_dict_encode(encoder, values, count, count / 2 + 1, out);
+    enum aq_status status =
+        aq_text_dict_encode(encoder, values, count, count / TEXT_ROWS_SURE, out);
+    if (status != AQ_NOT_FOUND)
+        return status;
+    status = aq_text_dict_encode(encoder, values, count, count / 2 + 1, out);
     AQ_TRY(trials_judge_if(&trials, status));
     if (encoder->options->profile != AQ_PROFILE_ARCHIVE && status == AQ_OK)
         return AQ_OK;
