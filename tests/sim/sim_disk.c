@@ -16,6 +16,7 @@
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/uio.h>
+#include <time.h>
 #include <unistd.h>
 
 #define SECTOR ((size_t)512)
@@ -32,7 +33,9 @@ struct entry {
 struct node {
     ino_t inode;
     bool folder;
-    int fd; /* opened for this: it holds no lock, and unlinked files can still be read */
+    bool unnamed;    /* since it was made */
+    int fd;          /* opened for this: it holds no lock, and unlinked files can still be read */
+    int64_t named_s; /* the clock was so much ahead when it got its last name */
     /* A file's safe state. */
     uint8_t *bytes;
     size_t size;
@@ -60,9 +63,11 @@ static struct {
     size_t naming_count;
     uint64_t changes;
     uint64_t random;
+    int64_t ahead_s; /* the clock, of the real one */
 } disk;
 
 void (*sim_step)(void);
+void (*sim_link)(const char *name, bool done);
 unsigned sim_short_rate;
 unsigned sim_interrupt_rate;
 unsigned sim_fault_rate;
@@ -150,6 +155,10 @@ static void add_naming(size_t folder, bool removed, const char *name, size_t nod
     disk.namings = grown(disk.namings, disk.naming_count, sizeof *disk.namings);
     struct naming *naming = &disk.namings[disk.naming_count++];
     *naming = (struct naming){.folder = folder, .removed = removed, .entry = {.node = node}};
+    if (!removed) {
+        disk.nodes[node].unnamed = false;
+        disk.nodes[node].named_s = disk.ahead_s;
+    }
     snprintf(naming->entry.name, sizeof naming->entry.name, "%s", name);
 }
 
@@ -305,6 +314,11 @@ void sim_end(void)
     memset(&disk, 0, sizeof disk);
 }
 
+void sim_pass_time(int64_t seconds)
+{
+    disk.ahead_s += seconds;
+}
+
 uint64_t sim_change_count(void)
 {
     return disk.changes;
@@ -315,6 +329,8 @@ unsigned sim_unsafe_count(void)
     size_t count = disk.naming_count;
     for (size_t i = 0; i < disk.node_count; i++) {
         const struct node *node = &disk.nodes[i];
+        if (node->unnamed)
+            continue;
         count += node->size_unsafe;
         for (size_t s = 0; s < node->sector_count; s++)
             count += node->sectors[s] == UNSAFE;
@@ -653,11 +669,15 @@ int linkat(int old_fd, const char *old_name, int new_fd, const char *new_name, i
 {
     const char *base;
     size_t folder = folder_of(new_fd, new_name, &base);
+    if (folder != NONE && sim_link != NULL)
+        sim_link(new_name, false);
     if (folder != NONE && begin_change())
         return -1;
     int result = REAL(linkat)(old_fd, old_name, new_fd, new_name, flags);
     if (folder != NONE && result == 0)
         add_naming(folder, false, base, node_named(new_fd, new_name));
+    if (folder != NONE && result == 0 && sim_link != NULL)
+        sim_link(new_name, true);
     return result;
 }
 
@@ -694,27 +714,39 @@ int unlinkat(int dir_fd, const char *name, int flags)
     return 0;
 }
 
+/* What has just been made or emptied as `fd`. */
+static void note_opened(int fd, size_t folder, const char *base, bool there, bool unnamed)
+{
+    char name[64];
+    snprintf(name, sizeof name, "/proc/self/fd/%d", fd); /* the only one that all of them have */
+    if (there) {
+        disk.nodes[node_of(fd)].size_unsafe = true;
+        return;
+    }
+    size_t node = add_node(open(name, O_RDONLY | O_CLOEXEC), false);
+    disk.nodes[node].unnamed = unnamed;
+    if (!unnamed)
+        add_naming(folder, false, base, node);
+}
+
 /* A file that is made, or emptied, by being opened; the kernel may have to be asked again. */
 static long open_beneath(int dir_fd, const char *name, const struct open_how *how, size_t how_size)
 {
     const char *base;
     struct stat info;
     size_t folder = folder_of(dir_fd, name, &base);
-    bool there = fstatat(dir_fd, name, &info, AT_SYMLINK_NOFOLLOW) == 0;
+    bool unnamed = (how->flags & O_TMPFILE) == O_TMPFILE; /* in the folder `name` */
+    bool there = !unnamed && fstatat(dir_fd, name, &info, AT_SYMLINK_NOFOLLOW) == 0;
     size_t none = 0;
     if (folder != NONE && interrupt(&none, true))
         return -1;
-    bool changes = (how->flags & O_CREAT) != 0 && (!there || (how->flags & O_TRUNC) != 0);
+    bool changes =
+        unnamed || ((how->flags & O_CREAT) != 0 && (!there || (how->flags & O_TRUNC) != 0));
     if (folder != NONE && changes && begin_change())
         return -1;
     long fd = REAL(syscall)(SYS_openat2, dir_fd, name, how, how_size);
-    if (folder == NONE || !changes || fd < 0)
-        return fd;
-    if (!there)
-        add_naming(folder, false, base,
-                   add_node(openat(dir_fd, name, O_RDONLY | O_CLOEXEC), false));
-    else
-        disk.nodes[node_of((int)fd)].size_unsafe = true;
+    if (folder != NONE && changes && fd >= 0)
+        note_opened((int)fd, folder, base, there, unnamed);
     return fd;
 }
 
@@ -731,4 +763,23 @@ long syscall(long number, ...)
                             (const struct open_how *)arguments[2], (size_t)arguments[3]);
     return REAL(syscall)(number, arguments[0], arguments[1], arguments[2], arguments[3],
                          arguments[4], arguments[5]);
+}
+
+/* The clock. */
+
+int clock_gettime(clockid_t clock, struct timespec *now)
+{
+    int result = REAL(clock_gettime)(clock, now);
+    if (clock == CLOCK_BOOTTIME || clock == CLOCK_REALTIME)
+        now->tv_sec += disk.ahead_s;
+    return result;
+}
+
+int fstatat(int dir_fd, const char *name, struct stat *info, int flags)
+{
+    int result = REAL(fstatat)(dir_fd, name, info, flags);
+    size_t node = !disk.on || disk.inside || result != 0 ? NONE : find_inode(info->st_ino);
+    if (node != NONE)
+        info->st_ctim.tv_sec += disk.nodes[node].named_s;
+    return result;
 }

@@ -4,10 +4,12 @@
  * changes the folder is written down with what a disk need not have kept: sectors of 512 bytes that no sync covers,
  * file sizes, names whose folder was not synced. At any moment the state after a cut can be made as another
  * folder, chosen by a seed. A link that holds sim_disk.o has these calls in place of the C library's: openat2, mkdir, mkdirat,
- * write, pwrite, pwritev2, fsync, fdatasync, ftruncate, linkat, renameat, renameat2, unlinkat, posix_fadvise, pread, preadv.
+ * write, pwrite, pwritev2, fsync, fdatasync, ftruncate, linkat, renameat, renameat2, unlinkat, posix_fadvise, pread, preadv;
+ * and clock_gettime and fstatat, for the clock.
  *
  * The model is weaker than any file system: a file's sync does not keep its name, a folder's sync keeps no
- * content, names and sectors survive in any order. A sync or durable write that fails leaves sectors that are shown to
+ * content, names and sectors survive in any order. A file that was made without a name (O_TMPFILE) is gone after a cut, whatever was
+ * synced, unless it has got one since. A sync or durable write that fails leaves sectors that are shown to
  * whoever reads, and are written by no later sync: the kernel has taken them for clean. @thread One. */
 #ifndef AQ_TESTS_SIM_DISK_H
 #define AQ_TESTS_SIM_DISK_H
@@ -23,6 +25,14 @@ void sim_end(void);
 /** Called before each step of a change: between beginning and end of a durable write there is one, too. May make
  * states and open stores in them: what it does itself is not simulated. */
 extern void (*sim_step)(void);
+
+/** Called before a file gets `name` by linkat, and after it (`done`), before anybody could make the name durable. May do
+ * whatever other processes do meanwhile: all of it is simulated. */
+extern void (*sim_link)(const char *name, bool done);
+
+/** Time goes on by so much, for the wall clock, the boot clock, and the times of names given from then on. The monotonic
+ * clock is real: by it people wait. */
+void sim_pass_time(int64_t seconds);
 
 /** Of 1,000 calls that move bytes so many stop short, and so many are interrupted before the first (EINTR, EAGAIN). */
 extern unsigned sim_short_rate;

@@ -183,8 +183,11 @@ static enum aq_status commit_once(struct aq_store *store, aq_edit_build_fn build
                                "really holds is read");
     AQ_TRY(aq_store_refresh(store, err));
     const struct aq_catalog *catalog = aq_store_current(store);
-    aq_edit_clear(edit);
-    enum aq_status status = build(context, catalog, edit, err);
+    enum aq_status status = AQ_OK;
+    if (edit->record_count == 0 || !aq_mutant(72)) {
+        aq_edit_clear(edit);
+        status = build(context, catalog, edit, err);
+    }
     if (status == AQ_OK)
         status = write_edit(store, catalog, edit, lost, err);
     aq_catalog_release(catalog);

@@ -6,17 +6,38 @@
 
 enum { OWNERS = 3 };
 
+enum { DEED_TAKE = 2 /* and below */, DEED_RESTART = 6, DEED_COMPACT = 7, DEEDS = 16 };
+
 struct world {
     struct owner owners[OWNERS];
     struct frozen frozen[OWNERS];
     uint64_t next[TOPIC_PARTITIONS];
     uint64_t random;
+    /* The present step's. */
+    unsigned who;
+    unsigned deed;
+    unsigned wanted; /* partitions that it takes over */
+    /* Of a step within another one: whose owner stands still in the middle of its deed. */
+    unsigned asleep; /* 1 + its number; 0: nobody */
+    bool compacting; /* that is its deed */
 };
 
 static inline unsigned choose(struct world *world, unsigned count)
 {
     world->random = world->random * UINT64_C(6364136223846793005) + UINT64_C(1442695040888963407);
     return (unsigned)(world->random >> 33) % count;
+}
+
+static inline bool is_awake(const struct world *world, unsigned who)
+{
+    return who + 1 != world->asleep;
+}
+
+/* `who`, or the next one that does not sleep. */
+static inline unsigned awake(const struct world *world, unsigned who)
+{
+    who %= OWNERS;
+    return is_awake(world, who) ? who : (who + 1) % OWNERS;
 }
 
 static inline uint64_t open_segment_of(const struct owner *owner)
@@ -84,7 +105,7 @@ static inline void revive(struct world *world, unsigned who, uint64_t segment_si
 
 static inline void restart(struct world *world, unsigned who, uint64_t segment_size)
 {
-    unsigned other = (who + 1) % OWNERS;
+    unsigned other = awake(world, who + 1);
     struct aq_recovery_report report;
     struct aq_error err = {0};
     owner_end(&world->owners[who]);
@@ -97,17 +118,19 @@ static inline void restart(struct world *world, unsigned who, uint64_t segment_s
 
 static inline void world_step(struct world *world, uint64_t segment_size)
 {
-    unsigned who = choose(world, OWNERS);
+    unsigned who = world->who = awake(world, choose(world, OWNERS));
     struct owner *owner = &world->owners[who];
     unsigned partition = choose(world, TOPIC_PARTITIONS);
-    unsigned deed = choose(world, 16);
-    bool dies = deed == 6 && choose(world, 3) == 0;
+    unsigned deed = world->deed = choose(world, DEEDS);
+    bool dies = deed == DEED_RESTART && choose(world, 3) == 0;
+    world->wanted = 0;
     owner_thaw(&world->frozen[who], !dies);
     switch (deed) {
     case 0:
     case 1:
-    case 2:
-        owner_take_ok(owner, 1 + choose(world, 15));
+    case DEED_TAKE:
+        world->wanted = 1 + choose(world, 15);
+        owner_take_ok(owner, world->wanted);
         break;
     case 3:
         if (owner->feeds[partition].identity.feed_id != 0)
@@ -119,12 +142,12 @@ static inline void world_step(struct world *world, uint64_t segment_size)
     case 5:
         freeze(world, who);
         break;
-    case 6:
+    case DEED_RESTART:
         if (dies)
             restart(world, who, segment_size);
         break;
-    case 7:
-        if (choose(world, 6) == 0)
+    case DEED_COMPACT:
+        if (choose(world, 6) == 0 && !world->compacting)
             compact_all(owner->store);
         break;
     case 8:
@@ -140,7 +163,8 @@ static inline void world_step(struct world *world, uint64_t segment_size)
 static inline void world_flush(struct world *world, uint64_t segment_size)
 {
     for (unsigned who = 0; who < OWNERS; who++) {
-        owner_flush(&world->owners[who]);
+        if (is_awake(world, who))
+            owner_flush(&world->owners[who]);
         revive(world, who, segment_size);
     }
 }

@@ -2,6 +2,9 @@
  * the cut is made, some states of it: each is opened, recovered and judged by the oracle. What was durable before the
  * present deed is there, each message once, and nothing that was never written; the store can be written on.
  *
+ * Every second owner that commits falls asleep, when its edit is about to get its number or has just got it: then others
+ * live on, for a moment or for hours, and what it had read of the catalog may be collected when it wakes.
+ *
  * Calls stop short and are interrupted all the time. In every second world changes also fail, with EIO or ENOSPC: the
  * owner that meets one ends and another comes. Of the states, some are looked at by a process whose reads fail, and some
  * have a sector spoiled: then it may give up, naming the file, but never shows anything wrong.
@@ -9,10 +12,11 @@
  * AQ_CRASH_STATES is how many states there shall be at least (default 1,500 a test), AQ_CRASH_CUTS how many of a change
  * at most (12; with few the worlds are many), AQ_CRASH_SEED where the random choices begin. A failure names the world, its step, the change and the cut's seed: with AQ_CRASH_WORLD it comes again
  * at once. */
+#include "engine/store/catalog/catalog_log.h"
 #include "tests/sim/sim_disk.h"
 #include "tests/unit/feed/feed_world.h"
 
-enum { WORLD_STEPS = 25 };
+enum { WORLD_STEPS = 25, NAP_STEPS = 4 };
 
 static struct {
     uint64_t next[TOPIC_PARTITIONS]; /* where the feeds stood before the present deed */
@@ -24,7 +28,18 @@ static struct {
     unsigned fault_rate;
     uint64_t fault_count; /* before the present deed */
     uint64_t gave_up;     /* processes that looked at a state */
+    struct world *world;
+    uint64_t segment_size;
+    uint64_t nap_count;
+    uint64_t unsure_count; /* sleepers that could not tell what became of their edit */
 } run;
+
+/* An owner that falls asleep while it commits. */
+static struct {
+    bool due;
+    bool late;      /* when its edit has its number, else before */
+    bool collected; /* edits went meanwhile */
+} nap;
 
 static uint64_t setting(const char *name, uint64_t otherwise)
 {
@@ -51,8 +66,11 @@ static void expect_usable(struct owner *owner)
 
 static bool change_failed(enum aq_status status, const struct aq_error *err)
 {
-    (void)err;
-    return (status == AQ_IO || status == AQ_DISK_FULL) && sim_fault_count > run.fault_count;
+    bool unsure = nap.collected && status == AQ_IO &&
+                  strstr(err->message, "whether it counts cannot be told") != NULL;
+    run.unsure_count += unsure;
+    return unsure ||
+           ((status == AQ_IO || status == AQ_DISK_FULL) && sim_fault_count > run.fault_count);
 }
 
 static bool read_failed(enum aq_status status, const struct aq_error *err)
@@ -201,20 +219,101 @@ static void cut_at_step(void)
     feed_excuse = change_failed;
 }
 
-/* The disk keeps quiet while the test looks. */
-static void settle(struct world *world, uint64_t segment_size)
+/* The disk keeps quiet while the test looks. What a sleeper is about to take over may lie, when it wakes, where it had read
+ * that it does: others may have gone on. */
+static void settle(struct world *world, unsigned taking)
 {
     uint64_t next[TOPIC_PARTITIONS];
-    world_flush(world, segment_size);
+    unsigned fault_rate = sim_fault_rate;
+    world_flush(world, run.segment_size);
     sim_fault_rate = 0;
     sim_step = NULL;
     feed_excuse = NULL;
-    expect_exact(&world->owners[0], next);
+    expect_exact(&world->owners[awake(world, 0)], next);
+    expect_kept(next);
+    for (unsigned p = 0; p < TOPIC_PARTITIONS; p++) {
+        if ((taking & 1u << p) == 0)
+            run.next[p] = next[p];
+    }
+    sim_fault_rate = fault_rate;
     sim_step = cut_at_step;
-    memcpy(run.next, next, sizeof next);
+    feed_excuse = change_failed;
 }
 
-static void live(uint64_t seed, uint64_t segment_size)
+/* As every 256th edit leaves one, or a later one where it could not. */
+static void leave_checkpoint(struct world *world)
+{
+    unsigned who = awake(world, 0);
+    struct aq_store *store = world->owners[who].store;
+    const struct aq_catalog *catalog = feed_catalog(store);
+    struct aq_object_store *objects = NULL;
+    struct aq_error err = {0};
+    if (catalog != NULL &&
+        feed_check(aq_object_open_dir(aq_store_home(store), false, &objects, &err), &err))
+        feed_check(aq_catalog_put_checkpoint(objects, catalog, false, &err), &err);
+    aq_object_close(objects);
+    aq_catalog_release(catalog);
+    revive(world, who, run.segment_size);
+}
+
+/* Hours go by, and what the newest edits do not need goes. */
+static void pass_hours(struct world *world)
+{
+    unsigned who = awake(world, 1);
+    leave_checkpoint(world);
+    sim_pass_time(2 * 60 * 60);
+    nap.collected = true;
+    collect_all(world->owners[who].store);
+    revive(world, who, run.segment_size);
+}
+
+/* What others do while an owner that commits stands still. */
+static void sleep_over(struct world *world)
+{
+    unsigned who = world->who, deed = world->deed, wanted = world->wanted;
+    unsigned steps = 1 + choose(world, NAP_STEPS);
+    unsigned hours_at = choose(world, 2 * NAP_STEPS);
+    world->asleep = who + 1;
+    world->compacting = deed == DEED_COMPACT;
+    for (unsigned i = 0; i < steps; i++) {
+        world_step(world, run.segment_size);
+        if (i == hours_at)
+            pass_hours(world);
+        settle(world, wanted);
+    }
+    sim_pass_time(choose(world, 2) == 0 ? 0 : 61);
+    world->asleep = 0;
+    world->compacting = false;
+    world->who = who;
+    world->deed = deed;
+    world->wanted = wanted;
+    run.nap_count++;
+}
+
+/* A file gets its name: an edit, or something else. */
+static void fall_asleep(const char *name, bool done)
+{
+    uint64_t number;
+    bool checkpoint;
+    if (!nap.due || done != nap.late || run.world->deed == DEED_RESTART ||
+        !aq_catalog_parse_name(name, &number, &checkpoint) || checkpoint)
+        return;
+    nap.due = false;
+    sleep_over(run.world);
+}
+
+static void step(struct world *world)
+{
+    run.fault_count = sim_fault_count;
+    nap.due = choose(world, 2) == 0;
+    nap.late = choose(world, 3) == 0;
+    nap.collected = false;
+    world_step(world, run.segment_size);
+    nap.due = false;
+    settle(world, 0);
+}
+
+static void live(uint64_t seed)
 {
     scratch_make();
     cr_assert_eq(mkdir(scratch_file("home"), 0755), 0);
@@ -222,20 +321,21 @@ static void live(uint64_t seed, uint64_t segment_size)
     memset(run.next, 0, sizeof run.next);
     run.seed = seed;
     run.step = 0;
+    run.world = &world;
     aq_io_sim_seed(seed);
     feed_io = AQ_IO_SIM;
     sim_begin(scratch_file("home"), seed);
     sim_step = cut_at_step;
     for (unsigned i = 0; i < OWNERS; i++)
-        owner_begin(&world.owners[i], segment_size);
-    for (run.step = 1; run.step <= WORLD_STEPS; run.step++) {
-        run.fault_count = sim_fault_count;
-        feed_excuse = change_failed;
-        sim_fault_rate = seed % 2 == 0 ? 0 : run.fault_rate;
-        world_step(&world, segment_size);
-        settle(&world, segment_size);
-    }
+        owner_begin(&world.owners[i], run.segment_size);
+    sim_link = fall_asleep;
+    feed_excuse = change_failed;
+    sim_fault_rate = seed % 2 == 0 ? 0 : run.fault_rate;
+    for (run.step = 1; run.step <= WORLD_STEPS; run.step++)
+        step(&world);
+    sim_link = NULL;
     sim_step = NULL;
+    sim_fault_rate = 0;
     for (unsigned i = 0; i < OWNERS; i++) {
         owner_thaw(&world.frozen[i], true);
         owner_end(&world.owners[i]);
@@ -246,6 +346,7 @@ static void live(uint64_t seed, uint64_t segment_size)
 
 static void live_through(uint64_t first_seed, uint64_t segment_size)
 {
+    run.segment_size = segment_size;
     uint64_t wanted = setting("AQ_CRASH_STATES", 1500);
     uint64_t begin = setting("AQ_CRASH_SEED", 1) * 1000 + first_seed;
     begin = setting("AQ_CRASH_WORLD", begin);
@@ -254,10 +355,13 @@ static void live_through(uint64_t first_seed, uint64_t segment_size)
     sim_short_rate = 100;
     sim_interrupt_rate = 50;
     for (uint64_t i = 0; run.state_count < wanted; i++)
-        live(begin + i, segment_size);
-    fprintf(stderr, "\r%llu states, %llu failed changes, %llu processes that gave up\n",
+        live(begin + i);
+    fprintf(stderr,
+            "\r%llu states, %llu failed changes, %llu processes that gave up, %llu that slept, "
+            "%llu of them too long to know\n",
             (unsigned long long)run.state_count, (unsigned long long)sim_fault_count,
-            (unsigned long long)run.gave_up);
+            (unsigned long long)run.gave_up, (unsigned long long)run.nap_count,
+            (unsigned long long)run.unsure_count);
 }
 
 Test(crash_states, big_segments, .timeout = 0)

@@ -120,11 +120,10 @@ static void start_job(struct aq_segment_blocks *blocks, uint64_t begin)
     aq_zero_ahead_start(blocks->ahead, blocks->file, begin, blocks->job_end);
 }
 
-/* The file of the next segment. The simulated disk knows no files without a name. */
+/* The file of the next segment. */
 static void start_spare(struct aq_segment_blocks *blocks)
 {
-    if (aq_store_io_kind(blocks->store) == AQ_IO_SIM ||
-        aq_io_open(blocks->io, blocks->store->home_fd, "segments", AQ_IO_WRITE | AQ_IO_UNNAMED,
+    if (aq_io_open(blocks->io, blocks->store->home_fd, "segments", AQ_IO_WRITE | AQ_IO_UNNAMED,
                    "segments", &blocks->spare, NULL) < 0)
         return;
     blocks->spare_job = true;
