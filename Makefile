@@ -73,6 +73,8 @@ REPLAY_BINARIES := $(FUZZ:fuzz/fuzz_%.c=$B/replay/%)
 FUZZ_BINARIES := $(FUZZ:fuzz/%.c=build/fuzz/bin/%)
 VENV := build/venv/bin
 
+comma := ,
+
 .PHONY: all help demo test test-long unit unit-binaries check check-all bench bench-size bench-decode bench-encode bench-merge bench-year bench-kafka bench-durable bench-ingest bench-recover bench-trickle fuzz fuzz-binaries model mutation \
 	kafka s3 install clean ALWAYS
 .SUFFIXES:
@@ -135,6 +137,9 @@ $(UNIT_BINARIES): $B/libtools.a $B/libaqstore.a $(OBJECTS_$(MODE)) $(filter %.o,
 	$(CXX) $(LDFLAGS) -o $@ $(filter %.o,$^) $(filter %.a,$^) $(filter -l%,$(RUNNER)) $(PKG_LIBS)
 
 $B/unit/test_crash_states: $B/tests/sim/sim_disk.o
+$B/unit/test_no_memory: $B/tests/sim/sim_disk.o $B/tests/sim/scarce_memory.o
+$B/unit/test_no_memory: private LDFLAGS += $(patsubst %,-Wl$(comma)--wrap=%,malloc calloc realloc posix_memalign strdup free \
+	aq_arena_alloc aq_arena_copy aq_arena_string aq_bytes_reserve)
 
 $B/bench/archive/encode $B/bench/archive/decode: $B/bench/%: $B/bench/%.o $B/libaqstore.a
 	$(CXX) $(LDFLAGS) -o $@ $^ $(PKG_LIBS)

@@ -130,7 +130,8 @@ static enum aq_status read_on(struct aq_store *store, struct aq_catalog_state *s
     enum aq_status status = aq_object_head(store->objects, name, &size_bytes, err);
     if (status < 0)
         return status == AQ_NOT_FOUND ? AQ_OK : status;
-    AQ_TRY(aq_catalog_state_begin(state, store->catalog));
+    if (aq_catalog_state_begin(state, store->catalog) != AQ_OK)
+        return aq_error_set(err, AQ_NO_MEMORY, "out of memory reading the catalog");
     return aq_catalog_follow(store->objects, state, count, err);
 }
 

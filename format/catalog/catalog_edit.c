@@ -439,6 +439,12 @@ static void put_header(const struct aq_edit_header *header, size_t record_count,
     aq_bytes_u64(out, 0); /* payload size: patched when it is known */
 }
 
+static enum aq_status no_room(struct aq_bytes *out, size_t base, struct aq_error *err)
+{
+    out->size = base;
+    return aq_error_set(err, AQ_NO_MEMORY, "no memory for a catalog edit");
+}
+
 enum aq_status aq_edit_encode(const struct aq_edit_header *header, const struct aq_record *records,
                               size_t record_count, struct aq_bytes *out, uint64_t *checksum,
                               struct aq_error *err)
@@ -455,10 +461,8 @@ enum aq_status aq_edit_encode(const struct aq_edit_header *header, const struct 
         aq_bytes_slice(out, aq_bytes_view(&scratch));
     }
     aq_bytes_deinit(&scratch);
-    if (out->failed) {
-        out->size = base;
-        return aq_error_set(err, AQ_NO_MEMORY, "no memory for a catalog edit");
-    }
+    if (out->failed)
+        return no_room(out, base, err);
     size_t size = out->size - base;
     if (size > AQ_EDIT_BYTES_MAX - CHECKSUM_BYTES || record_count > UINT32_MAX) {
         out->size = base;
@@ -467,9 +471,7 @@ enum aq_status aq_edit_encode(const struct aq_edit_header *header, const struct 
     aq_bytes_patch_u64(out, base + AT_PAYLOAD_SIZE, size - HEADER_BYTES);
     *checksum = aq_checksum(out->data + base, size);
     aq_bytes_u64(out, *checksum);
-    if (out->failed)
-        out->size = base;
-    return aq_bytes_status(out);
+    return out->failed ? no_room(out, base, err) : AQ_OK;
 }
 
 /* Whole bytes, intact, of a version that can be read. */
@@ -528,7 +530,10 @@ static enum aq_status next_record(struct aq_reader *reader, bool checkpoint, str
     record->kind = (enum aq_record_kind)tag;
     size_t end = reader->size;
     reader->size = reader->offset + length;
-    AQ_TRY(get_record(reader, arena, record, err));
+    enum aq_status status = get_record(reader, arena, record, err);
+    if (status == AQ_NO_MEMORY)
+        return aq_error_set(err, status, "no memory for a catalog record \"%s\"", name);
+    AQ_TRY(status);
     AQ_TRY(aq_reader_finish(reader, name, err));
     reader->size = end;
     return AQ_OK;

@@ -377,6 +377,8 @@ enum aq_status aq_catalog_put_checkpoint(struct aq_object_store *objects,
     char name[AQ_CATALOG_NAME_BYTES];
     aq_catalog_checkpoint_name(catalog->number, name, sizeof name);
     enum aq_status status = aq_catalog_describe(catalog, &edit);
+    if (status < 0)
+        aq_error_set(err, status, "no memory for a checkpoint of the catalog");
     if (status == AQ_OK)
         status = aq_edit_encode(&header, edit.records, edit.record_count, &bytes, &checksum, err);
     if (status == AQ_OK)
