@@ -7,7 +7,8 @@
 One reading in a hundred comes a day late, one in a thousand thirty days late, and one in twenty is sent again (a fifth of those the
 next day, corrected). The night is 02:30; `compact --now` tells the store so. At the end, rows and sums must be those of
 the readings, each counted once. Prints total time, bytes written by compaction over bytes of the archives at the end (write amplification), files,
-bytes a row, the largest memory and number of open files of any process, beside the objects that a file per city and half hour would make.
+bytes a row, the largest memory and number of open files of any process (looked at fifty times a second) and of a compaction, beside the objects that a file per city and half
+hour would make.
 """
 
 import argparse
@@ -20,6 +21,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 
 import numpy
@@ -134,15 +136,38 @@ def tenths(out, values):
     digits(out[:, :-2], values // 10)
 
 
+class OpenFiles(threading.Thread):
+    """Counts the open files of a process again and again, until it is told to end."""
+
+    def __init__(self, process):
+        super().__init__()
+        self.folder = f"/proc/{process}/fd"
+        self.most = 0
+        self.over = threading.Event()
+
+    def run(self):
+        while True:
+            try:
+                self.most = max(self.most, len(os.listdir(self.folder)))
+            except OSError:  # it has gone
+                pass
+            if self.over.wait(0.02):
+                return
+
+
 def execute(line):
-    """Exit code, output and peak memory of a program, which counts as much at least as the process it is forked from: so
-    this runs in one that was forked before there were readings."""
+    """Exit code, output, peak memory and most open files of a program. Its memory counts as much at least as that of the process
+    it is forked from: so this runs in one that was forked before there were readings."""
     with tempfile.TemporaryFile() as output:
         process = subprocess.Popen(line, stdout=output)
+        files = OpenFiles(process.pid)
+        files.start()
         _, status, usage = os.wait4(process.pid, 0)
+        files.over.set()
+        files.join()
         process.returncode = os.waitstatus_to_exitcode(status)
         output.seek(0)
-        return process.returncode, output.read().decode(), usage.ru_maxrss
+        return process.returncode, output.read().decode(), usage.ru_maxrss, files.most
 
 
 class Store:
@@ -152,20 +177,22 @@ class Store:
         self.config = folder / "aqstore.yaml"
         self.config.write_text(CONFIG.format(unique=UNIQUE if options.unique else ""))
         self.peak_kib = {}
+        self.open_files = {}
         self.seconds = {}
         self.limit = options.descriptors
         self.runner = multiprocessing.get_context("fork").Pool(1)
 
     def run(self, command, *arguments):
-        """One process: its output; its peak memory and its time are added up."""
+        """One process: its output; its time is added up, of its memory and open files the most is kept."""
         prefix = ["prlimit", f"--nofile={self.limit}:{self.limit}", "--"] if self.limit else []
         line = [*prefix, PROGRAM, "--config", self.config, "--store", self.home, "--quiet", command, *arguments]
         started = time.monotonic()
-        code, text, peak_kib = self.runner.apply(execute, [[str(word) for word in line]])
+        code, text, peak_kib, open_files = self.runner.apply(execute, [[str(word) for word in line]])
         if code != 0:
             sys.exit(f"year: {' '.join(map(str, line))} failed with {code}")
         self.seconds[command] = self.seconds.get(command, 0) + time.monotonic() - started
         self.peak_kib[command] = max(self.peak_kib.get(command, 0), peak_kib)
+        self.open_files[command] = max(self.open_files.get(command, 0), open_files)
         return text
 
     def load(self, name, lines):
@@ -229,6 +256,9 @@ def report(options, store, readings, totals, idle):
         "bytes_per_row": round(size / stored, 2),
         "peak_memory_mib": max(store.peak_kib.values()) >> 10,
         "peak_memory_mib_by_command": {name: peak >> 10 for name, peak in store.peak_kib.items()},
+        "most_open_files": max(store.open_files.values()),
+        "most_open_files_by_command": store.open_files,
+        "limit_of_open_files": options.descriptors or None,
         "objects_of_a_file_per_city_and_half_hour": options.cities * 48 * options.days,
         "left_to_do_at_the_end": idle["segments"] + idle["archives_read"],
     }

@@ -31,6 +31,7 @@ def test_files_and_descriptors_do_not_grow_with_cities(long):
     many = simulate("--cities", 10000 if long else 300, "--days", 3, "--descriptors", 64)
     assert many["files"] <= few["files"], (few, many)
     assert many["most_files"] <= few["most_files"], (few, many)
+    assert 3 < many["most_open_files_by_command"]["compact"] <= many["limit_of_open_files"] == 64, many
 
 
 @pytest.fixture
