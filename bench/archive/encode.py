@@ -39,7 +39,7 @@ QUERY = run.QUERIES["whole table"]
 
 # What is spent in which files, functions or libraries; the first that fits counts.
 STEPS = (
-    ("choose", r"/encode/choose/|:look_"),
+    ("choose", r"/encode/choose/|:look_|:surprise_"),
     ("repeats", r"/encode/repeat\.c"),
     ("dictionary", r"/encode/dict\.c"),
     ("decimals", r"/encode/decimal\.c|:to_decimals_"),
