@@ -1,8 +1,9 @@
 /* Step 2 of a message's way: JSON's grammar over simdjson's token offsets.
  *
- * Happy path: a string ends where the next token begins, and is run through only if it has escapes or white space behind
- * it; numbers and literals are run through to the next byte that may follow a value, containers by a loop with one bit
- * of memory a level.
+ * Happy path: a string without escapes, a short number and a literal, each with the next token right behind it, are
+ * checked by a few loads without running through them; containers by a loop with one bit of memory a level.
+ * Everything else, faults among it, goes the long way: strings are run through, numbers and literals to the next byte
+ * that may follow a value.
  * Failures: the first fault stops the walk with its reason and byte; a lone surrogate, which no UTF-8
  * text can hold, is a fault, too. */
 #include "engine/base/text/json_text.h"
@@ -74,25 +75,19 @@ static size_t check_escape(const uint8_t *at, const uint8_t *end)
 
 #define EACH_BYTE(value) (UINT64_C(0x0101010101010101) * (value))
 
-/* The high bits of the bytes of `word` that are a backslash, and perhaps of some above the first of them. */
-static inline uint64_t backslashes(uint64_t word)
+static __attribute__((noinline)) void find_backslash(struct aq_json_cursor *cursor, size_t begin)
 {
-    word ^= EACH_BYTE('\\');
-    return (word - EACH_BYTE(1)) & ~word & EACH_BYTE(0x80);
+    const uint8_t *found = memchr(cursor->text + begin, '\\', cursor->size - begin);
+    cursor->plain_begin = begin;
+    cursor->plain_end = found == NULL ? cursor->size : (size_t)(found - cursor->text);
 }
 
-/* Whether there is one in [at, stop); up to `end` may be read. Eight bytes at a time. */
-static inline bool has_backslash(const uint8_t *at, const uint8_t *stop, const uint8_t *end)
+/* Whether no backslash stands in [begin, end): most texts have none, and are searched once. */
+static inline bool is_plain(struct aq_json_cursor *cursor, size_t begin, size_t end)
 {
-    for (; stop - at >= 8; at += 8) {
-        if (backslashes(aq_load_u64(at)) != 0)
-            return true;
-    }
-    if (end - at >= 8)
-        return (backslashes(aq_load_u64(at)) & ((UINT64_C(1) << (stop - at) * 8) - 1)) != 0;
-    while (at < stop && *at != '\\')
-        at++;
-    return at < stop;
+    if (begin < cursor->plain_begin || begin > cursor->plain_end)
+        find_backslash(cursor, begin);
+    return end <= cursor->plain_end;
 }
 
 /* With its escapes, byte by byte. Seldom: what it needs must not burden the others. */
@@ -121,19 +116,24 @@ static __attribute__((noinline)) bool check_string(struct aq_json_cursor *cursor
     return true;
 }
 
-/* A quote just before the next token closes this string: one that opened another would be a token. */
+/* A quote just before the next token closes this string: one that opened another would be a token. False for
+ * a string with escapes or white space behind it, and for what is none. */
+static inline bool is_compact_string(struct aq_json_cursor *cursor, size_t begin, size_t next)
+{
+    return next > begin + 1 && cursor->text[next - 1] == '"' &&
+           is_plain(cursor, begin + 1, next - 1);
+}
+
 static inline bool take_string(struct aq_json_cursor *cursor, struct aq_slice *inside,
                                bool *escaped)
 {
-    const uint8_t *begin = cursor->text + cursor->offsets[cursor->token] + 1;
-    const uint8_t *end = cursor->text + cursor->size;
-    const uint8_t *next = cursor->token + 1 < cursor->token_count
-                              ? cursor->text + cursor->offsets[cursor->token + 1]
-                              : end;
-    if (next <= begin || next[-1] != '"' || has_backslash(begin, next - 1, end))
+    size_t begin = cursor->offsets[cursor->token];
+    size_t next =
+        cursor->token + 1 < cursor->token_count ? cursor->offsets[cursor->token + 1] : cursor->size;
+    if (!is_compact_string(cursor, begin, next))
         return check_string(cursor, inside, escaped);
     *escaped = false;
-    *inside = aq_slice_make(begin, (size_t)(next - 1 - begin));
+    *inside = aq_slice_make(cursor->text + begin + 1, next - begin - 2);
     cursor->token++;
     return true;
 }
@@ -269,14 +269,52 @@ bool aq_json_scalar(struct aq_json_cursor *cursor, struct aq_slice *scalar)
     return true;
 }
 
-/* A member's name and its colon. */
-static bool skip_key(struct aq_json_cursor *cursor)
+/* The literals as little-endian words. */
+#define NULL_WORD UINT64_C(0x6c6c756e)
+#define TRUE_WORD UINT64_C(0x65757274)
+#define FALSE_WORD UINT64_C(0x65736c6166)
+
+/* A number of digits with a point perhaps, or a literal, that ends where the next token begins, which may
+ * follow it: up to 8 bytes at once, without a branch on how many. False for all others, whether they are
+ * good or not. */
+static inline bool is_compact_scalar(const struct aq_json_cursor *cursor, size_t begin, size_t next)
 {
-    struct aq_slice inside;
-    bool escaped;
+    const uint8_t *at = cursor->text + begin;
+    bool negative = *at == '-';
+    size_t size = next - begin - negative;
+    uint8_t behind = cursor->text[next];
+    if (size - 1 >= 8 || cursor->size - begin < 9 || (behind != ',' && (behind | 0x20) != '}'))
+        return false;
+    at += negative;
+    uint64_t mask = UINT64_MAX >> (64 - 8 * size);
+    uint64_t word = aq_load_u64(at) & mask;
+    uint64_t digits = word ^ (EACH_BYTE('0') & mask);
+    uint64_t others = ((digits + EACH_BYTE(0x80 - 10)) | digits) & EACH_BYTE(0x80) & mask;
+    if (others == 0)
+        return size == 1 || *at != '0';
+    if ((others & (others - 1)) == 0) {
+        size_t point = (size_t)__builtin_ctzll(others) / 8;
+        return at[point] == '.' && point > 0 && point + 1 < size && (point == 1 || *at != '0');
+    }
+    return !negative && (word == NULL_WORD || word == TRUE_WORD || word == FALSE_WORD);
+}
+
+/* The same of anything but objects and arrays. */
+static inline bool is_compact(struct aq_json_cursor *cursor, size_t token)
+{
+    if (token + 1 >= cursor->token_count)
+        return false;
+    size_t begin = cursor->offsets[token];
+    size_t next = cursor->offsets[token + 1];
+    return cursor->text[begin] == '"' ? is_compact_string(cursor, begin, next)
+                                      : is_compact_scalar(cursor, begin, next);
+}
+
+static inline bool take_key(struct aq_json_cursor *cursor, struct aq_slice *name, bool *escaped)
+{
     if (aq_json_peek(cursor) != '"')
         return aq_json_fail(cursor, "a member's name is expected");
-    if (!take_string(cursor, &inside, &escaped))
+    if (!take_string(cursor, name, escaped))
         return false;
     if (aq_json_peek(cursor) != ':')
         return aq_json_fail(cursor, "a colon is expected");
@@ -284,16 +322,51 @@ static bool skip_key(struct aq_json_cursor *cursor)
     return true;
 }
 
+bool aq_json_key(struct aq_json_cursor *cursor, struct aq_slice *name, bool *escaped)
+{
+    return take_key(cursor, name, escaped);
+}
+
+/* The steps of the loop below take the token and return the one behind, 0 after a fault: it stays in a register,
+ * and the cursor has it where it is needed. */
+
+static __attribute__((noinline)) size_t pass_key_slowly(struct aq_json_cursor *cursor, size_t token)
+{
+    struct aq_slice name;
+    bool escaped;
+    cursor->token = token;
+    return take_key(cursor, &name, &escaped) ? cursor->token : 0;
+}
+
+static inline size_t pass_key(struct aq_json_cursor *cursor, size_t token)
+{
+    const uint32_t *offsets = cursor->offsets + token;
+    bool compact = token + 1 < cursor->token_count && cursor->text[offsets[0]] == '"' &&
+                   cursor->text[offsets[1]] == ':' &&
+                   is_compact_string(cursor, offsets[0], offsets[1]);
+    return compact ? token + 2 : pass_key_slowly(cursor, token);
+}
+
 /* One scalar or string; *end is set behind it. */
-static bool skip_plain(struct aq_json_cursor *cursor, const uint8_t **end)
+static __attribute__((noinline)) size_t pass_plain_slowly(struct aq_json_cursor *cursor,
+                                                          size_t token, const uint8_t **end)
 {
     struct aq_slice span = {0};
     bool escaped;
+    cursor->token = token;
+    if (token == cursor->token_count)
+        return aq_json_fail(cursor, "it ends in the middle of a value");
     bool string = aq_json_peek(cursor) == '"';
     if (!(string ? take_string(cursor, &span, &escaped) : aq_json_scalar(cursor, &span)))
-        return false;
+        return 0;
     *end = span.data + span.size + string;
-    return true;
+    return cursor->token;
+}
+
+static size_t fail_at(struct aq_json_cursor *cursor, size_t token, const char *reason)
+{
+    cursor->token = token;
+    return aq_json_fail(cursor, reason);
 }
 
 /* Containers that are open, one bit each: 1 for an object. */
@@ -302,13 +375,13 @@ struct nesting {
     unsigned depth;
 };
 
-static bool in_object(const struct nesting *nesting)
+static inline bool in_object(const struct nesting *nesting)
 {
     unsigned top = nesting->depth - 1;
     return nesting->objects[top / 64] >> (top % 64) & 1;
 }
 
-static void push(struct nesting *nesting, bool object)
+static inline void push(struct nesting *nesting, bool object)
 {
     uint64_t bit = UINT64_C(1) << (nesting->depth % 64);
     uint64_t *word = &nesting->objects[nesting->depth / 64];
@@ -318,56 +391,75 @@ static void push(struct nesting *nesting, bool object)
     nesting->depth++;
 }
 
-/* Behind a value: close what closes. *done when the outermost value is complete; else the next value
- * follows. */
-static bool skip_closings(struct aq_json_cursor *cursor, struct nesting *nesting,
-                          const uint8_t **end, bool *done)
+static inline uint8_t peek_at(const struct aq_json_cursor *cursor, size_t token)
 {
-    for (*done = nesting->depth == 0; !*done; *done = nesting->depth == 0) {
+    return token < cursor->token_count ? cursor->text[cursor->offsets[token]] : 0;
+}
+
+/* Behind a value: close what closes, up to the next value or the end of the outermost one. */
+static inline size_t pass_closings(struct aq_json_cursor *cursor, size_t token,
+                                   struct nesting *nesting)
+{
+    while (nesting->depth > 0) {
         bool object = in_object(nesting);
-        uint8_t c = aq_json_peek(cursor);
-        if (c == ',') {
-            cursor->token++;
-            return !object || skip_key(cursor);
-        }
+        uint8_t c = peek_at(cursor, token);
+        if (c == ',')
+            return object ? pass_key(cursor, token + 1) : token + 1;
         if (c != (object ? '}' : ']'))
-            return aq_json_fail(cursor,
-                                object ? "a comma or } is expected" : "a comma or ] is expected");
-        *end = cursor->text + cursor->offsets[cursor->token] + 1;
-        cursor->token++;
+            return fail_at(cursor, token,
+                           object ? "a comma or } is expected" : "a comma or ] is expected");
+        token++;
         nesting->depth--;
     }
-    return true;
+    return token;
+}
+
+/* An object or array. @return the token behind it, 0 after a fault. */
+static __attribute__((noinline)) size_t pass_nested(struct aq_json_cursor *cursor, unsigned depth)
+{
+    struct nesting nesting;
+    const uint8_t *end;
+    size_t token = cursor->token;
+    nesting.depth = 0;
+    do {
+        uint8_t c = peek_at(cursor, token);
+        if ((c | 0x20) == '{') {
+            if (depth + nesting.depth >= AQ_JSON_DEPTH_MAX)
+                return fail_at(cursor, token, "nested deeper than 512");
+            push(&nesting, c == '{');
+            token++;
+            if (peek_at(cursor, token) != c + 2) { /* } is { + 2, ] is [ + 2 */
+                if (c == '{')
+                    token = pass_key(cursor, token);
+                continue;
+            }
+        } else {
+            token = is_compact(cursor, token) ? token + 1 : pass_plain_slowly(cursor, token, &end);
+        }
+        if (token > 0)
+            token = pass_closings(cursor, token, &nesting);
+    } while (token > 0 && nesting.depth > 0);
+    return token;
 }
 
 bool aq_json_value(struct aq_json_cursor *cursor, unsigned depth, struct aq_slice *value)
 {
-    struct nesting nesting;
-    nesting.depth = 0;
-    if (cursor->token == cursor->token_count)
+    size_t token = cursor->token;
+    if (token == cursor->token_count)
         return aq_json_fail(cursor, "a value is expected");
-    const uint8_t *begin = cursor->text + cursor->offsets[cursor->token];
-    const uint8_t *end = begin;
-    for (bool done = false; !done;) {
-        uint8_t c = aq_json_peek(cursor);
-        if (c == '{' || c == '[') {
-            if (depth + nesting.depth >= AQ_JSON_DEPTH_MAX)
-                return aq_json_fail(cursor, "nested deeper than 512");
-            push(&nesting, c == '{');
-            cursor->token++;
-            if (aq_json_peek(cursor) != c + 2) { /* } is { + 2, ] is [ + 2 */
-                if (c == '{' && !skip_key(cursor))
-                    return false;
-                continue;
-            }
-        } else if (c == 0 && cursor->token == cursor->token_count) {
-            return aq_json_fail(cursor, "it ends in the middle of a value");
-        } else if (!skip_plain(cursor, &end)) {
-            return false;
-        }
-        if (!skip_closings(cursor, &nesting, &end, &done))
-            return false;
+    const uint8_t *begin = cursor->text + cursor->offsets[token];
+    const uint8_t *end;
+    if ((*begin | 0x20) == '{') {
+        token = pass_nested(cursor, depth);
+        end = cursor->text + cursor->offsets[token - (token > 0)] + 1;
+    } else if (is_compact(cursor, token)) {
+        end = cursor->text + cursor->offsets[++token];
+    } else {
+        token = pass_plain_slowly(cursor, token, &end);
     }
+    if (token == 0)
+        return false;
+    cursor->token = token;
     *value = aq_slice_make(begin, (size_t)(end - begin));
     return true;
 }

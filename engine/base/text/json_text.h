@@ -14,6 +14,8 @@ struct aq_json_cursor {
     const uint32_t *offsets;
     size_t token_count;
     size_t token;       /* the next one */
+    size_t plain_begin; /* no backslash stands from here ... */
+    size_t plain_end;   /* ... to here */
     const char *reason; /* after a failure: what is wrong (static text) ... */
     size_t reason_at;   /* ... and at which byte */
 };
@@ -27,9 +29,18 @@ static inline uint8_t aq_json_peek(const struct aq_json_cursor *cursor)
 /** Note why the text is refused, at the next token. @return false. */
 bool aq_json_fail(struct aq_json_cursor *cursor, const char *reason);
 
+/** Whether `inside`, a checked string's of the text, is known to have no backslash; it is not looked at. */
+static inline bool aq_json_is_plain(const struct aq_json_cursor *cursor, struct aq_slice inside)
+{
+    size_t begin = (size_t)(inside.data - cursor->text);
+    return begin >= cursor->plain_begin && begin + inside.size <= cursor->plain_end;
+}
+
 /** A string token: `inside` is what stands between its quotes, `escaped` whether it has backslashes;
  * every escape is checked. Moves behind it. */
 bool aq_json_string(struct aq_json_cursor *cursor, struct aq_slice *inside, bool *escaped);
+/** A member's name, as a string, and the colon. Moves behind that. */
+bool aq_json_key(struct aq_json_cursor *cursor, struct aq_slice *name, bool *escaped);
 /** Text of a checked string's inside; `out` has room for inside.size bytes. @return bytes written. */
 size_t aq_json_unescape(struct aq_slice inside, uint8_t *out);
 /** A number, true, false or null: its text. Moves behind it. */

@@ -61,8 +61,8 @@ static bool make_field(struct aq_json_decoder *json, struct aq_slice value, stru
     if (field->kind != AQ_FIELD_TEXT)
         return true;
     field->text = aq_slice_make(value.data + 1, value.size - 2);
-    bool escaped = memchr(field->text.data, '\\', field->text.size) != NULL;
-    if (!escaped)
+    if (aq_json_is_plain(&json->cursor, field->text) ||
+        memchr(field->text.data, '\\', field->text.size) == NULL)
         return true;
     uint8_t *plain = aq_arena_alloc(&json->decoder->rows.arena, field->text.size);
     if (plain == NULL) {
@@ -92,23 +92,18 @@ static bool take_name(struct aq_json_decoder *json, struct aq_slice *name, struc
 {
     struct aq_json_cursor *cursor = &json->cursor;
     bool escaped;
-    if (aq_json_peek(cursor) != '"')
-        return aq_json_fail(cursor, "a member's name is expected");
-    if (!aq_json_string(cursor, name, &escaped))
+    if (!aq_json_key(cursor, name, &escaped))
         return false;
     *written = aq_slice_make(name->data - 1, name->size + 2);
-    if (escaped) {
-        aq_bytes_clear(&json->name);
-        uint8_t *plain = aq_bytes_reserve(&json->name, name->size);
-        if (plain == NULL) {
-            json->no_memory = true;
-            return aq_json_fail(cursor, "out of memory");
-        }
-        *name = aq_slice_make(plain, aq_json_unescape(*name, plain));
+    if (!escaped)
+        return true;
+    aq_bytes_clear(&json->name);
+    uint8_t *plain = aq_bytes_reserve(&json->name, name->size);
+    if (plain == NULL) {
+        json->no_memory = true;
+        return aq_json_fail(cursor, "out of memory");
     }
-    if (aq_json_peek(cursor) != ':')
-        return aq_json_fail(cursor, "a colon is expected");
-    cursor->token++;
+    *name = aq_slice_make(plain, aq_json_unescape(*name, plain));
     return true;
 }
 
@@ -189,6 +184,15 @@ static bool is_superseded(struct aq_json_decoder *json, uint32_t node)
     return false;
 }
 
+/* A column's value that no path leads into: nothing of it is left over. */
+static bool pass_leaf(struct aq_json_decoder *json, uint32_t node, unsigned depth)
+{
+    struct aq_slice value;
+    bool superseded = is_superseded(json, node);
+    return aq_json_value(&json->cursor, depth, &value) &&
+           (superseded || capture(json, node, value));
+}
+
 /* A value that some path leads to or through. Its rest is begun, and taken back if there is none; of an
  * array's elements null is left so that the others keep their places. */
 static bool pass_named(struct aq_json_decoder *json, uint32_t node, size_t begin,
@@ -237,8 +241,10 @@ static bool walk_object(struct aq_json_decoder *json, uint32_t node, unsigned de
         if (!take_name(json, &name, &written))
             return false;
         uint32_t child = aq_trie_member(&json->trie, node, name);
-        if (!(child == AQ_TRIE_NONE ? pass_unnamed(json, begin, written, depth + 1)
-                                    : pass_named(json, child, begin, written, depth + 1, &kept)))
+        bool leaf = child != AQ_TRIE_NONE && json->trie.nodes[child].is_leaf;
+        if (!(leaf                    ? pass_leaf(json, child, depth + 1)
+              : child == AQ_TRIE_NONE ? pass_unnamed(json, begin, written, depth + 1)
+                                      : pass_named(json, child, begin, written, depth + 1, &kept)))
             return false;
         more = aq_json_peek(cursor) == ',';
         cursor->token += more;

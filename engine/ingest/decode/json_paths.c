@@ -119,8 +119,11 @@ enum aq_status aq_trie_build(struct aq_decoder *decoder, struct aq_trie *trie)
     for (size_t i = 0; i < decoder->field_count; i++)
         if (decoder->paths[i]->kind == AQ_PATH_VALUE)
             add_path(trie, decoder->paths[i], (uint32_t)i, i < decoder->column_field_count);
-    for (uint32_t i = 0; i < trie->node_count; i++)
+    for (uint32_t i = 0; i < trie->node_count; i++) {
+        struct aq_trie_node *node = &trie->nodes[i];
+        node->is_leaf = node->is_column && node->first_child == AQ_TRIE_NONE;
         AQ_TRY(build_table(decoder, trie, i));
+    }
     return AQ_OK;
 }
 

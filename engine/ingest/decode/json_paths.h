@@ -21,6 +21,7 @@ struct aq_trie_node {
     bool is_column; /* one ends here */
     bool has_named_members;
     bool has_named_elements;
+    bool is_leaf;        /* a column's, without children */
     uint32_t table_mask; /* members hashed by name, where there are many: slots - 1 */
     uint32_t *table;
     uint64_t seen_message; /* number of the last message that had it ... */
