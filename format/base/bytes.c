@@ -13,12 +13,6 @@ struct aq_slice aq_slice_of(const char *text)
     return aq_slice_make(text, strlen(text));
 }
 
-bool aq_slice_equal(struct aq_slice a, struct aq_slice b)
-{
-    return a.size == b.size &&
-           (a.data == b.data || a.size == 0 || memcmp(a.data, b.data, a.size) == 0);
-}
-
 int aq_slice_compare(struct aq_slice a, struct aq_slice b)
 {
     size_t common = a.size < b.size ? a.size : b.size;

@@ -28,7 +28,6 @@ static inline struct aq_slice aq_slice_make(const void *data, size_t size)
 
 /** Slice over a NUL-terminated string, without its terminator. */
 struct aq_slice aq_slice_of(const char *text);
-bool aq_slice_equal(struct aq_slice a, struct aq_slice b);
 /** memcmp order, a prefix before what it begins: <0, 0, >0. */
 int aq_slice_compare(struct aq_slice a, struct aq_slice b);
 
@@ -141,6 +140,24 @@ static inline void aq_store_u32(uint8_t *at, uint32_t value)
 static inline void aq_store_u64(uint8_t *at, uint64_t value)
 {
     memcpy(at, &value, sizeof value);
+}
+
+/** Names and words are short: two loads that may overlap tell up to 16 bytes apart. */
+static inline bool aq_slice_equal(struct aq_slice a, struct aq_slice b)
+{
+    size_t size = a.size;
+    if (size != b.size)
+        return false;
+    if (size > 16)
+        return a.data == b.data || memcmp(a.data, b.data, size) == 0;
+    if (size >= 8)
+        return ((aq_load_u64(a.data) ^ aq_load_u64(b.data)) |
+                (aq_load_u64(a.data + size - 8) ^ aq_load_u64(b.data + size - 8))) == 0;
+    if (size >= 4)
+        return ((aq_load_u32(a.data) ^ aq_load_u32(b.data)) |
+                (aq_load_u32(a.data + size - 4) ^ aq_load_u32(b.data + size - 4))) == 0;
+    return size == 0 || (a.data[0] == b.data[0] && a.data[size / 2] == b.data[size / 2] &&
+                         a.data[size - 1] == b.data[size - 1]);
 }
 
 static inline uint64_t aq_zigzag(int64_t value)
