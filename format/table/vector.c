@@ -88,37 +88,6 @@ enum aq_status aq_vector_resize(struct aq_vector *vector, size_t row_count)
     return AQ_OK;
 }
 
-static enum aq_status append_row(struct aq_vector *vector)
-{
-    if (vector->row_count == vector->capacity)
-        AQ_TRY(aq_vector_reserve(vector, vector->row_count + 1));
-    if (vector->valid != NULL)
-        vector->valid[vector->row_count] = 1;
-    vector->row_count++;
-    return AQ_OK;
-}
-
-enum aq_status aq_vector_append_int(struct aq_vector *vector, int64_t value)
-{
-    AQ_TRY(append_row(vector));
-    vector->ints[vector->row_count - 1] = value;
-    return AQ_OK;
-}
-
-enum aq_status aq_vector_append_double(struct aq_vector *vector, double value)
-{
-    AQ_TRY(append_row(vector));
-    vector->doubles[vector->row_count - 1] = value;
-    return AQ_OK;
-}
-
-enum aq_status aq_vector_append_slice(struct aq_vector *vector, struct aq_slice value)
-{
-    AQ_TRY(append_row(vector));
-    vector->slices[vector->row_count - 1] = value;
-    return AQ_OK;
-}
-
 enum aq_status aq_vector_append_null(struct aq_vector *vector)
 {
     if (vector->row_count == vector->capacity)
@@ -137,7 +106,7 @@ enum aq_status aq_vector_append_from(struct aq_vector *vector, const struct aq_v
     assert(aq_type_physical(vector->type) == aq_type_physical(from->type));
     if (aq_vector_is_null(from, row))
         return aq_vector_append_null(vector);
-    AQ_TRY(append_row(vector));
+    AQ_TRY(aq_vector_append_row(vector));
     size_t at = vector->row_count - 1;
     switch (aq_type_physical(vector->type)) {
     case AQ_PHYSICAL_INT:

@@ -41,10 +41,41 @@ enum aq_status aq_vector_need_validity(struct aq_vector *vector) AQ_RESULT;
 /** Set row_count to `row_count` <= capacity for filling in place; new rows are valid but unset. */
 enum aq_status aq_vector_resize(struct aq_vector *vector, size_t row_count) AQ_RESULT;
 
-enum aq_status aq_vector_append_int(struct aq_vector *vector, int64_t value) AQ_RESULT;
-enum aq_status aq_vector_append_double(struct aq_vector *vector, double value) AQ_RESULT;
+/** One more row, valid but unset. */
+static inline AQ_RESULT enum aq_status aq_vector_append_row(struct aq_vector *vector)
+{
+    if (vector->row_count == vector->capacity)
+        AQ_TRY(aq_vector_reserve(vector, vector->row_count + 1));
+    if (vector->valid != NULL)
+        vector->valid[vector->row_count] = 1;
+    vector->row_count++;
+    return AQ_OK;
+}
+
+static inline AQ_RESULT enum aq_status aq_vector_append_int(struct aq_vector *vector, int64_t value)
+{
+    AQ_TRY(aq_vector_append_row(vector));
+    vector->ints[vector->row_count - 1] = value;
+    return AQ_OK;
+}
+
+static inline AQ_RESULT enum aq_status aq_vector_append_double(struct aq_vector *vector,
+                                                               double value)
+{
+    AQ_TRY(aq_vector_append_row(vector));
+    vector->doubles[vector->row_count - 1] = value;
+    return AQ_OK;
+}
+
 /** Appends the slice itself; its bytes must outlive the vector's use. */
-enum aq_status aq_vector_append_slice(struct aq_vector *vector, struct aq_slice value) AQ_RESULT;
+static inline AQ_RESULT enum aq_status aq_vector_append_slice(struct aq_vector *vector,
+                                                              struct aq_slice value)
+{
+    AQ_TRY(aq_vector_append_row(vector));
+    vector->slices[vector->row_count - 1] = value;
+    return AQ_OK;
+}
+
 enum aq_status aq_vector_append_null(struct aq_vector *vector) AQ_RESULT;
 /** Append row `row` of `from` (same physical type); slice bytes are copied into `arena` unless it
  * is NULL, else shared. */

@@ -102,9 +102,29 @@ static enum aq_status signed_value(uint64_t magnitude, bool negative, int64_t *v
     return AQ_OK;
 }
 
+#define PLAIN_DIGITS_MAX 18 /* that many fit for certain */
+
+/* Digits, with a minus perhaps, and nothing else: what most integers are. */
+static bool parse_plain(struct aq_slice text, int64_t *value)
+{
+    bool negative = text.size > 0 && text.data[0] == '-';
+    int64_t magnitude = 0;
+    if (text.size == negative || text.size - negative > PLAIN_DIGITS_MAX)
+        return false;
+    for (size_t i = negative; i < text.size; i++) {
+        if (!is_digit(text.data[i]))
+            return false;
+        magnitude = 10 * magnitude + (text.data[i] - '0');
+    }
+    *value = negative ? -magnitude : magnitude;
+    return true;
+}
+
 enum aq_status aq_int_parse(struct aq_slice text, int64_t *value)
 {
     struct decimal decimal;
+    if (parse_plain(text, value))
+        return AQ_OK;
     if (!scan_decimal(trim(text), &decimal))
         return AQ_REJECT;
     uint64_t magnitude = decimal.mantissa;

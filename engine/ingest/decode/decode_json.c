@@ -76,14 +76,15 @@ static bool make_field(struct aq_json_decoder *json, struct aq_slice value, stru
 
 static bool capture(struct aq_json_decoder *json, uint32_t node, struct aq_slice value)
 {
-    uint32_t at = json->trie.nodes[node].first_field;
-    struct aq_field field;
-    if (at == AQ_TRIE_NONE)
+    struct aq_field *fields = json->decoder->fields;
+    uint32_t first = json->trie.nodes[node].first_field;
+    if (first == AQ_TRIE_NONE)
         return true;
-    if (!make_field(json, value, &field))
+    if (!make_field(json, value, &fields[first]))
         return false;
-    for (; at != AQ_TRIE_NONE; at = json->trie.next_field[at])
-        json->decoder->fields[at] = field;
+    for (uint32_t at = json->trie.next_field[first]; at != AQ_TRIE_NONE;
+         at = json->trie.next_field[at])
+        fields[at] = fields[first];
     return true;
 }
 

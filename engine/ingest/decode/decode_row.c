@@ -56,7 +56,7 @@ static void join(struct aq_decoder *decoder, const struct aq_column_plan *plan,
     struct aq_bytes *text = &decoder->scratch;
     enum aq_field_kind kind = AQ_FIELD_TEXT;
     aq_bytes_clear(text);
-    joined->kind = AQ_FIELD_ABSENT;
+    *joined = (struct aq_field){.kind = AQ_FIELD_ABSENT};
     for (size_t i = 0; i < origin->part_count; i++) {
         const struct aq_origin_part *part = &origin->parts[i];
         if (part->field == SIZE_MAX) {
@@ -84,7 +84,6 @@ static const struct aq_field *choose(struct aq_decoder *decoder, const struct aq
     for (size_t i = 0; i < plan->origin_count; i++) {
         const struct aq_field *field = made;
         *origin = &plan->origins[i];
-        *made = (struct aq_field){.kind = AQ_FIELD_ABSENT};
         if ((*origin)->kind == AQ_PATH_TEMPLATE)
             join(decoder, plan, *origin, made);
         else if ((*origin)->kind == AQ_PATH_REST)

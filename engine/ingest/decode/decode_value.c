@@ -37,6 +37,10 @@ static bool is_numeric(const struct aq_field *field)
 static enum aq_status convert_boolean(const struct aq_field *field, struct aq_value *value,
                                       char *reason)
 {
+    if (field->kind == AQ_FIELD_BOOLEAN) {
+        value->integer = field->text.data[0] == 't';
+        return AQ_OK;
+    }
     static const char *const names[2][6] = {{"false", "f", "no", "n", "off", "0"},
                                             {"true", "t", "yes", "y", "on", "1"}};
     for (int truth = 0; truth < 2; truth++) {
