@@ -250,6 +250,33 @@ void aq_batch_clear(struct aq_batch *batch)
     batch->row_count = 0;
 }
 
+static enum aq_status append_all(struct aq_vector *to, const struct aq_vector *from)
+{
+    size_t before = to->row_count;
+    size_t size = value_size(to->type);
+    if (from->row_count == 0)
+        return AQ_OK;
+    AQ_TRY(aq_vector_resize(to, before + from->row_count));
+    memcpy((uint8_t *)to->values + before * size, from->values, from->row_count * size);
+    if (from->valid == NULL)
+        return AQ_OK;
+    AQ_TRY(aq_vector_need_validity(to));
+    memcpy(to->valid + before, from->valid, from->row_count);
+    return AQ_OK;
+}
+
+enum aq_status aq_batch_move_rows(struct aq_batch *to, struct aq_batch *from)
+{
+    assert(to->column_count == from->column_count);
+    for (size_t i = 0; i < to->column_count; i++) {
+        AQ_TRY(append_all(&to->columns[i], &from->columns[i]));
+        aq_vector_clear(&from->columns[i]);
+    }
+    to->row_count += from->row_count;
+    from->row_count = 0;
+    return AQ_OK;
+}
+
 enum aq_status aq_batch_append_row(struct aq_batch *batch, const struct aq_batch *from, size_t row)
 {
     for (size_t i = 0; i < batch->column_count; i++)

@@ -141,6 +141,9 @@ void aq_batch_clear(struct aq_batch *batch);
 /** Append row `row` of `from`, by its first columns, which are of the batch's types; slices are copied. */
 enum aq_status aq_batch_append_row(struct aq_batch *batch, const struct aq_batch *from,
                                    size_t row) AQ_RESULT;
+/** Move the rows of `from`, which has the same columns, behind those of `to`. The bytes of their slices stay in `from`'s
+ * arena, until it is cleared. After AQ_NO_MEMORY both can only be cleared. */
+enum aq_status aq_batch_move_rows(struct aq_batch *to, struct aq_batch *from) AQ_RESULT;
 /** Bytes that the values take in memory, roughly. */
 size_t aq_batch_size_bytes(const struct aq_batch *batch);
 

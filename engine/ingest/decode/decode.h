@@ -123,6 +123,9 @@ void aq_decoder_destroy(struct aq_decoder *decoder);
 void aq_decoder_set_feed(struct aq_decoder *decoder, uint64_t feed_id, int64_t stamp_us);
 /** Forget rows and rejects, keep memory. */
 void aq_decoder_clear(struct aq_decoder *decoder);
+/** Move the rows and rejects of `from`, a decoder of the same dataset, behind those of `decoder`, and what it counted. Their
+ * texts stay where they are until `from` is cleared. */
+enum aq_status aq_decoder_move_rows(struct aq_decoder *decoder, struct aq_decoder *from) AQ_RESULT;
 /** Bytes that the rows and rejects so far hold, roughly. */
 size_t aq_decoder_size_bytes(const struct aq_decoder *decoder);
 

@@ -22,6 +22,15 @@ void aq_decoder_clear(struct aq_decoder *decoder)
     aq_batch_clear(&decoder->rejects);
 }
 
+enum aq_status aq_decoder_move_rows(struct aq_decoder *decoder, struct aq_decoder *from)
+{
+    AQ_TRY(aq_batch_move_rows(&decoder->rows, &from->rows));
+    AQ_TRY(aq_batch_move_rows(&decoder->rejects, &from->rejects));
+    decoder->unknown_field_count += from->unknown_field_count;
+    from->unknown_field_count = 0;
+    return AQ_OK;
+}
+
 size_t aq_decoder_size_bytes(const struct aq_decoder *decoder)
 {
     return 8 * (decoder->rows.row_count * decoder->rows.column_count +

@@ -71,7 +71,19 @@ static enum aq_status read_header(struct aq_import *import, struct aq_error *err
         return aq_error_locate(err, status, import->path, -1);
     if (notice != NULL)
         aq_importer_notice(import->importer, "%s: %s", import->path, notice);
-    return AQ_OK;
+    return aq_import_crew_begin(import->importer->crew, message.bytes, err);
+}
+
+enum aq_status aq_import_decode(const struct aq_import *import, struct aq_decoder *decoder,
+                                struct aq_json_decoder *json, struct aq_csv_decoder *csv,
+                                uint64_t ordinal, const struct aq_message *message)
+{
+    if (message->kind == AQ_MESSAGE_BROKEN)
+        return aq_decoder_reject(decoder, message->reject_class, ordinal, message->bytes, "%s",
+                                 message->reason);
+    if (import->format == AQ_FORMAT_CSV)
+        return aq_csv_decode(csv, ordinal, message->bytes);
+    return aq_json_decode(json, ordinal, message->bytes);
 }
 
 static enum aq_status take_message(struct aq_import *import, const struct aq_message *message,
@@ -79,16 +91,10 @@ static enum aq_status take_message(struct aq_import *import, const struct aq_mes
 {
     struct aq_importer *importer = import->importer;
     size_t reject_count = importer->decoder->rejects.row_count;
-    enum aq_status status;
     if (message->kind == AQ_MESSAGE_NONE)
         return AQ_OK;
-    if (message->kind == AQ_MESSAGE_BROKEN)
-        status = aq_decoder_reject(importer->decoder, message->reject_class, import->ordinal,
-                                   message->bytes, "%s", message->reason);
-    else if (import->format == AQ_FORMAT_CSV)
-        status = aq_csv_decode(import->csv, import->ordinal, message->bytes);
-    else
-        status = aq_json_decode(importer->json, import->ordinal, message->bytes);
+    enum aq_status status = aq_import_decode(import, importer->decoder, importer->json, import->csv,
+                                             import->ordinal, message);
     return aq_import_note_decoded(import, status, reject_count, err);
 }
 
@@ -140,6 +146,7 @@ static enum aq_status take_messages(struct aq_import *import, struct aq_error *e
 {
     struct aq_message message;
     for (uint64_t count = 1;; count++) {
+        AQ_TRY(aq_import_crew_take(import, err));
         enum aq_status status = aq_splitter_next(&import->splitter, &message, err);
         if (status != AQ_OK)
             return status;
@@ -271,7 +278,8 @@ enum aq_status aq_import_file(struct aq_importer *importer, const char *path, st
     if (status == AQ_OK)
         status = import_opened(&import, err);
     importer->report->file_count++;
-    aq_decoder_clear(importer->decoder);
+    aq_import_clear(importer);
+    aq_import_crew_end(importer->crew);
     aq_csv_decoder_destroy(import.csv);
     aq_parquet_import_close(import.parquet);
     aq_splitter_deinit(&import.splitter);

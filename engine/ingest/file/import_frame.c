@@ -20,6 +20,17 @@ void aq_import_begin_frame(struct aq_import *import)
     import->frame_begun_us = aq_clock_us();
 }
 
+void aq_import_clear(struct aq_importer *importer)
+{
+    aq_decoder_clear(importer->decoder);
+    aq_import_crew_clear(importer->crew);
+}
+
+size_t aq_import_size_bytes(const struct aq_importer *importer)
+{
+    return aq_decoder_size_bytes(importer->decoder) + aq_import_crew_size_bytes(importer->crew);
+}
+
 /* What a frame may grow to, `size` being wanted. */
 static uint64_t bound_frame(const struct aq_config *config, uint64_t size)
 {
@@ -32,13 +43,22 @@ bool aq_import_frame_is_due(const struct aq_import *import, bool look_at_clock)
 {
     const struct aq_importer *importer = import->importer;
     const struct aq_config *config = importer->options->config;
-    uint64_t size = aq_decoder_size_bytes(importer->decoder);
+    uint64_t size = aq_import_size_bytes(importer);
     /* While the disk has all that it may have in flight, waiting for it is better spent on a larger frame. */
     if (size >= bound_frame(config, config->commit_size_bytes) &&
         (size >= bound_frame(config, AQ_FRAME_GROWTH_MAX * config->commit_size_bytes) ||
          !aq_shard_writer_is_full(importer->writer)))
         return true;
     return look_at_clock && aq_clock_us() - import->frame_begun_us >= config->commit_interval_us;
+}
+
+/* Up to the size of a commit, at least a quarter of it: frames need not end just there. */
+uint64_t aq_import_frame_room(const struct aq_import *import)
+{
+    const struct aq_config *config = import->importer->options->config;
+    uint64_t bound = bound_frame(config, config->commit_size_bytes);
+    uint64_t size = aq_import_size_bytes(import->importer);
+    return size + bound / 4 < bound ? bound - size : bound / 4;
 }
 
 static struct aq_source_range make_range(struct aq_import *import, bool finished)
@@ -106,7 +126,7 @@ enum aq_status aq_import_close_frame(struct aq_import *import, bool finished, st
     aq_import_watch_frame(import, &range);
     AQ_TRY(aq_shard_writer_append(importer->writer, &range, 1, sections, section_count, err));
     importer->report->input_bytes += range.next_offset - import->feed.position.next_offset;
-    aq_decoder_clear(decoder);
+    aq_import_clear(importer);
     advance(import, &range);
     report_progress(import);
     return aq_importer_note_feed(importer, &import->feed, err);

@@ -50,7 +50,7 @@ void aq_import_watch_frame(struct aq_import *import, const struct aq_source_rang
     *flight = (struct aq_import_flight){
         .begun_us = import->frame_begun_us,
         .input_bytes = range->next_offset - import->feed.position.next_offset,
-        .memory_bytes = aq_decoder_size_bytes(importer->decoder),
+        .memory_bytes = aq_import_size_bytes(importer),
         .message_count = range->next_ordinal - range->first_ordinal,
     };
     for (size_t i = 0; i < AQ_REJECT_CLASS_COUNT; i++) {

@@ -44,6 +44,7 @@ struct aq_importer {
     const struct aq_schema *rejects;
     struct aq_decoder *decoder;
     struct aq_json_decoder *json;
+    struct aq_import_crew *crew;
     struct aq_router *row_router;
     struct aq_router *reject_router;
     struct aq_shard_writer *writer;
@@ -56,6 +57,7 @@ struct aq_importer {
 };
 
 struct aq_parquet_import; /* import_parquet.h */
+struct aq_import_crew;    /* import_crew.c */
 
 /** The file that is being imported. */
 struct aq_import {
@@ -85,6 +87,11 @@ enum aq_status aq_import_close_frame(struct aq_import *import, bool finished,
 void aq_import_begin_frame(struct aq_import *import);
 /** Whether the frame is full or old enough. */
 bool aq_import_frame_is_due(const struct aq_import *import, bool look_at_clock);
+/** What was decoded since the last frame: forget it; its bytes in memory, roughly. */
+void aq_import_clear(struct aq_importer *importer);
+size_t aq_import_size_bytes(const struct aq_importer *importer);
+/** Bytes of memory by which the frame that is being filled may grow at once. */
+uint64_t aq_import_frame_room(const struct aq_import *import);
 /** The next message was decoded, to a row or a reject.
  * @param reject_count  Rejects before it. */
 enum aq_status aq_import_note_decoded(struct aq_import *import, enum aq_status decoded,
@@ -96,6 +103,28 @@ enum aq_status aq_import_pace(struct aq_import *import, uint64_t count,
                               struct aq_error *err) AQ_RESULT;
 /** AQ_INTERRUPTED, with its words. */
 enum aq_status aq_import_stopped(struct aq_error *err) AQ_RESULT;
+
+/** One message to a row or a reject; `csv` for CSV. Only `decoder`, `json` and `csv` change.
+ * @thread Any, each with its own three. */
+enum aq_status aq_import_decode(const struct aq_import *import, struct aq_decoder *decoder,
+                                struct aq_json_decoder *json, struct aq_csv_decoder *csv,
+                                uint64_t ordinal, const struct aq_message *message) AQ_RESULT;
+
+/** Threads that decode side by side (import_crew.c); after the importer's decoders, whose options they have. */
+enum aq_status aq_import_crew_create(const struct aq_importer *importer,
+                                     struct aq_import_crew **crew, struct aq_error *err) AQ_RESULT;
+void aq_import_crew_destroy(struct aq_import_crew *crew);
+/** A CSV file with this header begins; at its end, and at that of any other file, aq_import_crew_end. */
+enum aq_status aq_import_crew_begin(struct aq_import_crew *crew, struct aq_slice header,
+                                    struct aq_error *err) AQ_RESULT;
+void aq_import_crew_end(struct aq_import_crew *crew);
+/** The rows it decoded have been written. */
+void aq_import_crew_clear(struct aq_import_crew *crew);
+/** Bytes that they hold in its own decoders, roughly. */
+size_t aq_import_crew_size_bytes(const struct aq_import_crew *crew);
+/** Decode messages that are whole in the window, as if one by one, and close the frames that are due: some, or none.
+ * @return AQ_INTERRUPTED when the import shall stop; failures to read, when all before them is decoded. */
+enum aq_status aq_import_crew_take(struct aq_import *import, struct aq_error *err) AQ_RESULT;
 
 /** Remember where a feed of this run stands; it replaces what is known of the feed. */
 enum aq_status aq_importer_note_feed(struct aq_importer *importer,

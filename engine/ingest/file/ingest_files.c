@@ -123,6 +123,7 @@ static enum aq_status prepare(struct aq_importer *importer, struct aq_error *err
     AQ_TRY(aq_decoder_create(options->dataset, importer->schema, importer->rejects,
                              options->source_name, &importer->decoder, err));
     AQ_TRY(aq_json_decoder_create(importer->decoder, &importer->json, err));
+    AQ_TRY(aq_import_crew_create(importer, &importer->crew, err));
     AQ_TRY(aq_router_create(importer->schema, &importer->row_router, err));
     AQ_TRY(aq_router_create(importer->rejects, &importer->reject_router, err));
     AQ_TRY(read_feeds(importer, err));
@@ -142,6 +143,7 @@ static void release(struct aq_importer *importer)
         aq_shard_writer_destroy(importer->writer);
     aq_router_destroy(importer->row_router);
     aq_router_destroy(importer->reject_router);
+    aq_import_crew_destroy(importer->crew);
     aq_json_decoder_destroy(importer->json);
     aq_decoder_destroy(importer->decoder);
     free(importer->feeds);

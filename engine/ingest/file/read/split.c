@@ -75,10 +75,14 @@ enum aq_status aq_splitter_delimit(struct aq_splitter *splitter, aq_scan_fn scan
         scanned = window.size;
         if (*found || stream->ended || window.size > AQ_RECORD_BYTES_MAX)
             break;
+        if (splitter->held)
+            return AQ_NOT_FOUND;
         AQ_TRY(aq_stream_fill(stream, err));
     }
     if (*size <= AQ_RECORD_BYTES_MAX)
         return AQ_OK;
+    if (splitter->held)
+        return AQ_NOT_FOUND;
     size_t too_many = *size;
     *size = 0;
     return pass_long(splitter, scan, too_many, found, message, err);
@@ -173,6 +177,8 @@ static enum aq_status extend_record(struct aq_splitter *splitter, size_t line_si
         *size = line_size;
         if (complete || window.size > AQ_RECORD_BYTES_MAX)
             return AQ_OK;
+        if (splitter->held)
+            return AQ_NOT_FOUND;
         AQ_TRY(aq_stream_fill(stream, err));
     }
 }
@@ -229,6 +235,17 @@ enum aq_status aq_splitter_next(struct aq_splitter *splitter, struct aq_message 
     default:
         return next_line(splitter, message, err);
     }
+}
+
+enum aq_status aq_splitter_next_held(struct aq_splitter *splitter, struct aq_message *message)
+{
+    bool element = splitter->phase == AQ_SPLIT_FIRST || splitter->phase == AQ_SPLIT_ELEMENT;
+    if (!splitter->begun || (splitter->format == AQ_FORMAT_JSON && !element))
+        return AQ_NOT_FOUND;
+    splitter->held = true;
+    enum aq_status status = aq_splitter_next(splitter, message, NULL);
+    splitter->held = false;
+    return status;
 }
 
 static bool ends_with(struct aq_slice name, const char *suffix)

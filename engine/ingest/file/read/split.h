@@ -24,6 +24,7 @@ struct aq_splitter {
     struct aq_stream *stream; /* borrowed */
     enum aq_source_format format;
     bool begun;
+    bool held; /* see aq_splitter_next_held */
     bool has_header;
     bool one_column; /* of a CSV header: an empty line is a record */
     enum aq_split_phase {
@@ -54,6 +55,14 @@ void aq_splitter_deinit(struct aq_splitter *splitter);
  */
 enum aq_status aq_splitter_next(struct aq_splitter *splitter, struct aq_message *message,
                                 struct aq_error *err) AQ_RESULT;
+
+/**
+ * The same without moving the window: what earlier calls of it gave stays where it is.
+ * @return AQ_NOT_FOUND, with nothing taken, when the next message is not whole in the window, or can only be told by
+ * aq_splitter_next.
+ */
+enum aq_status aq_splitter_next_held(struct aq_splitter *splitter,
+                                     struct aq_message *message) AQ_RESULT;
 
 /**
  * JSON values are validated whole: read the stream to its end and, if it holds no JSON value, make the
