@@ -3,7 +3,8 @@
     make bench-ingest                                            some 100 MB of each kind of message: two minutes
     build/venv/bin/python bench/write/ingest.py --bytes 2000000 --rounds 1   a look at it
 
-One shard imports NDJSON: a segment writer with four frames in flight, each acked when it is durable, the segments sealed.
+One shard imports NDJSON: up to four threads decode, one reads, routes and encodes, a segment writer has four frames in flight,
+each acked when it is durable, and the segments are sealed.
 The messages are real ones, over and over: Wikipedia edits (435 bytes, 20 columns) and answers of AQICN in a producer's
 envelope (2,440 bytes; with six paths named, and with all the rest kept as JSON besides). Beside it, simdjson parses the same
 lines and does nothing else (bench/write/validate.cc). Best of the rounds. `rows/s` is wall time of the whole process, `CPU` user and
@@ -58,7 +59,7 @@ STEPS = (
     ("routing: rows to partitions", ("aq_route_section",)),
     ("encoding: columns to a frame", ("aq_frame_encode",)),
     ("write: to the kernel, and waiting", ("aq_io_submit", "aq_io_wait", "aq_segment_blocks_write")),
-    ("reading: the file, its lines, its hash", ("aq_splitter_next",)),
+    ("reading: the file, its lines, its hash", ("aq_stream_fill", "aq_splitter_next_held")),
 )
 
 
