@@ -15,12 +15,12 @@
 
 #define EXPONENT_MAX 22                          /* 10^22 is the last power that is a double */
 #define INTEGER_MAX ((double)(INT64_C(1) << 53)) /* above, integers are not all doubles */
-#define EXPONENT_NONE 255
-#define SEGMENT_ROWS 512 /* about as many at least */
+#define SEGMENT_ROWS 512                         /* about as many at least */
 #define SEGMENT_ROWS_MAX (2 * SEGMENT_ROWS)
 #define SEGMENT_BITS 1024.0 /* what a change of scale costs, about */
 #define PATCH_BITS 96.0     /* what a patch costs, about */
 #define DIGIT_BITS 3.3219   /* what another decimal digit may cost */
+#define PATCH_BLOCK 64      /* rows, in which patches are looked for if they are not all decimals */
 
 static const double powers[EXPONENT_MAX + 1] = {1e0,  1e1,  1e2,  1e3,  1e4,  1e5,  1e6,  1e7,
                                                 1e8,  1e9,  1e10, 1e11, 1e12, 1e13, 1e14, 1e15,
@@ -51,45 +51,21 @@ static bool as_decimal(double value, unsigned exponent, int64_t *integer)
     return bits_of((double)*integer / powers[exponent]) == bits_of(value);
 }
 
-/* The smallest exponent for `value`, looked for from `hint` downwards or upwards. */
-static uint8_t exponent_of(double value, unsigned hint)
+/* The exponent that costs least: digits for all values, or patches for those that need more. What no exponent suits costs
+ * the same with each. `integers` is where to work. */
+static uint8_t choose_exponent(const double *values, size_t count, int64_t *integers)
 {
-    int64_t integer;
-    if (as_decimal(value, hint, &integer)) {
-        while (hint > 0 && integer % 10 == 0 && as_decimal(value, hint - 1, &integer))
-            hint--;
-        return (uint8_t)hint;
-    }
-    for (unsigned exponent = 0; exponent <= EXPONENT_MAX; exponent++) {
-        if (as_decimal(value, exponent, &integer))
-            return (uint8_t)exponent;
-    }
-    return EXPONENT_NONE;
-}
-
-/* The exponent that costs least: digits for all values, or patches for those that need more. */
-static uint8_t choose_exponent(const double *values, size_t count)
-{
-    size_t need[EXPONENT_MAX + 1] = {0};
-    unsigned hint = 0;
-    for (size_t i = 0; i < count; i++) {
-        uint8_t exponent = exponent_of(values[i], hint);
-        if (exponent == EXPONENT_NONE)
-            continue;
-        need[exponent]++;
-        hint = exponent > hint ? exponent : hint;
-    }
+    double best_saving = -INFINITY;
     uint8_t best = 0;
-    double best_cost = INFINITY;
-    size_t beyond = 0;
-    for (unsigned exponent = 0; exponent <= EXPONENT_MAX; exponent++)
-        beyond += need[exponent];
-    for (unsigned exponent = 0; exponent <= EXPONENT_MAX; exponent++) {
-        beyond -= need[exponent];
-        double cost = (double)beyond * PATCH_BITS + (double)count * DIGIT_BITS * exponent;
-        if (cost < best_cost) {
-            best_cost = cost;
-            best = (uint8_t)exponent;
+    for (uint8_t exponent = 0; exponent <= EXPONENT_MAX; exponent++) {
+        double digits = (double)count * DIGIT_BITS * exponent;
+        if ((double)count * PATCH_BITS - digits <= best_saving)
+            break; /* even if it suited all values */
+        size_t fit = aq_kernels()->to_decimals(values, count, powers[exponent], integers);
+        double saving = (double)fit * PATCH_BITS - digits;
+        if (saving > best_saving) {
+            best_saving = saving;
+            best = exponent;
         }
     }
     return best;
@@ -164,7 +140,7 @@ static void measure(const double *values, struct segment *segment, uint8_t hint,
     const double *own = values + segment->first;
     bool all = try_exponent(own, segment->count, hint, &segment->exponent, integers);
     if (!all)
-        segment->exponent = choose_exponent(own, segment->count);
+        segment->exponent = choose_exponent(own, segment->count, integers);
     for (size_t i = segment->first; i < end && multiple != 1; i++) {
         if (all || as_decimal(values[i], segment->exponent, &integers[i - segment->first]))
             multiple = add_multiple(multiple, integers[i - segment->first]);
@@ -250,14 +226,20 @@ static void encode_segment(const double *values, struct segment *segment, int64_
                                          integers + first) == segment->count;
     if (all && segment->multiple == 1)
         return;
-    for (size_t i = first; i < end; i++) {
-        if (all || as_decimal(values[i], segment->exponent, &integers[i])) {
-            previous = integers[i];
-            multiple = multiple == 1 ? 1 : add_multiple(multiple, previous);
-            continue;
+    for (size_t at = first, stop; at < end; at = stop) {
+        stop = end - at < PATCH_BLOCK ? end : at + PATCH_BLOCK;
+        all = aq_kernels()->to_decimals(values + at, stop - at, powers[segment->exponent],
+                                        integers + at) == stop - at;
+        for (size_t i = at; i < stop && !(all && multiple == 1); i++) {
+            if (all || as_decimal(values[i], segment->exponent, &integers[i])) {
+                previous = integers[i];
+                multiple = multiple == 1 ? 1 : add_multiple(multiple, previous);
+                continue;
+            }
+            patches[(*patch_count)++] = (int64_t)i;
+            integers[i] = previous;
         }
-        patches[(*patch_count)++] = (int64_t)i;
-        integers[i] = previous;
+        previous = integers[stop - 1];
     }
     segment->multiple = multiple == 0 ? 1 : multiple;
     for (size_t i = segment->first; segment->multiple > 1 && i < end; i++)
