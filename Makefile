@@ -141,7 +141,7 @@ $B/unit/test_no_memory: $B/tests/sim/sim_disk.o $B/tests/sim/scarce_memory.o
 $B/unit/test_no_memory: private LDFLAGS += $(patsubst %,-Wl$(comma)--wrap=%,malloc calloc realloc posix_memalign strdup free \
 	aq_arena_alloc aq_arena_copy aq_arena_string aq_bytes_reserve)
 
-$B/bench/archive/encode $B/bench/archive/decode: $B/bench/%: $B/bench/%.o $B/libaqstore.a
+$B/bench/archive/encode $B/bench/archive/encode_frames $B/bench/archive/decode: $B/bench/%: $B/bench/%.o $B/libaqstore.a
 	$(CXX) $(LDFLAGS) -o $@ $^ $(PKG_LIBS)
 
 $B/bench/write/discard: $B/bench/write/discard.o
@@ -203,7 +203,7 @@ bench-decode: all $B/bench/archive/decode ## measure decoding beside memcpy, Vor
 	@build/bench-venv/bin/pip install -q -r bench/requirements.txt
 	@build/bench-venv/bin/python bench/archive/decode.py
 
-bench-encode: all $B/bench/archive/encode ## measure writing archives beside Parquet and Vortex
+bench-encode: all $B/bench/archive/encode $B/bench/archive/encode_frames ## measure writing archives and frames beside Parquet and Vortex
 	@[ -x build/bench-venv/bin/python ] || python3 -m venv build/bench-venv
 	@build/bench-venv/bin/pip install -q -r bench/requirements.txt
 	@build/bench-venv/bin/python bench/archive/encode.py

@@ -15,22 +15,31 @@ struct archive_file {
     struct aq_slice bytes;
 };
 
-static inline enum aq_status archive_file_read(const char *path, struct archive_file *file,
-                                               struct aq_error *err)
+/* All bytes of a file, in `arena`. */
+static inline enum aq_status bench_file_read(const char *path, struct aq_arena *arena,
+                                             struct aq_slice *content, struct aq_error *err)
 {
     struct stat stat;
     int fd = open(path, O_RDONLY | O_CLOEXEC);
     if (fd < 0 || fstat(fd, &stat) != 0)
         return aq_error_set(err, AQ_IO, "cannot be opened");
     size_t size = (size_t)stat.st_size;
-    uint8_t *bytes = aq_arena_alloc(&file->arena, size);
+    uint8_t *bytes = aq_arena_alloc(arena, size);
     enum aq_status status = bytes == NULL ? aq_error_set(err, AQ_NO_MEMORY, "is too large")
                                           : aq_io_pread_exact(fd, path, 0, bytes, size, err);
     close(fd);
-    AQ_TRY(status);
+    *content = aq_slice_make(bytes, size);
+    return status;
+}
+
+static inline enum aq_status archive_file_read(const char *path, struct archive_file *file,
+                                               struct aq_error *err)
+{
     uint64_t offset;
     uint32_t root_size;
-    file->bytes = aq_slice_make(bytes, size);
+    AQ_TRY(bench_file_read(path, &file->arena, &file->bytes, err));
+    const uint8_t *bytes = file->bytes.data;
+    size_t size = file->bytes.size;
     if (size < AQ_ARCHIVE_TRAILER_BYTES)
         return aq_error_set(err, AQ_CORRUPT, "is no archive");
     AQ_TRY(aq_archive_trailer_decode(

@@ -7,7 +7,10 @@ Measured is processor time, of all threads, from rows in memory to coded bytes: 
 their statistics and checksums, in both profiles; the peers write a table of theirs, sorted by station and time. The best of --repeat.
 Every file is read by DuckDB or by aqstore; the hashes of an answer must be equal.
 
-The second table says what aqstore's part is spent on: instructions (valgrind --tool=callgrind, whose processor has AVX2), by the
+The second table is of the frames that the import had written, each coded again from its columns, in order of arrival, as the write path
+does it (bench/archive/encode_frames.c): what comes out is compared with what was written.
+
+The last table says what aqstore's part is spent on: instructions (valgrind --tool=callgrind, whose processor has AVX2), by the
 source of the code that runs, not by its caller: hashes of a tile's rows, and of strings for dictionaries, count as checksums.
 """
 
@@ -34,8 +37,10 @@ except ModuleNotFoundError:  # it is no dependency of the tests
     vortex = None
 
 ENCODE = run.aq.PROJECT / "build/release/bench/archive/encode"
+FRAMES = ENCODE.with_name("encode_frames")
 QUERY = run.QUERIES["whole table"]
-
+RAW_GOAL, SIZE_GOAL = 1.5, 2.5
+LARGE_FRAMES = "ingest: {commit_size: 16MiB, commit_interval: 10s}\n"  # of rows in memory: a frame a file
 
 # What is spent in which files, functions or libraries; the first that fits counts.
 STEPS = (
@@ -66,8 +71,11 @@ def least(repeat, work):
 
 class Ours:
     def __init__(self, files, folder):
-        self.store = run.aq.Store(folder / "store", run.DATA.config_file)
+        config = folder / "aqstore.yaml"
+        config.write_text(run.DATA.config_file.read_text() + LARGE_FRAMES)
+        self.store = run.aq.Store(folder / "store", config)
         self.store.load(run.DATA.dataset, *files)
+        self.segments = [shutil.copy(path, folder) for path in self.store.files("segments")]
         self.store.compact()
         self.archives = [path for path in self.store.files("archives") if self.holds_rows(path)]
         self.answer = run.result_hash(run.aq.parse_rows(self.store.ndjson(QUERY.format(table=run.DATA.dataset))))
@@ -79,6 +87,11 @@ class Ours:
     def measure(self, profile, repeat):
         """(us/row, bytes/row)."""
         made = [subprocess.run([ENCODE, "--one", profile, *self.archives], check=True, capture_output=True, text=True).stdout for _ in range(repeat)]
+        return min(tuple(float(part) for part in line.split()) for line in made)
+
+    def measure_frames(self, repeat):
+        """(us/row, bytes/row, GB/s of raw columns, bytes of a frame, rows)."""
+        made = [subprocess.run([FRAMES, self.archives[0], *self.segments], check=True, capture_output=True, text=True).stdout for _ in range(repeat)]
         return min(tuple(float(part) for part in line.split()) for line in made)
 
     def profile(self, profile, folder):
@@ -135,6 +148,7 @@ def main():
             connection.execute(f"CREATE TABLE sorted AS SELECT * FROM ({run.DATA.truth(files)}) ORDER BY station, ts")
             count = connection.execute("SELECT count(*) FROM sorted").fetchall()[0][0]
             peers = measure_peers(connection, folder, repeat)
+        frames = ours.measure_frames(repeat)
         found = {profile: ours.measure(profile, repeat) for profile in ("archive", "fast")}
         steps = {profile: ours.profile(profile, folder) for profile in found} if shutil.which("valgrind") else {}
     versions = f"DuckDB {duckdb.__version__}, pyarrow {pyarrow.__version__}"
@@ -146,6 +160,14 @@ def main():
         spent = seconds * 1e6 / count
         table.append([name, f"{spent:.3f}", f"{1e6 / spent:,.0f}", f"{size / count:.2f}", f"{found['archive'][0] / spent:.2f}", f"{found['fast'][0] / spent:.2f}", answer])
     run.print_table(table)
+    print(f"\nFrames; raw are 8 bytes a number or time and the bytes of texts, of declared columns. Goals: {RAW_GOAL} GB/s, {SIZE_GOAL} times the archive\n")
+    spent, size, speed, frame_bytes, rows = frames
+    if rows != count:
+        sys.exit(f"bench: {rows:.0f} rows in frames, not {count}")
+    run.print_table([
+        ["", "us/row", "raw GB/s and core", "raw bytes/row", "bytes/row", "bytes / archive's", "KiB a frame"],
+        ["aqstore frames", f"{spent:.3f}", f"{speed:.2f}", f"{speed * spent * 1e3:.1f}", f"{size:.2f}", f"{size / found['archive'][1]:.2f}", f"{frame_bytes / 1024:.0f}"],
+    ])  # fmt: skip
     if steps:
         print("\nInstructions, share of each step\n")
         rows = [[f"aqstore {profile}", *(f"{100 * part / sum(parts.values()):.1f} %" for part in parts.values())] for profile, parts in steps.items()]
