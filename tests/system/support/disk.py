@@ -1,5 +1,7 @@
-"""A disk of one's own whose power can be cut: a file system in a file, mounted by loop, shut down by FS_IOC_SHUTDOWN."""
+"""Disks of one's own: one whose power can be cut, a file system in a file, mounted by loop, shut down by FS_IOC_SHUTDOWN;
+and one that is soon full, a tmpfs."""
 
+import contextlib
 import fcntl
 import os
 import shutil
@@ -51,3 +53,21 @@ class Disk:
         """What was on the disk when the power went; nobody may have a file open."""
         subprocess.run(["umount", self.root], check=True)
         assert self.mount().returncode == 0
+
+
+@contextlib.contextmanager
+def tmpfs(folder, size):
+    """`folder`, made, mounted with room for `size`; skips the test where that cannot be."""
+    folder.mkdir()
+    made = subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", folder], capture_output=True, check=False)
+    if made.returncode != 0:
+        pytest.skip(f"cannot mount a tmpfs: {made.stderr.decode().strip()}")
+    try:
+        yield folder
+    finally:
+        subprocess.run(["umount", "-l", folder], check=True)
+
+
+def make_room(folder):
+    """A tmpfs has 256 MiB from now on."""
+    subprocess.run(["mount", "-o", "remount,size=256m", folder], check=True)

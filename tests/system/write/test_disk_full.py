@@ -1,13 +1,12 @@
 """A full disk, and other limits: a clear message, exit 1, nothing acked is lost; with more room the import goes on."""
 
-import contextlib
 import os
 import random
-import subprocess
 
 import pytest
 
 import aq
+from disk import make_room, tmpfs
 from running import Ingest
 
 ROWS = 900_000  # 24 random bytes each: more than 16 MiB however they are coded
@@ -23,18 +22,6 @@ datasets:
       c: {type: bigint}
 ingest: {commit_interval: 20ms, commit_size: 256KiB, segment_size: 4MiB}
 """
-
-
-@contextlib.contextmanager
-def tmpfs(folder, size):
-    folder.mkdir()
-    made = subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", folder], capture_output=True, check=False)
-    if made.returncode != 0:
-        pytest.skip(f"cannot mount a tmpfs: {made.stderr.decode().strip()}")
-    try:
-        yield folder
-    finally:
-        subprocess.run(["umount", "-l", folder], check=True)
 
 
 @pytest.fixture(scope="module")
@@ -77,7 +64,7 @@ def test_a_full_disk_keeps_what_was_acked(io, noise, tmp_path):
         compacted = store.run("compact", code=None)  # no room for archives: refused, or done; never harm
         assert compacted.code in (aq.DONE, aq.FAILED), str(compacted)
         assert prefix_length(store) >= kept
-        subprocess.run(["mount", "-o", "remount,size=256m", disk], check=True)
+        make_room(disk)
         report = store.load("noise", file)
         assert report["rows"] == ROWS - kept
         assert prefix_length(store) == ROWS
@@ -94,7 +81,7 @@ def test_a_disk_that_is_full_from_the_start(noise, tmp_path):
         store = aq.Store(disk / "store", config)
         result = store.run("import", "--dataset", "noise", file, code=aq.FAILED)
         assert "No space left" in result.message or "disk full" in result.message.lower(), str(result)
-        subprocess.run(["mount", "-o", "remount,size=256m", disk], check=True)
+        make_room(disk)
         store.load("noise", file)
         assert prefix_length(store) == ROWS
 
@@ -113,7 +100,7 @@ def test_ingest_waits_for_room_and_goes_on(noise, tmp_path):
             )
             assert "space" in waiting["message"].lower() and running.get("/readyz")[0] == 503
             assert 0 < prefix_length(store) < ROWS, "the store is not read meanwhile"
-            subprocess.run(["mount", "-o", "remount,size=256m", disk], check=True)
+            make_room(disk)
             assert running.process.wait(60) == aq.DONE, str(running)
         assert prefix_length(store) == ROWS
 
