@@ -158,6 +158,7 @@ static void make_store(void)
     feed_io = AQ_IO_SIM;
     owner_begin(&one, BIG);
     owner_begin(&other, BIG);
+    assert(one.schema != NULL);
     topic_id = one.schema->dataset_id;
     owner_take_ok(&one, 15);
     owner_append(&one, 15, 20);
