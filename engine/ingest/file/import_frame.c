@@ -124,7 +124,12 @@ enum aq_status aq_import_close_frame(struct aq_import *import, bool finished, st
                             err));
     struct aq_source_range range = make_range(import, finished);
     aq_import_watch_frame(import, &range);
-    AQ_TRY(aq_shard_writer_append(importer->writer, &range, 1, sections, section_count, err));
+    enum aq_status status =
+        aq_shard_writer_append(importer->writer, &range, 1, sections, section_count, err);
+    if (status < 0) {
+        aq_import_watch_failed(importer);
+        return status;
+    }
     importer->report->input_bytes += range.next_offset - import->feed.position.next_offset;
     aq_import_clear(importer);
     advance(import, &range);

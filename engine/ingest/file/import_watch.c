@@ -1,8 +1,9 @@
 /* What a run over files tells the monitor: counts of durable frames, their latency, the writer's gauges.
  *
  * Happy path: each frame that goes to the writer is noted in a ring; acks come in the order of frames and
- * take the oldest. Without a monitor, or of a source that it does not know, nothing is told. A run
- * that fails leaves no frame in flight: what was not acked does not count. */
+ * take the oldest. Without a monitor, or of a source that it does not know, nothing is told.
+ * Failures: a frame that the writer did not take leaves the ring again, since a run that fails tries its last rows once
+ * more. It leaves no frame in flight: what was not acked does not count. */
 #include <assert.h>
 
 #include "engine/ingest/file/importer.h"
@@ -57,6 +58,12 @@ void aq_import_watch_frame(struct aq_import *import, const struct aq_source_rang
         flight->reject_counts[i] = watch->reject_counts[i];
         watch->reject_counts[i] = 0;
     }
+}
+
+void aq_import_watch_failed(struct aq_importer *importer)
+{
+    if (importer->watch.count > 0)
+        importer->watch.count--;
 }
 
 void aq_import_watch_ack(struct aq_importer *importer, const struct aq_source_range *range)

@@ -132,6 +132,8 @@ enum aq_status aq_importer_note_feed(struct aq_importer *importer,
                                      struct aq_error *err) AQ_RESULT;
 /** A frame goes to the writer, which may ack earlier ones while it takes it. */
 void aq_import_watch_frame(struct aq_import *import, const struct aq_source_range *range);
+/** It did not take the frame: the one that was noted last will not be acked. */
+void aq_import_watch_failed(struct aq_importer *importer);
 /** The oldest frame that was not known to be durable is. */
 void aq_import_watch_ack(struct aq_importer *importer, const struct aq_source_range *range);
 /** The writer has sealed its segment, or failed. */
