@@ -7,6 +7,7 @@
 
 #include <signal.h>
 #include <stdatomic.h>
+#include <sys/resource.h>
 
 static const char config_text[] = "store: ./s\n"
                                   "ingest: {commit_interval: 1h, commit_size: 4KiB}\n"
@@ -206,6 +207,28 @@ Test(ingest, the_monitor_hears_what_is_durable)
     cr_assert_eq(view.totals.queue_messages, 0u);
     aq_monitor_view_deinit(&view);
     aq_monitor_destroy(monitor);
+    free(text);
+}
+
+/* The run ends with the frames that were in flight, and with the one that it closes last, refused each in turn. */
+Test(ingest, the_monitor_outlives_a_disk_that_takes_no_more)
+{
+    static struct aq_source_config source = {.name = "import", .dataset = "air"};
+    static const struct aq_config watched = {.source_count = 1, .sources = &source};
+    static const size_t index = 0;
+    const char *file = "a.csv";
+    char *text = make_csv(0, 30000, true);
+    write_text(file, text);
+    unsigned failure_count = 0;
+    signal(SIGXFSZ, SIG_IGN);
+    for (rlim_t limit = 8192; limit <= 262144; limit *= 2) {
+        struct rlimit most = {.rlim_cur = limit, .rlim_max = RLIM_INFINITY};
+        cr_assert_eq(setrlimit(RLIMIT_FSIZE, &most), 0);
+        cr_assert_eq(aq_monitor_create(&watched, &index, 1, &monitor, NULL), AQ_OK);
+        failure_count += import_as("air", AQ_FORMAT_AUTO, &file, 1) < 0;
+        aq_monitor_destroy(monitor);
+    }
+    cr_assert_gt(failure_count, 0u);
     free(text);
 }
 
