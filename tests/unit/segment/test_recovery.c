@@ -5,8 +5,9 @@
 #include "engine/store/segment/segment_scan.h"
 #include "tests/unit/store/numbers.h"
 
-#include <sys/file.h>
 #include <signal.h>
+#include <sys/file.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 
 #define SEGMENT "home/segments/00000000000000000001.seg"
@@ -455,6 +456,39 @@ Test(recovery, beside_writers_that_open_segments)
     cr_assert_eq(waitpid(child, NULL, 0), child);
     cr_assert_eq(numbers.acked, 600);
     cr_assert_eq(numbers_in(numbers.store), 600);
+    numbers_end(&numbers);
+}
+
+/* Recovery comes between making a segment's file and locking it: this program's own flock says when that is. */
+static struct aq_store *rival;
+
+int flock(int fd, int operation)
+{
+    char link[64];
+    char path[4096] = "";
+    struct aq_store *recovers = rival;
+    snprintf(link, sizeof link, "/proc/self/fd/%d", fd);
+    if (recovers != NULL && readlink(link, path, sizeof path - 1) > 0 &&
+        strstr(path, ".seg") != NULL) {
+        rival = NULL;
+        recover_ok(recovers);
+    }
+    return (int)syscall(SYS_flock, fd, operation);
+}
+
+Test(recovery, a_segment_that_is_closed_before_its_writer_has_locked_it)
+{
+    scratch_make();
+    struct numbers numbers = {0};
+    numbers_begin(&numbers);
+    struct aq_store *store = rival = numbers_store(false, AQ_IO_POSIX);
+    cr_assert_eq(numbers_claim(&numbers, NULL), AQ_OK);
+    cr_assert_null(rival, "the segment was locked");
+    cr_assert_eq(numbers_append(&numbers, FRAME_ROWS, NULL), AQ_OK);
+    cr_assert_eq(aq_shard_writer_flush(numbers.writer, NULL), AQ_OK);
+    cr_assert_eq(numbers.acked, FRAME_ROWS);
+    cr_assert_eq(numbers_in(store), FRAME_ROWS, "in a segment of its own, behind the closed one");
+    aq_store_close(store);
     numbers_end(&numbers);
 }
 
