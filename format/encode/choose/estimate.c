@@ -163,8 +163,10 @@ static double weigh_tokens(const struct words *words, double handicap)
     count_tokens(words, &counts);
     unsigned room = counts.room;
     double raw_bits = 0;
-    for (unsigned token = AQ_ANS_TOKENS_DIRECT; token < room; token++)
-        raw_bits += counts.plain[token] * (3 + (token - AQ_ANS_TOKENS_DIRECT) / 2);
+    for (unsigned token = AQ_ANS_TOKENS_DIRECT; token < room; token++) {
+        unsigned bits = 3 + (token - AQ_ANS_TOKENS_DIRECT) / 2;
+        raw_bits += counts.plain[token] * bits;
+    }
     double plain = weigh_contexts(counts.plain, 1, room, words->scale);
     double by_size = weigh_contexts(counts.by_size, 14, room, words->scale);
     double by_word = weigh_contexts(counts.by_word, AQ_ANS_CONTEXTS_MAX, room, words->scale);
