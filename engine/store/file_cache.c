@@ -135,6 +135,11 @@ static void close_oldest_idle(struct aq_file_cache *cache)
     cache->open_count--;
 }
 
+size_t aq_file_cache_open_max(const struct aq_file_cache *cache)
+{
+    return cache->open_max;
+}
+
 bool aq_file_cache_is_remote(const struct aq_file_cache *cache, size_t index)
 {
     return cache->files[index].remote;

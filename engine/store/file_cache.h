@@ -19,6 +19,8 @@ enum aq_status aq_file_cache_acquire(struct aq_file_cache *cache, size_t index, 
                                      struct aq_error *err) AQ_RESULT;
 void aq_file_cache_release(struct aq_file_cache *cache, size_t index);
 
+/** Files that it keeps open: more are open only while all of these are in use. */
+size_t aq_file_cache_open_max(const struct aq_file_cache *cache);
 /** Whether the bytes of catalog->files[index] are in the bucket and not at home. */
 bool aq_file_cache_is_remote(const struct aq_file_cache *cache, size_t index);
 /** Whether this reader can have none of its bytes: of a mirror, what was not copied to the bucket yet. */

@@ -12,7 +12,7 @@
 #include "engine/io/io.h"
 #include "engine/store/snapshot/snapshot_internal.h"
 
-#define FILES_MAX 32 /* open for hints: half of what a snapshot keeps open */
+#define FILES_MAX 32 /* open for hints, and no more than half of what a snapshot keeps open */
 
 struct hinted_file {
     struct aq_io_file *file;
@@ -29,6 +29,7 @@ struct hint {
 struct aq_read_ahead {
     struct aq_snapshot *snapshot;
     struct aq_io *io;
+    size_t file_max;
     struct hinted_file files[FILES_MAX];
     struct hint *idle[AQ_READ_AHEAD_HINTS_MAX];
     size_t idle_count;
@@ -48,6 +49,8 @@ struct aq_read_ahead *aq_read_ahead_create(struct aq_snapshot *snapshot)
         return NULL;
     }
     created->snapshot = snapshot;
+    size_t share = aq_file_cache_open_max(snapshot->cache) / 2;
+    created->file_max = share < FILES_MAX ? share : FILES_MAX;
     for (size_t i = 0; i < AQ_READ_AHEAD_HINTS_MAX; i++) {
         created->hints[i].ahead = created;
         created->idle[created->idle_count++] = &created->hints[i];
@@ -75,7 +78,7 @@ static struct hinted_file *take_file(struct aq_read_ahead *ahead, size_t index)
     struct aq_file_cache *cache = ahead->snapshot->cache;
     struct hinted_file *file = NULL;
     int fd;
-    for (size_t i = 0; i < FILES_MAX; i++) {
+    for (size_t i = 0; i < ahead->file_max; i++) {
         if (ahead->files[i].users > 0 && ahead->files[i].index == index) {
             ahead->files[i].users++;
             return &ahead->files[i];

@@ -1,7 +1,9 @@
 /* Reading ahead in a merge: what is asked for is what is read, once, and not too much of it at a time; and whatever the
  * kernel says to it, the files are the same. Its calls are watched here: hints through the pool, reads of files. */
+#include <dirent.h>
 #include <errno.h>
 #include <limits.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 
@@ -9,7 +11,7 @@
 #include "compaction/merge/rows/row_source.h"
 #include "tests/unit/compaction/air_fixture.h"
 
-enum { FILES_WATCHED = 16, FILE_BYTES_WATCHED = 1 << 20 };
+enum { FILES_WATCHED = 40, FILE_BYTES_WATCHED = 1 << 20 };
 
 /* How often each byte of a file was asked for, and read. */
 struct watched {
@@ -21,8 +23,9 @@ struct watched {
 static struct {
     pthread_mutex_t mutex;
     bool watching;
-    int refusal; /* an errno: of each hint */
-    bool slow;   /* reads: hints come long before them */
+    int refusal;      /* an errno: of each hint */
+    bool slow;        /* reads: hints come long before them */
+    size_t open_most; /* descriptors, while hints take their time; 0: they are not counted */
     unsigned hint_count;
     size_t asked_bytes;
     size_t read_bytes;
@@ -51,8 +54,21 @@ static void count_bytes(unsigned char *counts, off_t offset, size_t size)
         counts[(size_t)offset + i]++;
 }
 
+static size_t count_descriptors(void)
+{
+    size_t count = 0;
+    DIR *folder = opendir("/proc/self/fd");
+    cr_assert_not_null(folder);
+    while (readdir(folder) != NULL)
+        count++;
+    closedir(folder);
+    return count;
+}
+
 int posix_fadvise(int fd, off_t offset, off_t size, int advice)
 {
+    if (kernel.open_most > 0)
+        aq_clock_sleep_us(2000);
     pthread_mutex_lock(&kernel.mutex);
     kernel.hint_count++;
     cr_assert_eq(advice, POSIX_FADV_WILLNEED);
@@ -64,6 +80,9 @@ int posix_fadvise(int fd, off_t offset, off_t size, int advice)
             kernel.ahead_most = kernel.asked_bytes - kernel.read_bytes;
     }
     int refusal = kernel.refusal;
+    size_t open = kernel.open_most > 0 ? count_descriptors() : 0;
+    if (open > kernel.open_most)
+        kernel.open_most = open;
     pthread_mutex_unlock(&kernel.mutex);
     return refusal;
 }
@@ -234,6 +253,23 @@ Test(read_ahead, tiles_of_a_pass)
 }
 
 /* Refusals. */
+
+/* A program that may have 64 descriptors keeps 16 files open: a hint of one must not wait for the next to be closed. */
+Test(read_ahead, few_files_at_a_time)
+{
+    const struct rlimit few = {64, 64};
+    scratch_make();
+    air_open(&air, "home");
+    for (unsigned i = 0; i < 35; i++)
+        write_segment(&air, 1, 20);
+    cr_assert_eq(setrlimit(RLIMIT_NOFILE, &few), 0);
+    size_t before = count_descriptors();
+    kernel.open_most = before;
+    watch(1, 1 << 28, 0);
+    cr_assert_gt(kernel.hint_count, 0);
+    cr_assert_leq(kernel.open_most, before + 24, "%zu, %zu before", kernel.open_most, before);
+    aq_store_close(air.store);
+}
 
 static void run_in_scratch(const char *command)
 {
