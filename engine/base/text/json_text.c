@@ -296,7 +296,10 @@ static inline bool is_compact_scalar(const struct aq_json_cursor *cursor, size_t
         size_t point = (size_t)__builtin_ctzll(others) / 8;
         return at[point] == '.' && point > 0 && point + 1 < size && (point == 1 || *at != '0');
     }
-    return !negative && (word == NULL_WORD || word == TRUE_WORD || word == FALSE_WORD);
+    bool literal = word == FALSE_WORD;
+    if (size < 5) /* NUL bytes behind it are none of its own */
+        literal = word == NULL_WORD || word == TRUE_WORD;
+    return !negative && literal && size <= 5;
 }
 
 /* The same of anything but objects and arrays. */

@@ -450,6 +450,14 @@ static void check_suite(void)
     cr_assert_not(take("[1,\0]", 5));
     cr_assert_not(take("[1\0]", 4));
     cr_assert_not(take("\"a\0\"", 4));
+    /* Words of eight bytes hold literals, and NUL bytes, too. */
+    cr_assert_not(take("[null\0,0,0,0,0]", 15));
+    cr_assert_not(take("[null\0\0\0\0,0,0,0,0]", 18));
+    cr_assert_not(take("[true\0,0,0,0,0]", 15));
+    cr_assert_not(take("[false\0,0,0,0,0]", 16));
+    cr_assert_not(take("[false\0\0\0,0,0,0,0]", 18));
+    cr_assert_not(take("[12\0,0,0,0,0,0]", 15));
+    cr_assert(take("[null,true,false,0,0]", 21));
 }
 
 Test(decode_json, suite_as_rest)
