@@ -171,10 +171,10 @@ enum aq_status aq_archive_sync_names(struct aq_store *store, struct aq_error *er
     int fd = aq_io_openat_beneath(aq_store_home_fd(store), "archives",
                                   O_RDONLY | O_DIRECTORY | O_CLOEXEC, 0);
     if (fd < 0)
-        return aq_error_set_errno(err, errno, "archives", "cannot open the folder");
+        return aq_error_set_errno(err, errno, "archives/", "cannot open the folder");
     enum aq_status status = AQ_OK;
     if (!aq_mutant(13) && fsync(fd) != 0)
-        status = aq_error_set_errno(err, errno, "archives", "cannot make new names durable");
+        status = aq_error_set_errno(err, errno, "archives/", "cannot make new names durable");
     close(fd);
     return status;
 }
