@@ -5,6 +5,7 @@ import json
 import os
 import random
 import re
+import shutil
 import struct
 import time
 
@@ -80,6 +81,8 @@ class Cutter:
         self.begin()
 
     def begin(self):
+        if self.store_count > 0:  # the disk is small
+            shutil.rmtree(self.store.home)
         self.store_count += 1
         self.store, self.rows = aq.Store(self.disk.root / f"store{self.store_count}", self.config), 0
 
