@@ -204,15 +204,17 @@ def copy_of_open(store, folder):
     snapshot reads it."""
     until = time.monotonic() + 60
     while True:
-        shutil.rmtree(folder, ignore_errors=True)
-        pages = [read_page(path.read_bytes(), 1) for path in (store.home / "segments").glob("*.pub")]
-        for name in ("catalog", "segments"):
-            if (store.home / name).exists():
-                shutil.copytree(store.home / name, folder / name)
-        if pages and len(list((folder / "segments").glob("*.seg"))) == 1 and len(frames_in(folder)) > 5:
-            return spec.Store(folder), pages[0]
         assert time.monotonic() < until, "no frames came"
         time.sleep(0.05)
+        shutil.rmtree(folder, ignore_errors=True)
+        try:
+            pages = [read_page(path.read_bytes(), 1) for path in (store.home / "segments").glob("*.pub")]
+            for name in ("catalog", "segments"):
+                shutil.copytree(store.home / name, folder / name)
+        except (shutil.Error, FileNotFoundError):  # not there yet, or a temporary file that has its name by now
+            continue
+        if pages and len(list((folder / "segments").glob("*.seg"))) == 1 and len(frames_in(folder)) > 5:
+            return spec.Store(folder), pages[0]
 
 
 def test_an_open_segment(store, tmp_path, rng):
