@@ -30,6 +30,15 @@ static void begin(uint64_t cities, size_t days)
     };
 }
 
+/* A compaction of what has come. */
+static void compact(void)
+{
+    year.sim.edit++;
+    sim_compact(&year.sim);
+    if (year.sim.file_count > year.most_files)
+        year.most_files = year.sim.file_count;
+}
+
 /* A night, half past two: yesterday's rows, some of the day before, `month_late` a thousand of a month before. */
 static void night(size_t day, uint64_t month_late)
 {
@@ -40,11 +49,8 @@ static void night(size_t day, uint64_t month_late)
     segment->rows[DAYS_BEFORE + day - 1] = rows / 100;
     segment->rows[DAYS_BEFORE + day - 30] = rows * month_late / 1000;
     segment->rows[DAYS_BEFORE + day] = rows - rows / 100 - rows * month_late / 1000;
-    sim->edit++;
     sim->options.now_us = sim_time(sim, DAYS_BEFORE + day + 1) + 150 * 60 * AQ_US_PER_SECOND;
-    sim_compact(sim);
-    if (sim->file_count > year.most_files)
-        year.most_files = sim->file_count;
+    compact();
 }
 
 static double amplification(void)
@@ -238,11 +244,8 @@ Test(roll_up, often)
         segment->rows[tick] = 2000;
         segment->rows[tick - 144] = 20;
         segment->bytes = 50000;
-        year.sim.edit++;
         year.sim.options.now_us = sim_time(&year.sim, tick + 1);
-        sim_compact(&year.sim);
-        if (year.sim.file_count > year.most_files)
-            year.most_files = year.sim.file_count;
+        compact();
     }
     cr_log_info("often: %zu files at most, written %.2f times", year.most_files, amplification());
     cr_assert_leq(year.most_files, 60);
@@ -260,10 +263,7 @@ Test(roll_up, the_future)
         struct sim_file *segment = sim_add(&year.sim, true);
         segment->rows[DAYS_BEFORE + day] = 20000;
         segment->bytes = 500000;
-        year.sim.edit++;
-        sim_compact(&year.sim);
-        if (year.sim.file_count > year.most_files)
-            year.most_files = year.sim.file_count;
+        compact();
     }
     cr_log_info("the future: %zu files at most, written %.2f times", year.most_files,
                 amplification());
@@ -285,10 +285,7 @@ Test(roll_up, archives_of_old_time_are_compared_by_rows)
         struct sim_file *segment = sim_add(&year.sim, true);
         segment->rows[count] = segment->rows[DAYS_BEFORE + count] = 300;
         segment->bytes = 20000;
-        year.sim.edit++;
-        sim_compact(&year.sim);
-        if (year.sim.file_count > year.most_files)
-            year.most_files = year.sim.file_count;
+        compact();
     }
     cr_log_info("old time: %zu files at most, written %.2f times", year.most_files,
                 amplification());
