@@ -12,7 +12,12 @@
 #include <signal.h>
 
 static const enum aq_io_kind kinds[] = {AQ_IO_URING, AQ_IO_POSIX, AQ_IO_SIM};
-#define KINDS (sizeof kinds / sizeof kinds[0])
+
+static void each_kind(void (*test)(enum aq_io_kind kind))
+{
+    for (size_t k = 0; k < sizeof kinds / sizeof kinds[0]; k++)
+        test(kinds[k]);
+}
 
 /* NULL where this machine refuses io_uring; test_io_auto covers that case. */
 static struct aq_io *make(enum aq_io_kind kind, unsigned depth)
@@ -96,8 +101,7 @@ static void write_all_in_flight(enum aq_io_kind kind)
 
 Test(io, writes_in_flight)
 {
-    for (size_t k = 0; k < KINDS; k++)
-        write_all_in_flight(kinds[k]);
+    each_kind(write_all_in_flight);
 }
 
 static void reads_until_the_end(enum aq_io_kind kind)
@@ -132,8 +136,7 @@ static void reads_until_the_end(enum aq_io_kind kind)
 
 Test(io, reads)
 {
-    for (size_t k = 0; k < KINDS; k++)
-        reads_until_the_end(kinds[k]);
+    each_kind(reads_until_the_end);
 }
 
 /* Reading ahead. */
@@ -198,8 +201,7 @@ static void will_read_fills_the_cache(enum aq_io_kind kind)
 
 Test(io, will_read_fills_the_cache)
 {
-    for (size_t k = 0; k < KINDS; k++)
-        will_read_fills_the_cache(kinds[k]);
+    each_kind(will_read_fills_the_cache);
 }
 
 /* More of them than may be in flight, beside reads: all finish, each once. */
@@ -241,8 +243,7 @@ static void will_reads_among_reads(enum aq_io_kind kind)
 
 Test(io, will_reads_among_reads)
 {
-    for (size_t k = 0; k < KINDS; k++)
-        will_reads_among_reads(kinds[k]);
+    each_kind(will_reads_among_reads);
 }
 
 /* Of a descriptor that cannot be read ahead, or is none: its errno, and nothing more. A borrowed one stays open. */
@@ -274,8 +275,7 @@ static void will_read_fails(enum aq_io_kind kind)
 
 Test(io, will_read_fails)
 {
-    for (size_t k = 0; k < KINDS; k++)
-        will_read_fails(kinds[k]);
+    each_kind(will_read_fails);
 }
 
 /* RLIMIT_FSIZE cuts the write short, then refuses the rest: what was asked for must not be taken
@@ -313,8 +313,7 @@ static void short_write_is_seen(enum aq_io_kind kind)
 
 Test(io, short_write)
 {
-    for (size_t k = 0; k < KINDS; k++)
-        short_write_is_seen(kinds[k]);
+    each_kind(short_write_is_seen);
 }
 
 static void failed_write_names_errno(enum aq_io_kind kind)
@@ -342,8 +341,7 @@ static void failed_write_names_errno(enum aq_io_kind kind)
 
 Test(io, failed_write)
 {
-    for (size_t k = 0; k < KINDS; k++)
-        failed_write_names_errno(kinds[k]);
+    each_kind(failed_write_names_errno);
 }
 
 /* Operations whose callbacks submit the next ones: how a writer keeps its depth. */
@@ -411,8 +409,7 @@ static void callbacks_go_on(enum aq_io_kind kind)
 
 Test(io, callbacks_submit_again)
 {
-    for (size_t k = 0; k < KINDS; k++)
-        callbacks_go_on(kinds[k]);
+    each_kind(callbacks_go_on);
 }
 
 enum { BLOCK_COUNT = 12 };
@@ -467,8 +464,7 @@ static void direct_beside_cached(enum aq_io_kind kind)
 
 Test(io, direct_writes)
 {
-    for (size_t k = 0; k < KINDS; k++)
-        direct_beside_cached(kinds[k]);
+    each_kind(direct_beside_cached);
 }
 
 static struct aq_io_file *open_unnamed(struct aq_io *io, int dir)
@@ -512,8 +508,7 @@ static void unnamed_until_named(enum aq_io_kind kind)
 
 Test(io, unnamed_files)
 {
-    for (size_t k = 0; k < KINDS; k++)
-        unnamed_until_named(kinds[k]);
+    each_kind(unnamed_until_named);
 }
 
 Test(io, names_stay_beneath)
