@@ -157,7 +157,7 @@ $B/bench/write/durable: $B/bench/write/durable.o $B/libaqstore.a
 	$(CXX) $(LDFLAGS) -o $@ $^ $(PKG_LIBS) -lrocksdb -lsqlite3
 
 # A fuzz target's function behind a plain main, for its corpus.
-$B/replay/%: $B/fuzz/fuzz_%.o $B/fuzz/replay.o $B/libaqstore.a
+$B/replay/%: $B/fuzz/fuzz_%.o $B/fuzz/support/replay.o $B/libaqstore.a
 	@mkdir -p $(@D)
 	$(CXX) $(LDFLAGS) -o $@ $^ $(PKG_LIBS)
 

@@ -6,7 +6,7 @@
 #include <unistd.h>
 
 #include "engine/ingest/file/read/split.h"
-#include "fuzz/decode_schema.h"
+#include "fuzz/support/decode_schema.h"
 
 /* In front of the input, so that libarchive never takes it for something to unpack. */
 static const char *const beginnings[] = {"o,i,b,r,d,t,x,j,y,z,h,p,s,u,n,\"q\"\"\n\"\n", "\n", " "};

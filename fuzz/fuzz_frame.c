@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "fuzz/frame_mend.h"
+#include "fuzz/support/frame_mend.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

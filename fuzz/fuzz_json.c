@@ -1,5 +1,5 @@
 /* Any bytes are one message: a row or a reject, and a row only if the bytes are JSON. */
-#include "fuzz/decode_schema.h"
+#include "fuzz/support/decode_schema.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

@@ -6,7 +6,7 @@
 #include <stdio.h>
 
 #include "engine/ingest/decode/message.h"
-#include "fuzz/decode_schema.h"
+#include "fuzz/support/decode_schema.h"
 
 static const char message_config[] =
     "datasets:\n"

@@ -10,7 +10,7 @@
 #include "engine/store/catalog/catalog_state.h"
 #include "engine/store/segment/segment_scan.h"
 #include "format/base/preamble.h"
-#include "fuzz/frame_mend.h"
+#include "fuzz/support/frame_mend.h"
 
 #define TRAILER_AT_INDEX_OFFSET (AQ_PREAMBLE_BYTES + 8)
 #define TRAILER_AT_CHECKSUM (AQ_SEGMENT_TRAILER_BYTES - 8)
