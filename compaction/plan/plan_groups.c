@@ -174,8 +174,6 @@ static void list_candidates(struct grouping *grouping, const struct aq_compact_g
             aq_plan_contains(group->from_us, group->until_us, piece))
             grouping->candidates[grouping->candidate_count++] = piece;
     }
-    qsort(grouping->candidates, grouping->candidate_count, sizeof *grouping->candidates,
-          compare_sizes);
 }
 
 static uint64_t size_of(const struct aq_plan_piece *piece)
@@ -185,7 +183,7 @@ static uint64_t size_of(const struct aq_plan_piece *piece)
 }
 
 /* Take along what has no more rows than all before it together. Rows, not bytes: how well a few will be
- * compressed is not known before. Candidates are in order of size before and afterwards. */
+ * compressed is not known before. */
 static void take_doubling(struct grouping *grouping, uint64_t rows)
 {
     struct aq_plan_piece **all = grouping->candidates;
@@ -193,11 +191,10 @@ static void take_doubling(struct grouping *grouping, uint64_t rows)
     for (size_t i = 0; i < grouping->candidate_count; i++) {
         uint64_t more = rows_of(all[i]);
         if (more > (rows > ROWS_MIN ? rows : ROWS_MIN))
-            break;
+            return;
         all[i]->input = true;
         rows += more;
     }
-    qsort(all, grouping->candidate_count, sizeof *all, compare_sizes);
 }
 
 /* Take the first archives that are `wanted` or more of about the same size. */
@@ -205,6 +202,7 @@ static void take_same_size(struct grouping *grouping, size_t wanted)
 {
     struct aq_plan_piece **all = grouping->candidates;
     size_t end = 0;
+    qsort(all, grouping->candidate_count, sizeof *all, compare_sizes);
     for (size_t i = 0; i < grouping->candidate_count; i++) {
         while (end < grouping->candidate_count &&
                size_of(all[end]) / SAME_SIZE_FACTOR <= size_of(all[i]))
