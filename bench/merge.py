@@ -11,14 +11,12 @@ MergeTree of as many parts as there were inserts. Best of --repeat; under the fi
 result, equal for all, or the run fails. "encode ceiling" is coding alone of the very tiles, on all cores (bench/archive/encode.c).
 """
 
-import argparse
 import json
 import os
 import pathlib
 import shutil
 import subprocess
 import sys
-import tempfile
 import time
 
 import duckdb
@@ -130,16 +128,10 @@ def measure_clickhouse(rows, folder, repeat):
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--small", action="store_true", help="a small input made on the spot, once")
+    parser = run.parser_of(__doc__, 3)
     parser.add_argument("--copies", type=int, default=24, help="of the Beijing data")
-    parser.add_argument("--repeat", type=int, default=3, help="runs of each measurement; the best counts")
-    options = parser.parse_args()
-    repeat = 1 if options.small else options.repeat
-    with tempfile.TemporaryDirectory(prefix="aqstore-bench-") as name:
-        folder = pathlib.Path(name)
-        (folder / "input").mkdir()
-        files = run.input_files(options.small, folder / "input")
+    options, repeat = run.arguments(parser)
+    with run.workplace(options.small) as (folder, files):
         rows = Input(files, 2 if options.small else options.copies, folder)
         seconds, size, answer, ceiling = measure_aqstore(rows, folder, repeat)
         results = {"DuckDB Parquet zstd(3)": measure_duckdb(rows, folder, repeat),

@@ -9,6 +9,7 @@ aqstore's times are those of whole processes, started anew each time; DuckDB's a
 """
 
 import argparse
+import contextlib
 import datetime
 import hashlib
 import os
@@ -179,16 +180,32 @@ def print_table(rows):
             print("|" + "|".join("-" * (width + 2) for width in widths) + "|")
 
 
-def main():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+def parser_of(description, repeat):
+    """The options of each benchmark; those of one alone are added to it."""
+    parser = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--small", action="store_true", help="a small input made on the spot, once")
-    parser.add_argument("--repeat", type=int, default=5, help="runs of each measurement; the best counts")
+    parser.add_argument("--repeat", type=int, default=repeat, help="runs of each measurement; the best counts")
+    return parser
+
+
+def arguments(parser):
+    """(options, how often to measure)."""
     options = parser.parse_args()
-    repeat = 1 if options.small else options.repeat
+    return options, 1 if options.small else options.repeat
+
+
+@contextlib.contextmanager
+def workplace(small):
+    """A temporary folder, and the input's files, some of which may lie there."""
     with tempfile.TemporaryDirectory(prefix="aqstore-bench-") as name:
         folder = pathlib.Path(name)
         (folder / "input").mkdir()
-        files = input_files(options.small, folder / "input")
+        yield folder, input_files(small, folder / "input")
+
+
+def main():
+    options, repeat = arguments(parser_of(__doc__, 5))
+    with workplace(options.small) as (folder, files):
         size = sum(file.stat().st_size for file in files)
         engines = [Aqstore(folder, files, repeat), Duck(folder, files, repeat, False), Duck(folder, files, repeat, True)]
         counts = [engine.query("SELECT count(*) AS n FROM {table}", 1)[1] for engine in engines]

@@ -14,7 +14,6 @@ The last table says what aqstore's part is spent on: instructions (valgrind --to
 source of the code that runs, not by its caller: hashes of a tile's rows, and of strings for dictionaries, count as checksums.
 """
 
-import argparse
 import datetime
 import json
 import pathlib
@@ -22,7 +21,6 @@ import re
 import shutil
 import subprocess
 import sys
-import tempfile
 import time
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
@@ -133,15 +131,8 @@ def measure_peers(connection, folder, repeat):
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--small", action="store_true", help="a small input made on the spot, once")
-    parser.add_argument("--repeat", type=int, default=5, help="runs of each measurement; the best counts")
-    options = parser.parse_args()
-    repeat = 1 if options.small else options.repeat
-    with tempfile.TemporaryDirectory(prefix="aqstore-bench-") as name:
-        folder = pathlib.Path(name)
-        (folder / "input").mkdir()
-        files = run.input_files(options.small, folder / "input")
+    options, repeat = run.arguments(run.parser_of(__doc__, 5))
+    with run.workplace(options.small) as (folder, files):
         ours = Ours(files, folder)
         with duckdb.connect() as connection:
             connection.execute("SET threads = 1; SET TimeZone = 'UTC'")
