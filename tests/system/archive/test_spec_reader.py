@@ -1,5 +1,7 @@
 """The document of the archives says what their bytes are: a reader written from it gives every value to the bit, and notices damage."""
 
+import struct
+
 import pytest
 
 import aq
@@ -11,6 +13,7 @@ from archive import Archive
 from cursor import Damaged
 
 GOLDEN = (aq.PROJECT / "tests/golden/archive.bin").read_bytes()
+LATE = (spec.V1 / "whole/archive-ans32-repeat.bin").read_bytes()
 
 
 def assert_reads_as_exported(store, dataset, folder):
@@ -46,6 +49,39 @@ def test_golden_with_statistics_of_runs():
     assert columns["pm25"].index(None) == 1500 and max(filter(None, columns["pm25"])) == 199.8
 
 
+def late_rows():
+    """What tests/unit/format/freeze_archive.h wrote, row by row: ans32 and repeats, over a dictionary and over ans32."""
+    state, level, rows = 1, 0, []
+
+    def draw():
+        nonlocal state
+        state = (state * 6364136223846793005 + 1442695040888963407) % 2**64
+        return state >> 33
+
+    for row in range(21000):
+        hour = row if row < 8400 else row - 8400
+        level = (level * 5 + draw() % 3) % 12
+        quarters = draw() | 64
+        pm25 = -0.0 if row % 2000 == 77 else ((quarters & -quarters).bit_length() - 1) / 4
+        noise = draw()
+        if noise % 512 == 0:
+            noise = (noise >> 9 >> row % 24) & (2**31 - 1 >> 1)
+        else:
+            noise = draw() % 9 - 4 if noise % 5 == 0 else 0
+        pm25 = struct.pack("<d", pm25) if row < 8400 else rows[hour % 8300 + 50][3]
+        leveled = level if row < 900 or row % 1000 == 7 else rows[row - 811][4]
+        wind = None if hour % 600 > 550 else [b"north", b"", b"south-west", b"calm"][row // 40 % 5 % 4]
+        time = (15706 * 24 + hour) * 3_600_000_000
+        rows.append((b"hanoi" if row < 8400 else b"hue", time, noise, pm25, leveled, wind))
+    return rows
+
+
+def test_golden_with_encodings_of_archives():
+    columns = Archive(LATE).columns()
+    columns["pm25"] = [struct.pack("<d", value) for value in columns["pm25"]]  # -0.0 is not 0.0
+    assert list(zip(*columns.values())) == late_rows()
+
+
 def read_listed(kind, type_number, name):
     """The content hash of a golden file of version 1."""
     data = (spec.V1 / name).read_bytes()
@@ -70,6 +106,16 @@ def test_any_damaged_byte_is_noticed(rng):
     for data in spec.flips(GOLDEN, rng):
         with pytest.raises(Damaged):
             Archive(data).columns()
+
+
+def test_damage_to_a_longer_one_is_noticed(rng, long):
+    for _ in range(2000 if long else 20):
+        with pytest.raises(Damaged):
+            Archive(LATE[: rng.randrange(len(LATE))]).columns()
+        flipped = bytearray(LATE)
+        flipped[rng.randrange(len(LATE))] ^= 1 << rng.randrange(8)
+        with pytest.raises(Damaged):
+            Archive(bytes(flipped)).columns()
 
 
 def test_beijing(unpacked, tmp_path, long):

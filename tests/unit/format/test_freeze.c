@@ -13,13 +13,16 @@
 #include "format/archive/archive_layout.h"
 #include "format/segment/frame_layout.h"
 #include "format/segment/segment_index.h"
-#include "tests/unit/archive/archive_bytes.h"
-#include "tests/unit/format/freeze_make.h"
+#include "tests/unit/format/freeze_archive.h"
 #include "tests/unit/format/golden.h"
 
 #define FOLDER "tests/golden/v1/"
 #define MANIFEST FOLDER "manifest.txt"
 #define RESULT_MAX 128
+#define LATE_ARCHIVE "whole/archive-ans32-repeat.bin"
+#define DAMAGE_ALL_BYTES \
+    4096 /* larger files are damaged here and there, unless AQ_DAMAGE_ALL is set */
+#define DAMAGE_STRIDE 61
 
 static struct aq_bytes read_file(const char *name)
 {
@@ -263,6 +266,40 @@ Test(freeze, every_encoding_type_record_and_section_has_a_golden_file)
     AQ_SECTION_TABLE(NEED_SECTION)
 }
 
+/* Encodings that only archives have, in one whose root says so, chosen by the writer. */
+Test(freeze, an_archive_has_the_encodings_that_its_feature_is_for)
+{
+    cr_assert(is_listed(LATE_ARCHIVE));
+    struct aq_bytes bytes = read_file(LATE_ARCHIVE);
+    struct aq_slice file = aq_bytes_view(&bytes);
+    struct aq_archive_root root;
+    struct aq_tile_directory directory;
+    struct aq_arena arena = {0};
+    char text[256], all[1024] = "";
+    uint64_t root_at = aq_load_u64(bytes.data + bytes.size - AQ_ARCHIVE_TRAILER_BYTES + 24);
+    size_t root_size = bytes.size - AQ_ARCHIVE_TRAILER_BYTES - (size_t)root_at;
+    cr_assert_eq(aq_load_u32(bytes.data + root_at + AQ_PREAMBLE_AT_INCOMPATIBLE),
+                 AQ_ARCHIVE_WITH_SECTIONS | AQ_ARCHIVE_WITH_LATE);
+    cr_assert_eq(
+        aq_archive_root_decode(aq_slice_make(bytes.data + root_at, root_size), &arena, &root, NULL),
+        AQ_OK);
+    const struct aq_tile_entry *tile = &root.tiles[0];
+    file = aq_slice_make(bytes.data + tile->directory_offset, tile->directory_size_bytes);
+    cr_assert_eq(aq_tile_directory_decode(file, tile, &root, &arena, &directory, NULL), AQ_OK);
+    cr_assert_eq(directory.run_stats_count, 2);
+    for (size_t i = 0; i < directory.chunk_count; i++) {
+        const struct aq_chunk_entry *chunk = &directory.chunks[i];
+        file = aq_slice_make(bytes.data + chunk->offset, chunk->size_bytes);
+        cr_assert_eq(aq_chunk_describe(file, chunk, text, sizeof text, NULL), AQ_OK);
+        snprintf(all + strlen(all), sizeof all - strlen(all), "%s\n", text);
+    }
+    cr_assert_not_null(strstr(all, "\nans32\n"), "%s", all);
+    cr_assert_not_null(strstr(all, "repeat(bitpack 14, bitpack 12, delta(constant), ans32)"));
+    cr_assert_not_null(strstr(all, "\nrepeat(dict(bitpack 10, bitpack 2), "));
+    aq_arena_deinit(&arena);
+    aq_bytes_deinit(&bytes);
+}
+
 /* Every file is as it was when it was listed, and is read to what it was read to then. */
 Test(freeze, golden_files_are_read_to_the_same_values)
 {
@@ -301,18 +338,22 @@ static void expect_refused(const char *kind, unsigned type, struct aq_slice byte
     free(exact);
 }
 
-/* Every bit, and every length. */
+/* Every bit, and every length; of a file that is too long for that one of so many, unless it is asked for. */
 static void damage(const char *kind, unsigned type, const char *name)
 {
     char what[256];
     struct aq_bytes bytes = read_file(name);
-    for (size_t bit = 0; bit < bytes.size * 8; bit++) {
+    bool all = bytes.size <= DAMAGE_ALL_BYTES || getenv("AQ_DAMAGE_ALL") != NULL;
+    const char *seed = getenv("AQ_SEED");
+    size_t step = all ? 1 : DAMAGE_STRIDE;
+    size_t first = seed == NULL || all ? 0 : strtoull(seed, NULL, 10) % step;
+    for (size_t bit = first; bit < bytes.size * 8; bit += step) {
         snprintf(what, sizeof what, "bit %zu of %s", bit, name);
         bytes.data[bit / 8] ^= (uint8_t)(1u << bit % 8);
         expect_refused(kind, type, aq_bytes_view(&bytes), bytes.size, what);
         bytes.data[bit / 8] ^= (uint8_t)(1u << bit % 8);
     }
-    for (size_t size = 0; size < bytes.size; size++) {
+    for (size_t size = first; size < bytes.size; size += step) {
         snprintf(what, sizeof what, "%zu bytes of %s", size, name);
         expect_refused(kind, type, aq_bytes_view(&bytes), size, what);
     }
@@ -366,6 +407,19 @@ static void bad_column(enum aq_type type, const char *name, const void *data, si
     make("column", type, name, &bytes);
 }
 
+/* Forty words of tokens 0 and 1, entropy-coded in 32 lanes. */
+static void bad_ans32(const char *name, uint32_t state, uint8_t frequency_high, size_t stream_size)
+{
+    struct aq_bytes bytes = {0};
+    uint8_t head[] = {40, 0, AQ_ENCODING_ANS32, 1, 0, 1, 0, 2, 0x80, 4, 0x80, frequency_high};
+    aq_bytes_append(&bytes, head, sizeof head);
+    for (unsigned lane = 0; lane < 32; lane++)
+        aq_bytes_u32(&bytes, state);
+    aq_bytes_varint(&bytes, stream_size);
+    aq_bytes_append_zeros(&bytes, stream_size);
+    make("column", AQ_TYPE_BIGINT, name, &bytes);
+}
+
 static void make_whole(void)
 {
     struct sample sample;
@@ -377,8 +431,10 @@ static void make_whole(void)
     adopt("ends", "segment-ends.bin", "whole/segment-ends.bin");
     adopt("edit", "catalog-edit.bin", "whole/edit-three-records.bin");
     adopt("edit", "catalog-checkpoint.bin", "whole/checkpoint.bin");
+    struct aq_bytes bytes = freeze_archive();
+    make("archive", 0, LATE_ARCHIVE, &bytes);
     sample_init(&sample);
-    struct aq_bytes bytes = sample_encode(&sample.input, &checksum);
+    bytes = sample_encode(&sample.input, &checksum);
     make("frame", 0, "whole/frame-two-sections.bin", &bytes);
     sample.input.range_count = sample.input.section_count = 0;
     bytes = sample_encode(&sample.input, &checksum);
@@ -423,7 +479,28 @@ static void make_bad(void)
     /* Half a GiB that is said to come out of a frame of zstd of 13 bytes. */
     BAD(AQ_TYPE_TEXT, "bomb", 1, 0, 32, 1, 0x80, 0x80, 0x80, 0x80, 4, 1, 13, 0x28, 0xb5, 0x2f, 0xfd,
         0x20, 0, 1, 0, 0, 0, 0, 0, 0);
+    BAD(AQ_TYPE_BIGINT, "run-too-long", 3, 0, 2, 2, 4, 2, 1, 1, 1, 2);
+    BAD(AQ_TYPE_BIGINT, "delta-of-one", 1, 0, 5, 0, 1, 2);
+    BAD(AQ_TYPE_BIGINT, "words-of-mode-2", 1, 0, 6, 2, 0, 1, 0, 7);
+    BAD(AQ_TYPE_BIGINT, "nine-planes", 1, 0, 6, 1, 9, 0, 1, 0, 1, 0, 1, 0, 1, 0, 1, 0, 1, 0, 1, 0,
+        1, 0, 1);
+    BAD(AQ_TYPE_BIGINT, "ans-frequencies", 4, 0, 7, 1, 0, 2, 0, 0x80, 16, 0xff, 15, 0, 0, 1, 0, 0,
+        0, 1, 0, 0, 0, 1, 0, 0, 0, 1, 0, 0, 0);
+    BAD(AQ_TYPE_BIGINT, "copy-from-before-the-first", 10, 0, 9, 1, 1, 8, 1, 10, 1, 8, 1, 14);
+    BAD(AQ_TYPE_BIGINT, "repeat-in-repeat", 10, 0, 9, 1, 1, 10, 1, 8, 1, 0, 9, 1, 1, 4, 1, 4, 1, 0,
+        1, 14);
+    BAD(AQ_TYPE_DOUBLE, "patch-beyond", 1, 0, 16, 1, 1, 0, 1, 1, 1, 2, 1, 0, 1, 0);
+    BAD(AQ_TYPE_DOUBLE, "scales-of-too-few", 2, 0, 16, 1, 1, 0, 1, 0, 1, 2);
+    BAD(AQ_TYPE_TEXT, "block-of-method-2", 1, 0, 32, 1, 2, 2, 'a');
+    BAD(AQ_TYPE_TEXT, "text-cut", 1, 0, 32, 1, 4, 0, 'a');
+    BAD(AQ_TYPE_TEXT, "entry-out-of-range", 2, 0, 33, 1, 32, 1, 2, 0, 'a', 1, 2);
+    /* A frame of zstd of three bytes, where there should be four. */
+    BAD(AQ_TYPE_TEXT, "zstd-of-another-size", 1, 0, 32, 1, 8, 1, 12, 0x28, 0xb5, 0x2f, 0xfd, 0x20,
+        3, 0x19, 0, 0, 'a', 'b', 'c');
 #undef BAD
+    bad_ans32("bad/column-ans32-state.bin", 65535, 4, 0);
+    bad_ans32("bad/column-ans32-frequencies.bin", 65536, 3, 0);
+    bad_ans32("bad/column-ans32-last-state.bin", 65536, 4, 200);
 }
 
 Test(freeze, make_what_is_missing)

@@ -1,0 +1,77 @@
+/* Making the golden archive whose columns have each encoding that only archives have: ans32, repeat over bitpack and over ans32,
+ * beside decimals with patches, dictionaries, zstd, and statistics of runs. */
+#ifndef AQ_TESTS_UNIT_FREEZE_ARCHIVE_H
+#define AQ_TESTS_UNIT_FREEZE_ARCHIVE_H
+
+#include "tests/unit/archive/archive_bytes.h"
+#include "tests/unit/format/freeze_make.h"
+
+#define FREEZE_ARCHIVE_ROWS 21000
+#define FREEZE_ARCHIVE_FIRST_RUN 8400 /* of the first city; the second has its readings once more */
+
+static struct aq_column freeze_archive_columns[] = {
+    {.name = "city", .type = AQ_TYPE_TEXT, .id = 1, .required = true},
+    {.name = "ts", .type = AQ_TYPE_TIMESTAMPTZ, .id = 2, .required = true},
+    {.name = "noise", .type = AQ_TYPE_BIGINT, .id = 3},
+    {.name = "pm25", .type = AQ_TYPE_DOUBLE, .id = 4},
+    {.name = "level", .type = AQ_TYPE_INTEGER, .id = 5},
+    {.name = "wind", .type = AQ_TYPE_TEXT, .id = 6},
+};
+
+/* Mostly quiet; words of all widths up to 31 bits. */
+static inline int64_t freeze_noise(size_t i)
+{
+    uint64_t random = freeze_next();
+    if (random % 512 == 0)
+        return (int64_t)(random >> 9) >> (i % 24) & INT32_MAX >> 1;
+    return random % 5 == 0 ? (int64_t)(freeze_next() % 9) - 4 : 0;
+}
+
+static inline void freeze_archive_fill(struct aq_batch *rows, size_t i)
+{
+    static const char *const winds[] = {"north", "", "south-west", "calm"};
+    static int64_t level;
+    struct aq_vector *at = rows->columns;
+    bool first_run = i < FREEZE_ARCHIVE_FIRST_RUN;
+    size_t hour = first_run ? i : i - FREEZE_ARCHIVE_FIRST_RUN;
+    level = (level * 5 + (int64_t)(freeze_next() % 3)) % 12;
+    unsigned quarters = (unsigned)__builtin_ctzll(freeze_next() | 64);
+    double pm25 = i % 2000 == 77 ? -0.0 : (double)quarters / 4;
+    bool no_wind = hour % 600 > 550;
+    enum aq_status done[] = {
+        aq_vector_append_slice(&at[0], aq_slice_of(first_run ? "hanoi" : "hue")),
+        aq_vector_append_int(&at[1], (15706 * 24 + (int64_t)hour) * AQ_US_PER_HOUR),
+        aq_vector_append_int(&at[2], freeze_noise(i)),
+        aq_vector_append_double(&at[3], first_run ? pm25 : at[3].doubles[hour % 8300 + 50]),
+        aq_vector_append_int(&at[4], i < 900 || i % 1000 == 7 ? level : at[4].ints[i - 811]),
+        no_wind ? aq_vector_append_null(&at[5])
+                : aq_vector_append_slice(&at[5], aq_slice_of(winds[i / 40 % 5 % 4]))};
+    for (size_t c = 0; c < sizeof done / sizeof done[0]; c++)
+        cr_assert_eq(done[c], AQ_OK);
+    rows->row_count++;
+}
+
+static inline struct aq_bytes freeze_archive(void)
+{
+    struct aq_schema schema = {.dataset_id = 1,
+                               .version = 1,
+                               .dataset = "air",
+                               .column_count =
+                                   sizeof freeze_archive_columns / sizeof freeze_archive_columns[0],
+                               .columns = freeze_archive_columns,
+                               .key_column = 0,
+                               .time_column = 1,
+                               .slot = AQ_SLOT_DAY,
+                               .version_column = AQ_COLUMN_NONE};
+    struct aq_batch rows;
+    struct aq_bytes file = {0};
+    struct aq_content_hash content;
+    cr_assert_eq(aq_schema_batch_init(&schema, false, &rows), AQ_OK);
+    for (size_t i = 0; i < FREEZE_ARCHIVE_ROWS; i++)
+        freeze_archive_fill(&rows, i);
+    write_archive(&schema, &rows, 1, NULL, &file, NULL, &content);
+    aq_batch_deinit(&rows);
+    return file;
+}
+
+#endif
