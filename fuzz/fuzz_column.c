@@ -81,13 +81,14 @@ static void fuzz_values(struct aq_slice bytes, size_t count, struct aq_vector *v
 static void fuzz_part(struct aq_slice bytes, size_t count, enum aq_type type,
                       const struct aq_vector *whole)
 {
+    static struct aq_decode_scratch kept; /* from one input to the next, corrupt or not */
     struct aq_arena arena = {0};
     struct aq_vector part;
     size_t first = count / 3;
     size_t end = count - count / 4;
     aq_vector_init(&part, type);
     enum aq_status status =
-        aq_column_decode_rows(bytes, type, count, first, end, &arena, &part, NULL);
+        aq_column_decode_rows(bytes, type, count, first, end, &kept, &arena, &part, NULL);
     assert(whole == NULL || status == AQ_OK);
     for (size_t row = first; whole != NULL && row < end; row++) {
         assert(aq_vector_is_null(whole, row) == aq_vector_is_null(&part, row));

@@ -68,6 +68,7 @@ struct column {
     size_t tile_count;
     struct aq_vector decoded; /* of one tile at a time */
     struct aq_arena arena;
+    struct aq_decode_scratch scratch;
     uint64_t sink;
 };
 
@@ -82,8 +83,9 @@ static void decode_tile(struct column *column, size_t index)
     struct aq_error err = {0};
     aq_arena_reset(&column->arena);
     check("tile",
-          aq_column_decode(tile_bytes(column, index), column->type, column->tiles[index].row_count,
-                           &column->arena, &column->decoded, &err),
+          aq_column_decode_rows(tile_bytes(column, index), column->type,
+                                column->tiles[index].row_count, 0, column->tiles[index].row_count,
+                                &column->scratch, &column->arena, &column->decoded, &err),
           &err);
 }
 
@@ -214,6 +216,7 @@ struct scan {
     struct aq_tile_directory *directories;
     struct aq_vector decoded;
     struct aq_arena arena;
+    struct aq_decode_scratch scratch;
     double *sums; /* one a column */
 };
 
@@ -242,8 +245,8 @@ static void scan_chunk(struct scan *scan, size_t tile, size_t column)
     const struct aq_chunk_entry *chunk = &scan->directories[tile].chunks[column];
     uint32_t row_count = scan->file.root.tiles[tile].row_count;
     check("chunk",
-          aq_chunk_decode(archive_file_chunk(&scan->file, chunk), chunk, row_count, &scan->arena,
-                          &scan->decoded, &err),
+          aq_chunk_decode_rows(archive_file_chunk(&scan->file, chunk), chunk, row_count, 0,
+                               row_count, &scan->scratch, &scan->arena, &scan->decoded, &err),
           &err);
     scan->sums[column] += add_up(scan->decoded.doubles, scan->decoded.valid, row_count);
 }

@@ -179,8 +179,8 @@ enum aq_status aq_chunk_decode(struct aq_slice bytes, const struct aq_chunk_entr
 /** As aq_chunk_decode, of rows [first, end) alone: the others are unspecified (aq_column_decode_rows). */
 enum aq_status aq_chunk_decode_rows(struct aq_slice bytes, const struct aq_chunk_entry *entry,
                                     uint32_t row_count, uint32_t first, uint32_t end,
-                                    struct aq_arena *arena, struct aq_vector *vector,
-                                    struct aq_error *err) AQ_RESULT;
+                                    struct aq_decode_scratch *scratch, struct aq_arena *arena,
+                                    struct aq_vector *vector, struct aq_error *err) AQ_RESULT;
 
 /** As aq_column_factor (format/encode/encode.h), of a chunk. */
 struct aq_factored;

@@ -227,17 +227,18 @@ enum aq_status aq_chunk_decode(struct aq_slice bytes, const struct aq_chunk_entr
                                uint32_t row_count, struct aq_arena *arena, struct aq_vector *vector,
                                struct aq_error *err)
 {
-    return aq_chunk_decode_rows(bytes, entry, row_count, 0, row_count, arena, vector, err);
+    return aq_chunk_decode_rows(bytes, entry, row_count, 0, row_count, NULL, arena, vector, err);
 }
 
 enum aq_status aq_chunk_decode_rows(struct aq_slice bytes, const struct aq_chunk_entry *entry,
                                     uint32_t row_count, uint32_t first, uint32_t end,
-                                    struct aq_arena *arena, struct aq_vector *vector,
-                                    struct aq_error *err)
+                                    struct aq_decode_scratch *scratch, struct aq_arena *arena,
+                                    struct aq_vector *vector, struct aq_error *err)
 {
     struct aq_slice coded;
     AQ_TRY(open_chunk(bytes, entry, &coded, err));
-    return aq_column_decode_rows(coded, entry->type, row_count, first, end, arena, vector, err);
+    return aq_column_decode_rows(coded, entry->type, row_count, first, end, scratch, arena, vector,
+                                 err);
 }
 
 enum aq_status aq_chunk_factor(struct aq_slice bytes, const struct aq_chunk_entry *entry,

@@ -67,7 +67,12 @@ static enum aq_status read_stored(struct aq_decoder *decoder, size_t raw_size,
 static enum aq_status unpack(struct aq_decoder *decoder, struct aq_slice stored, uint8_t *raw,
                              size_t raw_size)
 {
-    if (ZSTD_decompress(raw, raw_size, stored.data, stored.size) != raw_size)
+    struct aq_decode_scratch *scratch = decoder->scratch;
+    if (scratch->zstd == NULL)
+        scratch->zstd = ZSTD_createDCtx();
+    if (scratch->zstd == NULL)
+        return AQ_NO_MEMORY;
+    if (ZSTD_decompressDCtx(scratch->zstd, raw, raw_size, stored.data, stored.size) != raw_size)
         return aq_decoder_corrupt(decoder);
     return AQ_OK;
 }
@@ -113,5 +118,12 @@ void aq_encode_scratch_deinit(struct aq_encode_scratch *scratch)
     ZSTD_freeCCtx(scratch->zstd);
     aq_arena_deinit(&scratch->arena);
     aq_bytes_deinit(&scratch->coded);
+    scratch->zstd = NULL;
+}
+
+void aq_decode_scratch_deinit(struct aq_decode_scratch *scratch)
+{
+    ZSTD_freeDCtx(scratch->zstd);
+    aq_arena_deinit(&scratch->arena);
     scratch->zstd = NULL;
 }

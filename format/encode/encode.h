@@ -43,6 +43,13 @@ enum aq_status aq_column_encode_with(const struct aq_vector *vector, size_t firs
 enum aq_status aq_column_encode(const struct aq_vector *vector, size_t first, size_t count,
                                 enum aq_profile profile, struct aq_bytes *out) AQ_RESULT;
 
+/** Memory for decoding that is kept from one column to the next, a few MiB. Zero-initialise; deinit. */
+struct aq_decode_scratch {
+    struct aq_arena arena;
+    void *zstd; /* ZSTD_DCtx, made when first needed */
+};
+void aq_decode_scratch_deinit(struct aq_decode_scratch *scratch);
+
 /** Decode exactly `count` rows of `type`; `vector` (of that type) is replaced. Slices point into
  * `arena`, never into `bytes`. All of `bytes` must be used. Memory is bounded by count and by
  * AQ_DECODED_BYTES_MAX whatever the bytes say. @thread Reentrant. */
@@ -55,10 +62,12 @@ enum aq_status aq_column_decode(struct aq_slice bytes, enum aq_type type, size_t
  * As aq_column_decode, of rows [first, end) alone: the others are unspecified, their values unset. Encodings whose
  * values stand by themselves touch nothing else; those that do not (byte planes, entropy coding, deltas before `end`)
  * are decoded and not carried further. What is wrong with bytes that are not needed may go unnoticed.
+ * @param scratch  NULL, or that of the caller, in use by nobody else.
  */
 enum aq_status aq_column_decode_rows(struct aq_slice bytes, enum aq_type type, size_t count,
-                                     size_t first, size_t end, struct aq_arena *arena,
-                                     struct aq_vector *vector, struct aq_error *err) AQ_RESULT;
+                                     size_t first, size_t end, struct aq_decode_scratch *scratch,
+                                     struct aq_arena *arena, struct aq_vector *vector,
+                                     struct aq_error *err) AQ_RESULT;
 
 /** A column as its different values and which of them each row has: what is asked of a value is asked once. Zero-
  * initialise; deinit. */

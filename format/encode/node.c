@@ -23,7 +23,7 @@ enum aq_status aq_decoder_alloc(struct aq_decoder *decoder, size_t count, size_t
         total > decoder->bytes_left)
         return aq_decoder_corrupt(decoder);
     decoder->bytes_left -= total;
-    void *allocated = aq_arena_alloc(&decoder->scratch, total);
+    void *allocated = aq_arena_alloc(&decoder->scratch->arena, total);
     memcpy(memory, &allocated, sizeof allocated);
     return allocated == NULL ? AQ_NO_MEMORY : AQ_OK;
 }

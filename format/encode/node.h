@@ -119,8 +119,8 @@ struct aq_wanted {
 
 struct aq_decoder {
     struct aq_reader reader;
-    struct aq_arena *arena;  /* of slices that outlive the call */
-    struct aq_arena scratch; /* of everything else */
+    struct aq_arena *arena;            /* of slices that outlive the call */
+    struct aq_decode_scratch *scratch; /* of everything else */
     const struct aq_kernels *kernels;
     size_t bytes_left; /* that may still be allocated */
     unsigned depth;

@@ -17,6 +17,7 @@ enum null_kind { NULLS_NONE = 0, NULLS_ALL = 1, NULLS_SOME = 2 };
 /* So few that decoding stays within AQ_DECODED_BYTES_MAX, at < 128 bytes a row in all nodes. */
 #define ENCODE_ROWS_MAX ((size_t)4 << 20)
 #define ENCODE_TEXT_BYTES_MAX (AQ_DECODED_BYTES_MAX / 4)
+#define KEPT_BYTES_MAX ((size_t)4 << 20) /* of scratch, from a column to the next */
 
 static size_t count_valid(const struct aq_vector *vector, size_t first, size_t count)
 {
@@ -240,24 +241,31 @@ enum aq_status aq_column_decode(struct aq_slice bytes, enum aq_type type, size_t
                                 struct aq_arena *arena, struct aq_vector *vector,
                                 struct aq_error *err)
 {
-    return aq_column_decode_rows(bytes, type, count, 0, count, arena, vector, err);
+    return aq_column_decode_rows(bytes, type, count, 0, count, NULL, arena, vector, err);
 }
 
 enum aq_status aq_column_decode_rows(struct aq_slice bytes, enum aq_type type, size_t count,
-                                     size_t first, size_t end, struct aq_arena *arena,
-                                     struct aq_vector *vector, struct aq_error *err)
+                                     size_t first, size_t end, struct aq_decode_scratch *scratch,
+                                     struct aq_arena *arena, struct aq_vector *vector,
+                                     struct aq_error *err)
 {
     assert(vector->type == type && first <= end && end <= count);
     aq_vector_clear(vector);
+    struct aq_decode_scratch own = {0};
     struct aq_decoder decoder = {.reader = aq_reader_make(bytes),
                                  .arena = arena,
+                                 .scratch = scratch == NULL ? &own : scratch,
                                  .kernels = aq_kernels(),
                                  .wanted = {first, end},
                                  .bytes_left = AQ_DECODED_BYTES_MAX};
     enum aq_status status = finish(&decoder, decode_column(&decoder, vector, count), err);
     if (status != AQ_OK)
         aq_vector_clear(vector);
-    aq_arena_deinit(&decoder.scratch);
+    if (decoder.scratch->arena.used_bytes > KEPT_BYTES_MAX)
+        aq_arena_deinit(&decoder.scratch->arena);
+    else
+        aq_arena_reset(&decoder.scratch->arena);
+    aq_decode_scratch_deinit(&own);
     return status;
 }
 
@@ -302,8 +310,10 @@ enum aq_status aq_column_factor(struct aq_slice bytes, enum aq_type type, size_t
     *factored = (struct aq_factored){0};
     aq_vector_init(&factored->values, type);
     aq_vector_init(&factored->codes, AQ_TYPE_BIGINT);
+    struct aq_decode_scratch scratch = {0};
     struct aq_decoder decoder = {.reader = aq_reader_make(bytes),
                                  .arena = &factored->arena,
+                                 .scratch = &scratch,
                                  .kernels = aq_kernels(),
                                  .wanted = {first, end},
                                  .bytes_left = AQ_DECODED_BYTES_MAX};
@@ -312,7 +322,7 @@ enum aq_status aq_column_factor(struct aq_slice bytes, enum aq_type type, size_t
         status = finish(&decoder, status, err);
     if (status != AQ_OK)
         aq_factored_deinit(factored);
-    aq_arena_deinit(&decoder.scratch);
+    aq_decode_scratch_deinit(&scratch);
     return status;
 }
 
@@ -353,11 +363,13 @@ enum aq_status aq_column_describe(struct aq_slice bytes, char *out, size_t out_s
                                   struct aq_error *err)
 {
     struct aq_arena arena = {0};
+    struct aq_decode_scratch scratch = {0};
     struct aq_bytes trace = {0};
     struct aq_vector vector;
     aq_vector_init(&vector, AQ_TYPE_BYTEA); /* the widest values, whichever come */
     struct aq_decoder decoder = {.reader = aq_reader_make(bytes),
                                  .arena = &arena,
+                                 .scratch = &scratch,
                                  .kernels = aq_kernels(),
                                  .bytes_left = AQ_DECODED_BYTES_MAX,
                                  .trace = &trace};
@@ -367,6 +379,6 @@ enum aq_status aq_column_describe(struct aq_slice bytes, char *out, size_t out_s
     aq_vector_deinit(&vector);
     aq_bytes_deinit(&trace);
     aq_arena_deinit(&arena);
-    aq_arena_deinit(&decoder.scratch);
+    aq_decode_scratch_deinit(&scratch);
     return status;
 }

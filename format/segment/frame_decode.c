@@ -307,6 +307,7 @@ struct wanted {
     const uint32_t *column_ids;
     uint32_t first; /* rows [first, end) */
     uint32_t end;
+    struct aq_decode_scratch *scratch;
 };
 
 static enum aq_status decode_column(const struct wanted *wanted, const struct stored_column *column,
@@ -316,21 +317,22 @@ static enum aq_status decode_column(const struct wanted *wanted, const struct st
     if (column->type != declared_type(wanted->schema, column->id) || column->type != vector->type)
         return corrupt(err, column->offset, "a column's type is not the declared one");
     struct aq_slice bytes = aq_slice_make(wanted->section.data + column->offset, column->size);
-    enum aq_status status = aq_column_decode_rows(bytes, vector->type, wanted->entry->row_count,
-                                                  wanted->first, wanted->end, arena, vector, err);
+    enum aq_status status =
+        aq_column_decode_rows(bytes, vector->type, wanted->entry->row_count, wanted->first,
+                              wanted->end, wanted->scratch, arena, vector, err);
     if (status == AQ_CORRUPT && err != NULL && err->offset >= 0)
         err->offset += (int64_t)column->offset;
     return status;
 }
 
-static enum aq_status decode_columns(const struct wanted *wanted, struct aq_arena *scratch,
+static enum aq_status decode_columns(const struct wanted *wanted, struct aq_arena *arena,
                                      struct aq_batch *batch, struct aq_error *err)
 {
     struct stored_column *columns = NULL;
     size_t column_count = 0;
     uint32_t row_count = wanted->entry->row_count;
     AQ_TRY(check_section(wanted->section, wanted->entry, err));
-    AQ_TRY(find_columns(wanted->section, wanted->entry, scratch, &columns, &column_count, err));
+    AQ_TRY(find_columns(wanted->section, wanted->entry, arena, &columns, &column_count, err));
     for (size_t i = 0; i < batch->column_count; i++) {
         size_t at = 0;
         while (at < column_count && columns[at].id != wanted->column_ids[i])
@@ -346,14 +348,15 @@ static enum aq_status decode_columns(const struct wanted *wanted, struct aq_aren
 
 enum aq_status aq_section_decode_rows(struct aq_slice section, const struct aq_section_entry *entry,
                                       const struct aq_schema *schema, const uint32_t *column_ids,
-                                      uint32_t first, uint32_t end, struct aq_batch *batch,
+                                      uint32_t first, uint32_t end,
+                                      struct aq_decode_scratch *scratch, struct aq_batch *batch,
                                       struct aq_error *err)
 {
-    struct wanted wanted = {section, entry, schema, column_ids, first, end};
-    struct aq_arena scratch = {0};
+    struct wanted wanted = {section, entry, schema, column_ids, first, end, scratch};
+    struct aq_arena arena = {0};
     aq_batch_clear(batch);
-    enum aq_status status = decode_columns(&wanted, &scratch, batch, err);
-    aq_arena_deinit(&scratch);
+    enum aq_status status = decode_columns(&wanted, &arena, batch, err);
+    aq_arena_deinit(&arena);
     if (status != AQ_OK)
         aq_batch_clear(batch);
     return status;
@@ -363,6 +366,6 @@ enum aq_status aq_section_decode(struct aq_slice section, const struct aq_sectio
                                  const struct aq_schema *schema, const uint32_t *column_ids,
                                  struct aq_batch *batch, struct aq_error *err)
 {
-    return aq_section_decode_rows(section, entry, schema, column_ids, 0, entry->row_count, batch,
-                                  err);
+    return aq_section_decode_rows(section, entry, schema, column_ids, 0, entry->row_count, NULL,
+                                  batch, err);
 }

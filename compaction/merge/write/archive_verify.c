@@ -27,6 +27,7 @@ struct reader {
     const struct verifier *verifier;
     struct aq_bytes buffer;
     struct aq_batch batch;
+    struct aq_decode_scratch scratch;
     struct aq_error *err;
 };
 
@@ -97,10 +98,12 @@ static enum aq_status read_chunks(struct reader *reader, const struct aq_tile_di
             return corrupt(reader, 0, "a tile lacks a declared column");
         struct aq_slice bytes = {0};
         AQ_TRY(load(reader, chunk->offset, chunk->size_bytes, &bytes));
-        AQ_TRY(locate(reader,
-                      aq_chunk_decode(bytes, chunk, directory->row_count, &reader->batch.arena,
-                                      &reader->batch.columns[i], reader->err),
-                      chunk->offset));
+        AQ_TRY(
+            locate(reader,
+                   aq_chunk_decode_rows(bytes, chunk, directory->row_count, 0, directory->row_count,
+                                        &reader->scratch, &reader->batch.arena,
+                                        &reader->batch.columns[i], reader->err),
+                   chunk->offset));
     }
     reader->batch.row_count = directory->row_count;
     return AQ_OK;
@@ -135,6 +138,7 @@ static void tile_task(void *context, size_t index)
     if (tile->status == AQ_OK)
         tile->status = read_tile(&reader, &verifier->root.tiles[index], &tile->content);
     aq_batch_deinit(&reader.batch);
+    aq_decode_scratch_deinit(&reader.scratch);
     aq_bytes_deinit(&reader.buffer);
 }
 

@@ -6,6 +6,7 @@
 
 #include "engine/query/exec/aggregate/group_sink.h"
 #include "engine/query/plan.h"
+#include "format/encode/encode.h"
 
 /** Shared by all levels of one running query. */
 struct aq_runtime {
@@ -41,6 +42,7 @@ struct aq_worker {
     struct aq_vector *columns; /* views of the chunk, one an input */
     bool *plain;               /* inputs whose different values are not worth asking for */
     struct aq_batch unit_rows; /* a dataset's unit as read */
+    struct aq_decode_scratch scratch;
     uint32_t selection[AQ_CHUNK_ROWS];
     uint64_t *
         passed; /* bitmap of the unit's rows for which WHERE is true, where that is known already; else NULL */

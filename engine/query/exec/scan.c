@@ -90,14 +90,14 @@ static enum aq_status read_unit(struct aq_worker *worker, const struct aq_unit *
     for (size_t i = 0; i < count; i++)
         ids[i] = aq_scan_column_id(plan, (uint32_t)i);
     enum aq_status status = AQ_OK;
-    *part = (struct aq_unit_part){.row_end = unit->row_count};
+    *part = (struct aq_unit_part){.row_end = unit->row_count, .scratch = &worker->scratch};
     if (plan->table != NULL)
         status = read_table(worker, unit, ids);
     else if (count > 0 && unit->kind == AQ_FILE_ARCHIVE)
         status = aq_late_read(worker, unit, stretches, ids, part);
     else if (count > 0)
-        status = aq_unit_read(worker->exec->runtime->snapshot, unit, ids, &worker->unit_rows,
-                              &worker->err);
+        status = aq_unit_read_part(worker->exec->runtime->snapshot, unit, ids, part,
+                                   &worker->unit_rows, &worker->err);
     else
         worker->unit_rows.row_count = unit->row_count; /* count(*): no column is needed */
     if (plan->table != NULL)

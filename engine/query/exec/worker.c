@@ -60,6 +60,7 @@ void aq_worker_deinit(struct aq_worker *worker)
     free(worker->plain);
     free(worker->passed);
     aq_batch_deinit(&worker->unit_rows);
+    aq_decode_scratch_deinit(&worker->scratch);
     if (worker->groups.plan != NULL)
         aq_group_sink_deinit(&worker->groups);
     aq_batch_deinit(&worker->rows);

@@ -81,11 +81,13 @@ enum aq_status aq_unit_read(struct aq_snapshot *snapshot, const struct aq_unit *
                             const uint32_t *column_ids, struct aq_batch *batch,
                             struct aq_error *err) AQ_RESULT;
 
+struct aq_decode_scratch;
 /** Some columns and rows of a unit. */
 struct aq_unit_part {
     const bool *columns; /* of the batch, those to read; NULL: all, as a frame section's must be */
     uint32_t row_first;  /* rows from here to row_end are wanted, others are unspecified */
     uint32_t row_end;
+    struct aq_decode_scratch *scratch; /* NULL, or that of the caller, in use by nobody else */
 };
 
 /** As aq_unit_read, of a part; of an archive's unit the batch is not cleared, so that another part's columns may

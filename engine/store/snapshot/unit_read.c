@@ -65,7 +65,7 @@ static enum aq_status decode_section(const struct aq_catalog *catalog, struct aq
                                ", which was never declared",
                                section->schema_version, section->dataset_id);
     return aq_section_decode_rows(bytes, section, schema, column_ids, part->row_first,
-                                  part->row_end, batch, err);
+                                  part->row_end, part->scratch, batch, err);
 }
 
 /* The declarations to read a section by. An open segment may hold frames of one that is newer than the
@@ -163,7 +163,7 @@ static enum aq_status decode_chunk(struct aq_snapshot *snapshot, const struct aq
     AQ_TRY(read_bytes(snapshot, unit, chunk->offset, chunk->size_bytes, &bytes, err));
     enum aq_status status = aq_chunk_decode_rows(
         aq_slice_make(bytes, chunk->size_bytes), chunk, row_count, whole ? 0 : part->row_first,
-        whole ? row_count : part->row_end, arena, vector, err);
+        whole ? row_count : part->row_end, part->scratch, arena, vector, err);
     free(bytes);
     return locate(snapshot, unit, chunk->offset, status, err);
 }
@@ -231,10 +231,12 @@ static enum aq_status read_frame(struct aq_snapshot *snapshot, const struct aq_u
                                  struct aq_batch *batch, struct aq_error *err)
 {
     const struct aq_unit_detail *detail = unit->detail;
-    struct aq_unit_part stored = {.row_first = part->row_first, .row_end = part->row_end};
-    if (detail->kept != NULL) /* rows are not numbered as they are stored */
-        stored = (struct aq_unit_part){.row_end = aq_unit_stored_rows(unit)};
+    struct aq_unit_part stored = *part;
     assert(part->columns == NULL);
+    if (detail->kept != NULL) { /* rows are not numbered as they are stored */
+        stored.row_first = 0;
+        stored.row_end = aq_unit_stored_rows(unit);
+    }
     AQ_TRY(read_section(snapshot, unit, column_ids, &stored, batch, err));
     for (size_t i = 0; i < batch->column_count; i++)
         aq_unit_filter_column(unit, &batch->columns[i]);
@@ -261,10 +263,15 @@ enum aq_status aq_unit_read_part(struct aq_snapshot *snapshot, const struct aq_u
                                  struct aq_batch *batch, struct aq_error *err)
 {
     struct aq_error failure = {.offset = -1};
+    struct aq_decode_scratch own = {0};
+    struct aq_unit_part wanted = *part;
     assert(part->row_end <= unit->row_count);
+    if (wanted.scratch == NULL)
+        wanted.scratch = &own;
     enum aq_status status = unit->kind == AQ_FILE_SEGMENT
-                                ? read_frame(snapshot, unit, column_ids, part, batch, &failure)
-                                : read_tile(snapshot, unit, column_ids, part, batch, &failure);
+                                ? read_frame(snapshot, unit, column_ids, &wanted, batch, &failure)
+                                : read_tile(snapshot, unit, column_ids, &wanted, batch, &failure);
+    aq_decode_scratch_deinit(&own);
     batch->row_count = unit->row_count;
     if (status < 0) {
         aq_batch_clear(batch);

@@ -26,14 +26,16 @@ static enum aq_status decode(struct aq_slice node, const struct aq_kernels *kern
     uint8_t *exact = malloc(node.size + 1);
     cr_assert_not_null(exact);
     memcpy(exact, node.data, node.size);
+    struct aq_decode_scratch scratch = {0};
     struct aq_decoder decoder = {.reader = aq_reader_make(aq_slice_make(exact, node.size)),
+                                 .scratch = &scratch,
                                  .kernels = kernels,
                                  .wanted = {.end = count},
                                  .bytes_left = AQ_DECODED_BYTES_MAX};
     enum aq_status status = aq_ans32_decode(&decoder, values, count);
     if (status == AQ_OK && aq_reader_left(&decoder.reader) > 0)
         status = AQ_CORRUPT;
-    aq_arena_deinit(&decoder.scratch);
+    aq_decode_scratch_deinit(&scratch);
     free(exact);
     return status;
 }
@@ -214,14 +216,16 @@ Test(ans32, too_many_tables)
             aq_bytes_append(&node, "\0\2\x80\4\x80\4", 6);
         }
         /* The reader's place tells how far it came. */
+        struct aq_decode_scratch scratch = {0};
         struct aq_decoder decoder = {.reader = aq_reader_make(aq_bytes_view(&node)),
+                                     .scratch = &scratch,
                                      .kernels = aq_kernels(),
                                      .wanted = {.end = 40},
                                      .bytes_left = AQ_DECODED_BYTES_MAX};
         int64_t values[40];
         cr_assert_eq(aq_ans32_decode(&decoder, values, 40), AQ_CORRUPT);
         cr_assert_eq(decoder.reader.offset, tables == 16 ? node.size : node.size - 6);
-        aq_arena_deinit(&decoder.scratch);
+        aq_decode_scratch_deinit(&scratch);
     }
     aq_bytes_deinit(&node);
 }

@@ -149,7 +149,9 @@ static void expect_decodes(const struct aq_bytes *coded, const struct aq_kernels
 {
     static int64_t decoded[ROWS];
     struct aq_arena arena = {0};
+    struct aq_decode_scratch scratch = {0};
     struct aq_decoder decoder = {.reader = aq_reader_make(aq_bytes_view(coded)),
+                                 .scratch = &scratch,
                                  .arena = &arena,
                                  .kernels = kernels,
                                  .wanted = {.end = ROWS},
@@ -161,7 +163,7 @@ static void expect_decodes(const struct aq_bytes *coded, const struct aq_kernels
     cr_assert_eq(status, AQ_OK, "%s", kernels->name);
     cr_assert_eq(aq_reader_left(&decoder.reader), 0);
     cr_assert_eq(memcmp(decoded, values, sizeof decoded), 0, "%s", kernels->name);
-    aq_arena_deinit(&decoder.scratch);
+    aq_decode_scratch_deinit(&scratch);
     aq_arena_deinit(&arena);
 }
 

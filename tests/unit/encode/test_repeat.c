@@ -24,14 +24,16 @@ static enum aq_status decode(struct aq_slice node, int64_t *values, size_t count
     uint8_t *exact = malloc(node.size + 1);
     cr_assert_not_null(exact);
     memcpy(exact, node.data, node.size);
+    struct aq_decode_scratch scratch = {0};
     struct aq_decoder decoder = {.reader = aq_reader_make(aq_slice_make(exact, node.size)),
+                                 .scratch = &scratch,
                                  .kernels = aq_kernels(),
                                  .wanted = {.end = count},
                                  .bytes_left = AQ_DECODED_BYTES_MAX};
     enum aq_status status = aq_decode_ints(&decoder, values, count);
     if (status == AQ_OK && aq_reader_left(&decoder.reader) > 0)
         status = AQ_CORRUPT;
-    aq_arena_deinit(&decoder.scratch);
+    aq_decode_scratch_deinit(&scratch);
     free(exact);
     return status;
 }
