@@ -1,8 +1,10 @@
-/* Round trips of random columns: every type in both profiles, every encoding forced in turn, values of every bit
- * pattern, no, few, most and only nulls, lengths around a vector's. What comes out must be what went in, to the bit.
+/* Round trips of random columns: every type in all profiles, every encoding forced in turn, values of every bit
+ * pattern, no, few, most and only nulls, lengths around a vector's, some long enough for what only long columns have. What
+ * comes out must be what went in, to the bit, of the whole and of a part; every encoding must have been met.
  *
  * A few thousand columns in the short run; AQ_COLUMNS=10000000 for as many, AQ_SEED for others. */
 #include <criterion/criterion.h>
+#include <ctype.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -11,6 +13,9 @@
 #include "format/encode/node.h"
 
 #define ROWS_MAX 3100
+#define LONG_ROWS_MIN 8192 /* from here on there are ans32 and repeat */
+#define LONG_ROWS_MAX 20000
+#define LONG_ONE_IN 64
 
 static uint64_t state;
 
@@ -33,11 +38,17 @@ static uint64_t from_environment(const char *name, uint64_t otherwise)
 static size_t draw_count(void)
 {
     static const size_t edges[] = {0, 1, 2, 1023, 1024, 1025, 2048, 2049};
+    static const size_t long_edges[] = {8191, 8192, 8193, 65535, 65536};
     uint64_t kind = next() % 16;
+    if (next() % LONG_ONE_IN == 0)
+        return kind == 0 ? long_edges[next() % 5]
+                         : LONG_ROWS_MIN + next() % (LONG_ROWS_MAX - LONG_ROWS_MIN);
     return kind == 0 ? edges[next() % 8] : kind == 1 ? next() % ROWS_MAX : 1 + next() % 60;
 }
 
-/* One of eight shapes of integers; a column keeps its shape, and its parameters. */
+/* One of so many shapes of integers; a column keeps its shape, and its parameters. */
+#define SHAPE_REPEATS 9
+#define SHAPES 11
 struct shape {
     unsigned kind;
     uint64_t a;
@@ -47,7 +58,14 @@ struct shape {
 static struct shape draw_shape(void)
 {
     return (struct shape){
-        .kind = (unsigned)(next() % 9), .a = next(), .shift = (unsigned)(next() % 64)};
+        .kind = (unsigned)(next() % SHAPES), .a = next(), .shift = (unsigned)(next() % 64)};
+}
+
+/* The row whose value stands again in row i; i: none. */
+static size_t repeated_row(const struct shape *shape, size_t i)
+{
+    size_t period = 20 + shape->a % 5000;
+    return shape->kind != SHAPE_REPEATS || i < period || next() % 500 == 0 ? i : i - period;
 }
 
 static int64_t draw_int(const struct shape *shape, size_t i, int64_t before)
@@ -69,6 +87,10 @@ static int64_t draw_int(const struct shape *shape, size_t i, int64_t before)
         return (int64_t)((uint64_t)before + next() % 21 - 10);
     case 7: /* ends of the range */
         return next() % 2 ? INT64_MIN + (int64_t)(next() % 3) : INT64_MAX - (int64_t)(next() % 3);
+    case SHAPE_REPEATS: /* what is new of them */
+        return (int64_t)(next() >> shape->shift);
+    case 10: /* of all sizes, both signs, small ones most often */
+        return (int64_t)(next() >> (shape->shift / 2 + next() % 32)) * (next() % 2 ? 1 : -1);
     default: /* few outliers */
         return next() % 50 == 0 ? (int64_t)next() : (int64_t)(next() % 100);
     }
@@ -129,8 +151,13 @@ static void fill(struct aq_vector *vector, size_t count, struct aq_arena *arena)
     int64_t before = 0;
     for (size_t i = 0; i < count; i++) {
         enum aq_status status;
+        size_t from = repeated_row(&shape, i);
         if (next() % 100 < nulls) {
             status = aq_vector_append_null(vector);
+        } else if (from < i && aq_type_physical(vector->type) == AQ_PHYSICAL_SLICE) {
+            status = aq_vector_append_slice(vector, vector->slices[from]);
+        } else if (from < i) {
+            status = aq_vector_append_int(vector, vector->ints[from]); /* or a double's bits */
         } else if (aq_type_physical(vector->type) == AQ_PHYSICAL_SLICE) {
             status = aq_vector_append_slice(vector, draw_slice(&shape, arena));
         } else if (aq_type_physical(vector->type) == AQ_PHYSICAL_DOUBLE) {
@@ -143,10 +170,11 @@ static void fill(struct aq_vector *vector, size_t count, struct aq_arena *arena)
     }
 }
 
-static void expect_same(const struct aq_vector *in, const struct aq_vector *out, uint64_t seed)
+static void expect_same(const struct aq_vector *in, const struct aq_vector *out, size_t first,
+                        size_t end, uint64_t seed)
 {
     cr_assert_eq(in->row_count, out->row_count);
-    for (size_t i = 0; i < in->row_count; i++) {
+    for (size_t i = first; i < end; i++) {
         bool null = aq_vector_is_null(in, i);
         bool same = null == aq_vector_is_null(out, i);
         if (same && !null && aq_type_physical(in->type) == AQ_PHYSICAL_SLICE)
@@ -161,25 +189,83 @@ static void expect_same(const struct aq_vector *in, const struct aq_vector *out,
 static void decode_and_compare(const struct aq_vector *in, const struct aq_bytes *coded,
                                struct aq_arena *arena, uint64_t seed)
 {
+    static struct aq_decode_scratch kept; /* from one column to the next */
     struct aq_vector out;
     struct aq_error err = {0};
     aq_vector_init(&out, in->type);
     cr_assert_eq(aq_column_decode(aq_bytes_view(coded), in->type, in->row_count, arena, &out, &err),
                  AQ_OK, "AQ_SEED=%" PRIu64 ": %s", seed, err.message);
-    expect_same(in, &out, seed);
+    expect_same(in, &out, 0, in->row_count, seed);
+    size_t first = next() % (in->row_count + 1);
+    size_t end = first + next() % (in->row_count + 1 - first);
+    cr_assert_eq(aq_column_decode_rows(aq_bytes_view(coded), in->type, in->row_count, first, end,
+                                       &kept, arena, &out, &err),
+                 AQ_OK, "AQ_SEED=%" PRIu64 ": %s", seed, err.message);
+    expect_same(in, &out, first, end, seed);
     aq_vector_deinit(&out);
 }
 
-/* By the cascade, in one of the profiles, with runs or without. */
-static void round_trip(uint64_t seed, struct aq_arena *arena, struct aq_bytes *coded)
+static const enum aq_encoding encodings[] = {
+#define ENCODING(name, number, text) name,
+    AQ_ENCODING_TABLE(ENCODING)
+#undef ENCODING
+};
+static const char *const encoding_texts[] = {
+#define ENCODING(name, number, text) text,
+    AQ_ENCODING_TABLE(ENCODING)
+#undef ENCODING
+};
+#define ENCODING_COUNT (sizeof encodings / sizeof encodings[0])
+
+/* Columns in which each was met. */
+struct met {
+    uint64_t columns[ENCODING_COUNT];
+    uint64_t zstd;
+    uint64_t longs;
+};
+
+/* The encoding that a word of a description names; a dictionary of texts is called as one of integers. */
+static size_t named(const char *word, size_t size)
 {
+    static const char text_dict[] = "dict(text";
+    size_t e = 0;
+    bool of_texts = strncmp(word, text_dict, sizeof text_dict - 1) == 0;
+    while (e < ENCODING_COUNT &&
+           !(strlen(encoding_texts[e]) == size && memcmp(encoding_texts[e], word, size) == 0 &&
+             (encodings[e] == AQ_ENCODING_TEXT_DICT) == of_texts))
+        e++;
+    return e;
+}
+
+static void count_met(const struct aq_bytes *coded, struct met *met)
+{
+    char text[1024];
+    bool found[ENCODING_COUNT + 1] = {0};
+    cr_assert_eq(aq_column_describe(aq_bytes_view(coded), text, sizeof text, NULL), AQ_OK);
+    for (const char *word = text; *word != '\0';) {
+        size_t size = 0;
+        while (isalnum((unsigned char)word[size]))
+            size++;
+        found[named(word, size)] = true;
+        word += size > 0 ? size : 1;
+    }
+    for (size_t e = 0; e < ENCODING_COUNT; e++)
+        met->columns[e] += found[e];
+    met->zstd += strstr(text, "zstd") != NULL;
+}
+
+/* By the cascade, in one of the profiles, with runs or without. */
+static void round_trip(uint64_t seed, struct aq_arena *arena, struct aq_bytes *coded,
+                       struct met *met)
+{
+    static const enum aq_profile profiles[] = {AQ_PROFILE_FRAME, AQ_PROFILE_FAST,
+                                               AQ_PROFILE_ARCHIVE, AQ_PROFILE_ARCHIVE};
     uint32_t starts[3] = {0};
     struct aq_vector in;
     state = seed;
     aq_vector_init(&in, (enum aq_type)(AQ_TYPE_BOOLEAN + next() % 10));
     fill(&in, draw_count(), arena);
-    struct aq_encode_options options = {
-        .profile = next() % 2 ? AQ_PROFILE_FRAME : AQ_PROFILE_ARCHIVE, .run_starts = starts};
+    struct aq_encode_options options = {.profile = profiles[next() % 4], .run_starts = starts};
     if (in.row_count > 9 && next() % 2) {
         starts[1] = (uint32_t)(1 + next() % (in.row_count / 3));
         starts[2] = starts[1] + (uint32_t)(1 + next() % (in.row_count / 3));
@@ -188,6 +274,8 @@ static void round_trip(uint64_t seed, struct aq_arena *arena, struct aq_bytes *c
     aq_bytes_clear(coded);
     cr_assert_eq(aq_column_encode_with(&in, 0, in.row_count, &options, coded), AQ_OK);
     decode_and_compare(&in, coded, arena, seed);
+    count_met(coded, met);
+    met->longs += in.row_count >= LONG_ROWS_MIN;
     aq_vector_deinit(&in);
 }
 
@@ -233,13 +321,6 @@ static enum aq_status force(enum aq_encoding encoding, const struct aq_vector *i
     return AQ_NOT_FOUND;
 }
 
-static const enum aq_encoding encodings[] = {
-#define ENCODING(name, number, text) name,
-    AQ_ENCODING_TABLE(ENCODING)
-#undef ENCODING
-};
-#define ENCODING_COUNT (sizeof encodings / sizeof encodings[0])
-
 /* Values without nulls, in this encoding on top; whether they can be had in it. */
 static bool forced_round_trip(enum aq_encoding encoding, uint64_t seed, struct aq_arena *arena,
                               struct aq_bytes *coded)
@@ -279,14 +360,22 @@ Test(round_trip, random_columns, .timeout = 360000)
     uint64_t seed = from_environment("AQ_SEED", 20261121);
     struct aq_arena arena = {0};
     struct aq_bytes coded = {0};
+    struct met met = {0};
     for (uint64_t i = 0; i < count; i++) {
         aq_arena_reset(&arena);
-        round_trip(seed + i, &arena, &coded);
+        round_trip(seed + i, &arena, &coded, &met);
         if (count >= 1000000 && i % 100000 == 99999) {
             printf("%" PRIu64 " columns\n", i + 1);
             fflush(stdout);
         }
     }
+    for (size_t e = 0; e < ENCODING_COUNT; e++) {
+        printf("%s %d: in %" PRIu64 " columns\n", encoding_texts[e], (int)encodings[e],
+               met.columns[e]);
+        cr_assert(met.columns[e] > 0 || count < 6000, "no %s", encoding_texts[e]);
+    }
+    printf("zstd: in %" PRIu64 "; of %d rows or more: %" PRIu64 "\n", met.zstd, LONG_ROWS_MIN,
+           met.longs);
     aq_arena_deinit(&arena);
     aq_bytes_deinit(&coded);
 }
