@@ -126,6 +126,26 @@ static void fuzz_factored(struct aq_slice bytes, size_t count, enum aq_type type
         aq_factored_deinit(&factored);
 }
 
+/* Bounds of its vectors: what the whole column has lies within them. */
+static void fuzz_bounds(struct aq_slice bytes, size_t count, enum aq_type type,
+                        const struct aq_vector *whole)
+{
+    struct aq_column_stats *bounds = calloc(aq_vector_count(count) + 1, sizeof *bounds);
+    assert(bounds != NULL);
+    enum aq_status status = aq_column_bounds(bytes, type, count, bounds, NULL);
+    assert(status == AQ_OK || status == AQ_NOT_FOUND || whole == NULL);
+    for (size_t row = 0; status == AQ_OK && whole != NULL && row < count; row++) {
+        const struct aq_column_stats *own = &bounds[row / AQ_VECTOR_ROWS_MAX];
+        if (aq_vector_is_null(whole, row) || !own->bounds_known)
+            continue;
+        int64_t values[] = {own->min.integer, whole->ints[row], own->max.integer};
+        struct aq_vector all = {.type = type, .row_count = 3, .values = values};
+        assert(aq_vector_compare(&all, 0, &all, 1) <= 0);
+        assert(aq_vector_compare(&all, 1, &all, 2) <= 0);
+    }
+    free(bounds);
+}
+
 static void fuzz_coded(struct aq_slice bytes, size_t count, struct aq_vector *vector)
 {
     struct aq_arena arena = {0};
@@ -135,6 +155,7 @@ static void fuzz_coded(struct aq_slice bytes, size_t count, struct aq_vector *ve
     assert(status != AQ_OK || described == AQ_OK);
     fuzz_part(bytes, count, vector->type, status == AQ_OK ? vector : NULL);
     fuzz_factored(bytes, count, vector->type, status == AQ_OK ? vector : NULL);
+    fuzz_bounds(bytes, count, vector->type, status == AQ_OK ? vector : NULL);
     if (status == AQ_OK)
         check_survives(vector, AQ_PROFILE_FRAME);
     aq_arena_deinit(&arena);

@@ -95,15 +95,31 @@ static const uint8_t *with_slack(const struct aq_reader *reader, struct aq_slice
     return padded;
 }
 
+/* A vector as it is stored. */
+struct packed {
+    uint64_t reference;
+    unsigned width;
+    struct aq_slice bytes;
+};
+
+static enum aq_status read_vector(struct aq_decoder *decoder, size_t count, struct packed *vector)
+{
+    vector->reference = (uint64_t)aq_reader_varint_signed(&decoder->reader);
+    vector->width = aq_reader_u8(&decoder->reader);
+    if (vector->width > WIDTH_MAX)
+        return aq_decoder_corrupt(decoder);
+    vector->bytes = aq_reader_bytes(&decoder->reader, packed_size(count, vector->width));
+    return aq_decoder_check(decoder);
+}
+
 static enum aq_status decode_vector(struct aq_decoder *decoder, bool wanted, int64_t *values,
                                     size_t count, unsigned *width_max)
 {
-    uint64_t reference = (uint64_t)aq_reader_varint_signed(&decoder->reader);
-    unsigned width = aq_reader_u8(&decoder->reader);
-    if (width > WIDTH_MAX)
-        return aq_decoder_corrupt(decoder);
-    struct aq_slice packed = aq_reader_bytes(&decoder->reader, packed_size(count, width));
-    AQ_TRY(aq_decoder_check(decoder));
+    struct packed vector = {0};
+    AQ_TRY(read_vector(decoder, count, &vector));
+    uint64_t reference = vector.reference;
+    unsigned width = vector.width;
+    struct aq_slice packed = vector.bytes;
     *width_max = width > *width_max ? width : *width_max;
     if (!wanted)
         return AQ_OK;
@@ -135,5 +151,23 @@ enum aq_status aq_bitpack_decode(struct aq_decoder *decoder, int64_t *values, si
                              left < AQ_VECTOR_ROWS_MAX ? left : AQ_VECTOR_ROWS_MAX, &width_max));
     }
     aq_decoder_trace(decoder, " %u", width_max);
+    return AQ_OK;
+}
+
+/* From the reference to the furthest that the width reaches. Values that wrap around, as no writer makes them, may be any. */
+enum aq_status aq_bitpack_bounds(struct aq_decoder *decoder, size_t count,
+                                 struct aq_column_stats *stats)
+{
+    for (size_t first = 0; first < count; first += AQ_VECTOR_ROWS_MAX, stats++) {
+        size_t left = count - first;
+        struct packed vector = {0};
+        AQ_TRY(
+            read_vector(decoder, left < AQ_VECTOR_ROWS_MAX ? left : AQ_VECTOR_ROWS_MAX, &vector));
+        uint64_t reach = vector.width == 0 ? 0 : UINT64_MAX >> (WIDTH_MAX - vector.width);
+        bool wraps = reach > (uint64_t)INT64_MAX - vector.reference;
+        stats->bounds_known = true;
+        stats->min.integer = wraps ? INT64_MIN : (int64_t)vector.reference;
+        stats->max.integer = wraps ? INT64_MAX : (int64_t)(vector.reference + reach);
+    }
     return AQ_OK;
 }

@@ -388,6 +388,61 @@ enum aq_status aq_decimal_factor(struct aq_decoder *decoder, struct aq_factored 
     return AQ_OK;
 }
 
+/* What the segment makes of an integer; false: the product wraps around. */
+static bool scale(const struct segment *segment, int64_t integer, double *value)
+{
+    int64_t product;
+    if (segment->multiple > INT64_MAX ||
+        __builtin_mul_overflow(integer, (int64_t)segment->multiple, &product))
+        return false;
+    *value = (double)product / powers[segment->exponent];
+    return true;
+}
+
+/* Bounds of a vector's integers become bounds of its doubles, since rounding and dividing keep an order. Its rows are those
+ * of the segments from the first one on that begin before `end`. */
+static void scale_bounds(const struct segment *segments, const struct segment *segments_end,
+                         size_t end, struct aq_column_stats *stats)
+{
+    struct aq_column_stats scaled = {0};
+    for (const struct segment *segment = segments; segment < segments_end && segment->first < end;
+         segment++) {
+        struct aq_column_stats own = {.row_count = 1};
+        own.bounds_known = scale(segment, stats->min.integer, &own.min.real) &&
+                           scale(segment, stats->max.integer, &own.max.real);
+        aq_stats_merge(AQ_TYPE_DOUBLE, &scaled, &own);
+    }
+    *stats = scaled;
+}
+
+enum aq_status aq_decimal_bounds(struct aq_decoder *decoder, size_t count,
+                                 struct aq_column_stats *stats)
+{
+    struct segment *segments;
+    size_t segment_count = 0;
+    int64_t *rows = NULL;
+    int64_t *bits = NULL;
+    size_t patch_count;
+    AQ_TRY(decode_segments(decoder, count, &segments, &segment_count));
+    AQ_TRY(decode_patches(decoder, count, &rows, &bits, &patch_count));
+    AQ_TRY(aq_bounds_row_ints(decoder, count, stats));
+    const struct segment *segments_end = segments + segment_count;
+    for (size_t first = 0; first < count; first += AQ_VECTOR_ROWS_MAX) {
+        while (segments->first + segments->count <= first)
+            segments++;
+        scale_bounds(segments, segments_end, first + AQ_VECTOR_ROWS_MAX,
+                     &stats[first / AQ_VECTOR_ROWS_MAX]);
+    }
+    assert(patch_count == 0 || (rows != NULL && bits != NULL));
+    for (size_t i = 0; i < patch_count; i++) {
+        struct aq_column_stats patch = {.row_count = 1, .bounds_known = true};
+        memcpy(&patch.min.real, &bits[i], sizeof bits[i]);
+        patch.max = patch.min;
+        aq_stats_merge(AQ_TYPE_DOUBLE, &stats[rows[i] / AQ_VECTOR_ROWS_MAX], &patch);
+    }
+    return AQ_OK;
+}
+
 enum aq_status aq_bits_encode(struct aq_encoder *encoder, const double *values, size_t count,
                               struct aq_bytes *out)
 {

@@ -4,7 +4,7 @@
 #ifndef AQ_FORMAT_ENCODE_ENCODE_H
 #define AQ_FORMAT_ENCODE_ENCODE_H
 
-#include "format/table/vector.h"
+#include "format/table/stats.h"
 
 enum aq_profile {
     AQ_PROFILE_FRAME,   /* one cheap pass, no zstd on small input: the write path */
@@ -88,6 +88,22 @@ void aq_factored_deinit(struct aq_factored *factored);
 enum aq_status aq_column_factor(struct aq_slice bytes, enum aq_type type, size_t count,
                                 size_t first, size_t end, struct aq_factored *factored,
                                 struct aq_error *err) AQ_RESULT;
+
+/** Vectors of AQ_VECTOR_ROWS_MAX rows, the last of which may have fewer, that `row_count` rows make. */
+static inline size_t aq_vector_count(size_t row_count)
+{
+    return (row_count + AQ_VECTOR_ROWS_MAX - 1) / AQ_VECTOR_ROWS_MAX;
+}
+
+/**
+ * Statistics of each vector as far as they can be told without unpacking its values: rows, nulls, and bounds that no
+ * value is beyond and that none need reach. Of bit packing, of decimals over it, and of columns that are all null.
+ * @param stats  aq_vector_count(count) of them.
+ * @return AQ_OK; AQ_NOT_FOUND if the column is coded in another way: decode it; AQ_CORRUPT; AQ_NO_MEMORY. What is wrong
+ * with values may go unnoticed.
+ */
+enum aq_status aq_column_bounds(struct aq_slice bytes, enum aq_type type, size_t count,
+                                struct aq_column_stats *stats, struct aq_error *err) AQ_RESULT;
 
 /** "delta(bitpack 7) + zstd": for people. */
 enum aq_status aq_column_describe(struct aq_slice bytes, char *out, size_t out_size,

@@ -224,3 +224,25 @@ enum aq_status aq_factor_slices(struct aq_decoder *decoder, struct aq_factored *
                                  ? aq_text_dict_factor(decoder, factored)
                                  : AQ_NOT_FOUND);
 }
+
+/* ---- as bounds of vectors ---- */
+
+enum aq_status aq_bounds_row_ints(struct aq_decoder *decoder, size_t count,
+                                  struct aq_column_stats *stats)
+{
+    uint8_t encoding;
+    AQ_TRY(node_begin(decoder, count, &encoding));
+    return node_end(decoder, encoding == AQ_ENCODING_BITPACK
+                                 ? aq_bitpack_bounds(decoder, count, stats)
+                                 : AQ_NOT_FOUND);
+}
+
+enum aq_status aq_bounds_doubles(struct aq_decoder *decoder, size_t count,
+                                 struct aq_column_stats *stats)
+{
+    uint8_t encoding;
+    AQ_TRY(node_begin(decoder, count, &encoding));
+    return node_end(decoder, encoding == AQ_ENCODING_DECIMAL
+                                 ? aq_decimal_bounds(decoder, count, stats)
+                                 : AQ_NOT_FOUND);
+}

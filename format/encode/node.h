@@ -163,7 +163,18 @@ enum aq_status aq_factor_slices(struct aq_decoder *decoder, struct aq_factored *
 enum aq_status aq_factored_take(struct aq_factored *factored, const int64_t *values,
                                 size_t count) AQ_RESULT;
 
+/* Nodes as bounds of their vectors (aq_column_bounds): AQ_NOT_FOUND for those that do not tell. Of `stats` they set the
+ * bounds and whether they are known. */
+enum aq_status aq_bounds_row_ints(struct aq_decoder *decoder, size_t count,
+                                  struct aq_column_stats *stats) AQ_RESULT;
+enum aq_status aq_bounds_doubles(struct aq_decoder *decoder, size_t count,
+                                 struct aq_column_stats *stats) AQ_RESULT;
+
 /* Bodies of nodes, behind their encoding's number. */
+enum aq_status aq_bitpack_bounds(struct aq_decoder *decoder, size_t count,
+                                 struct aq_column_stats *stats) AQ_RESULT;
+enum aq_status aq_decimal_bounds(struct aq_decoder *decoder, size_t count,
+                                 struct aq_column_stats *stats) AQ_RESULT;
 enum aq_status aq_constant_factor(struct aq_decoder *decoder,
                                   struct aq_factored *factored) AQ_RESULT;
 enum aq_status aq_run_factor(struct aq_decoder *decoder, struct aq_factored *factored) AQ_RESULT;

@@ -326,6 +326,60 @@ enum aq_status aq_column_factor(struct aq_slice bytes, enum aq_type type, size_t
     return status;
 }
 
+/* Rows and nulls of each vector; `valid` is NULL where there are no nulls. */
+static void count_vectors(const uint8_t *valid, size_t count, struct aq_column_stats *stats)
+{
+    for (size_t first = 0; first < count; first += AQ_VECTOR_ROWS_MAX, stats++) {
+        size_t rows = count - first < AQ_VECTOR_ROWS_MAX ? count - first : AQ_VECTOR_ROWS_MAX;
+        stats->row_count = rows;
+        stats->null_count = 0;
+        for (size_t i = first; valid != NULL && i < first + rows; i++)
+            stats->null_count += valid[i] == 0;
+    }
+}
+
+static enum aq_status bound_column(struct aq_decoder *decoder, enum aq_type type, size_t count,
+                                   struct aq_column_stats *stats)
+{
+    if (aq_reader_varint(&decoder->reader) != count)
+        return aq_decoder_corrupt(decoder);
+    if (count == 0 || aq_type_physical(type) == AQ_PHYSICAL_SLICE)
+        return AQ_NOT_FOUND;
+    uint8_t *valid = NULL;
+    uint8_t kind = aq_reader_u8(&decoder->reader);
+    if (kind > NULLS_SOME)
+        return aq_decoder_corrupt(decoder);
+    if (kind != NULLS_NONE)
+        AQ_TRY(aq_decoder_alloc(decoder, count, 1, &valid));
+    if (kind == NULLS_ALL)
+        memset(valid, 0, count);
+    if (kind == NULLS_SOME)
+        AQ_TRY(aq_decode_flags(decoder, valid, count));
+    if (kind != NULLS_ALL)
+        AQ_TRY(aq_type_physical(type) == AQ_PHYSICAL_DOUBLE
+                   ? aq_bounds_doubles(decoder, count, stats)
+                   : aq_bounds_row_ints(decoder, count, stats));
+    count_vectors(valid, count, stats);
+    return AQ_OK;
+}
+
+enum aq_status aq_column_bounds(struct aq_slice bytes, enum aq_type type, size_t count,
+                                struct aq_column_stats *stats, struct aq_error *err)
+{
+    struct aq_decode_scratch scratch = {0};
+    struct aq_decoder decoder = {.reader = aq_reader_make(bytes),
+                                 .scratch = &scratch,
+                                 .kernels = aq_kernels(),
+                                 .wanted = {.end = count},
+                                 .bytes_left = AQ_DECODED_BYTES_MAX};
+    memset(stats, 0, aq_vector_count(count) * sizeof *stats);
+    enum aq_status status = bound_column(&decoder, type, count, stats);
+    if (status != AQ_NOT_FOUND)
+        status = finish(&decoder, status, err);
+    aq_decode_scratch_deinit(&scratch);
+    return status;
+}
+
 /* The topmost value node tells what kind of values it holds. */
 static enum aq_type type_of_encoding(uint8_t encoding)
 {
