@@ -1,6 +1,6 @@
 /* Blocks: bytes whose number the reader knows from elsewhere, as they are or compressed by zstd.
  *
- * zstd is kept only where it saves a tenth, since its blocks cost more to read. A compressed block is
+ * zstd is kept only where it saves a tenth, and more than a few bytes, since its blocks cost more to read. A compressed block is
  * decoded into a buffer of exactly the size it must have, so no window and no length of its own is
  * believed; a size that zstd could not reach from so few bytes is refused before it is allocated. */
 #include "format/encode/node.h"
@@ -10,7 +10,7 @@
 enum block_method { BLOCK_RAW = 0, BLOCK_ZSTD = 1 };
 
 #define FRAME_BYTES_MIN ((size_t)16 << 10) /* below this frames and fast archives do not try zstd */
-#define ARCHIVE_BYTES_MIN ((size_t)64)     /* below this it cannot pay */
+#define SAVED_BYTES_MIN ((size_t)64)       /* what a microsecond or two of reading is worth */
 #define ZSTD_RATIO_MAX ((size_t)1 << 15)   /* a zstd block of 128 KiB takes at least 4 bytes */
 
 static void append_raw(struct aq_slice raw, struct aq_bytes *out)
@@ -23,7 +23,7 @@ enum aq_status aq_block_encode(struct aq_encoder *encoder, struct aq_slice raw, 
                                struct aq_bytes *out)
 {
     bool quick = encoder->options->profile != AQ_PROFILE_ARCHIVE;
-    if (raw.size < (quick ? FRAME_BYTES_MIN : ARCHIVE_BYTES_MIN)) {
+    if (raw.size < (quick ? FRAME_BYTES_MIN : SAVED_BYTES_MIN)) {
         append_raw(raw, out);
         return AQ_OK;
     }
@@ -39,7 +39,7 @@ enum aq_status aq_block_encode(struct aq_encoder *encoder, struct aq_slice raw, 
         ZSTD_compressCCtx(encoder->zstd, packed, bound, raw.data, raw.size, quick ? 1 : level);
     if (ZSTD_isError(size))
         return AQ_NO_MEMORY;
-    if (size > raw.size - raw.size / 10) {
+    if (size > raw.size - raw.size / 10 || size > raw.size - SAVED_BYTES_MIN) {
         append_raw(raw, out);
         return AQ_OK;
     }

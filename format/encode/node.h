@@ -76,6 +76,9 @@ enum aq_status aq_ans32_encode(struct aq_encoder *encoder, const int64_t *values
 /** AQ_NOT_FOUND: too little is repeated; nothing appended. */
 enum aq_status aq_repeat_encode(struct aq_encoder *encoder, const int64_t *values, size_t count,
                                 unsigned depth, struct aq_bytes *out) AQ_RESULT;
+/** The same of count > 2 values by turns the first and the second; not inside of a repeat. */
+enum aq_status aq_alternation_encode(struct aq_encoder *encoder, const int64_t *values,
+                                     size_t count, unsigned depth, struct aq_bytes *out) AQ_RESULT;
 /** AQ_NOT_FOUND: more than entry_max different values; nothing appended. */
 enum aq_status aq_dict_encode(struct aq_encoder *encoder, const int64_t *values, size_t count,
                               size_t entry_max, unsigned depth, struct aq_bytes *out) AQ_RESULT;

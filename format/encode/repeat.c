@@ -135,6 +135,8 @@ static enum aq_status encode_parts(struct aq_encoder *encoder, const struct copi
                                    struct aq_bytes *out)
 {
     encoder->plan = 0;
+    encoder->late_count++;
+    aq_bytes_u8(out, AQ_ENCODING_REPEAT);
     aq_bytes_varint(out, copies->count);
     AQ_TRY(aq_encode_ints(encoder, copies->gaps, copies->count, depth, out));
     AQ_TRY(aq_encode_ints(encoder, copies->lengths, copies->count, depth, out));
@@ -159,11 +161,19 @@ enum aq_status aq_repeat_encode(struct aq_encoder *encoder, const int64_t *value
         return AQ_NO_MEMORY;
     size_t other_count = take_others(values, count, &copies, others);
     encoder->repeating = true;
-    encoder->late_count++;
-    aq_bytes_u8(out, AQ_ENCODING_REPEAT);
     enum aq_status status = encode_parts(encoder, &copies, others, other_count, depth, out);
     encoder->repeating = false;
     return status;
+}
+
+enum aq_status aq_alternation_encode(struct aq_encoder *encoder, const int64_t *values,
+                                     size_t count, unsigned depth, struct aq_bytes *out)
+{
+    int64_t gap = 2;
+    int64_t length = (int64_t)count - 3;
+    int64_t distance = 1;
+    struct copies copies = {.count = 1, .gaps = &gap, .lengths = &length, .distances = &distance};
+    return encode_parts(encoder, &copies, values, 2, depth, out);
 }
 
 /* ---- reading ---- */

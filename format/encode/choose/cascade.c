@@ -2,7 +2,8 @@
  *
  * The write path (AQ_PROFILE_FRAME) and fast archives decide by one look at the values: constant, runs, deltas if
  * they span less than the values, else bit packing. Archives estimate what cannot win, try the rest and
- * keep the smallest; equals go to the first tried, so the order below is from cheap to costly to read.
+ * keep the smallest; equals go to the first tried, so the order below is from cheap to costly to read; and what is read
+ * much slower must be smaller by a margin.
  * Either way the outcome is a function of the values alone. */
 #include <assert.h>
 
@@ -10,19 +11,20 @@
 #include "format/encode/choose/estimate.h"
 #include "format/encode/kernel/kernel.h"
 
-#define RUN_ROWS_MIN 4        /* mean length from which runs are worth a look */
-#define FLAG_RUN_ROWS_SURE 12 /* and of flags, from which nothing else is */
-#define DICT_ENTRIES_MAX 4096 /* of integers */
+#define RUN_ROWS_MIN 4         /* mean length from which runs are worth a look */
+#define FLAG_RUN_ROWS_SURE 12  /* and of flags, from which nothing else is */
+#define ALTERNATE_ROWS_MIN 128 /* below this packed bits are as small */
+#define DICT_ENTRIES_MAX 4096  /* of integers */
 #define TEXT_ROWS_SURE \
     16 /* mean number of rows per text from which nothing but a dictionary is worth a look */
 #define DICT_ROWS_MIN 8 /* mean number of rows per entry */
 
 #define WEIGH_ROWS_MIN 256 /* fewer are tried in all ways */
-#define WEIGH_MARGIN 1.1   /* what an estimate may be wrong by */
 #define ANS_ROWS_MIN 1024  /* its tables take some hundred bytes */
 #define ANS_SAVES_MIN 50   /* of so many bytes one must be saved where it is slower to read */
-#define SAMPLE_STRETCHES 16
-#define SAMPLE_ROWS 64
+/* Packed bits are read eight times as fast as anything else: of so many of their bytes one must be saved */
+#define PACKED_PLANES_SAVE_MIN 10 /* by byte planes, which is by zstd, */
+#define PACKED_TOKENS_SAVE_MIN 20 /* and by entropy coding */
 
 /* One look. */
 struct profile {
@@ -148,8 +150,8 @@ static enum aq_status encode_tokens(struct aq_encoder *encoder, const int64_t *v
     return aq_ans_encode(encoder, values, count, size_max, out);
 }
 
-/* What holds no other node, the smallest of them, unless much repeats what came long before. Bit packing comes first, but its bytes are made last, if
- * nothing was smaller: mostly something is. */
+/* What holds no other node, the smallest of them, unless much repeats what came long before. Bit packing is what the others must
+ * be much smaller than, but its bytes are made last, if nothing was: mostly something is. */
 static enum aq_status encode_leaf(struct aq_encoder *encoder, const int64_t *values, size_t count,
                                   unsigned depth, enum aq_shape shape, const struct profile *seen,
                                   struct aq_bytes *out)
@@ -161,9 +163,11 @@ static enum aq_status encode_leaf(struct aq_encoder *encoder, const int64_t *val
     }
     struct trials trials = trials_begin(encoder, out);
     size_t packed_size = aq_bitpack_size(values, count);
-    trials.best_size = packed_size;
+    trials.best_size = packed_size - packed_size / PACKED_PLANES_SAVE_MIN;
     if (shape != AQ_SHAPE_ANS)
         AQ_TRY(trials_judge_if(&trials, aq_byteplane_encode(encoder, values, count, out)));
+    if (trials.kept_size == 0)
+        trials.best_size = packed_size - packed_size / PACKED_TOKENS_SAVE_MIN;
     size_t size_max = trials.best_size;
     if (count < AQ_ANS32_ROWS_MIN)
         size_max -= size_max / ANS_SAVES_MIN;
@@ -253,9 +257,12 @@ static enum aq_status encode_ints(struct aq_encoder *encoder, const int64_t *val
     }
     if (encoder->options->profile != AQ_PROFILE_ARCHIVE)
         return encode_ints_quick(encoder, values, count, depth, &seen, out);
+    bool two = seen.max - 1 == seen.min;
+    if (two && seen.run_count == count && count >= ALTERNATE_ROWS_MIN && !encoder->repeating)
+        return aq_alternation_encode(encoder, values, count, depth, out);
     if (count < WEIGH_ROWS_MIN)
         return try_all(encoder, values, count, depth, &seen, out);
-    if (seen.max - 1 == seen.min)
+    if (two)
         return encode_flags(encoder, values, count, depth, &seen, out);
     return encode_many(encoder, values, count, depth, plan, &seen, out);
 }

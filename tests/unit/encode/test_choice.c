@@ -1,0 +1,135 @@
+/* What is chosen for columns of known shape: the way that is read fastest of those that are about as small; and it comes back. */
+#include <criterion/criterion.h>
+#include <string.h>
+
+#include "format/encode/encode.h"
+
+#define ROWS 20000
+
+static uint64_t random_state = 1;
+
+/* @source Vigna, splitmix64. */
+static uint64_t next_random(void)
+{
+    uint64_t z = random_state += UINT64_C(0x9e3779b97f4a7c15);
+    z = (z ^ z >> 30) * UINT64_C(0xbf58476d1ce4e5b9);
+    z = (z ^ z >> 27) * UINT64_C(0x94d049bb133111eb);
+    return z ^ z >> 31;
+}
+
+static void expect_back(const struct aq_vector *vector, const struct aq_bytes *coded)
+{
+    struct aq_vector decoded;
+    struct aq_arena arena = {0};
+    size_t count = vector->row_count;
+    aq_vector_init(&decoded, vector->type);
+    cr_assert_eq(
+        aq_column_decode(aq_bytes_view(coded), vector->type, count, &arena, &decoded, NULL), AQ_OK);
+    for (size_t i = 0; i < count; i++) {
+        cr_assert_eq(aq_vector_is_null(&decoded, i), aq_vector_is_null(vector, i));
+        cr_assert(aq_vector_is_null(vector, i) || decoded.ints[i] == vector->ints[i], "row %zu", i);
+    }
+    aq_vector_deinit(&decoded);
+    aq_arena_deinit(&arena);
+}
+
+/* Numbers or times, coded by `profile`, are described by `expected`. */
+static void expect_choice(struct aq_vector *vector, enum aq_profile profile, const char *expected)
+{
+    struct aq_bytes coded = {0};
+    char text[256];
+    cr_assert_eq(aq_column_encode(vector, 0, vector->row_count, profile, &coded), AQ_OK);
+    cr_assert_eq(aq_column_describe(aq_bytes_view(&coded), text, sizeof text, NULL), AQ_OK);
+    cr_assert_str_eq(text, expected);
+    expect_back(vector, &coded);
+    aq_bytes_deinit(&coded);
+    aq_vector_deinit(vector);
+}
+
+static struct aq_vector make_ints(int64_t (*value)(size_t row), size_t count)
+{
+    struct aq_vector vector;
+    aq_vector_init(&vector, AQ_TYPE_BIGINT);
+    for (size_t i = 0; i < count; i++)
+        cr_assert_eq(aq_vector_append_int(&vector, value(i)), AQ_OK);
+    return vector;
+}
+
+static int64_t any_21_bits(size_t row)
+{
+    (void)row;
+    return (int64_t)(next_random() >> 43);
+}
+
+static int64_t any_44_bits(size_t row)
+{
+    (void)row;
+    return (int64_t)(next_random() >> 20);
+}
+
+/* 200 different ones need 7.6 bits by entropy. */
+static int64_t of_200(size_t row)
+{
+    (void)row;
+    return (int64_t)(next_random() % 200);
+}
+
+static int64_t ascending(size_t row)
+{
+    static int64_t sum;
+    return sum = row == 0 ? 0 : sum + (int64_t)(next_random() >> 52);
+}
+
+/* Mostly below 8, sometimes not. */
+static int64_t mostly_small(size_t row)
+{
+    (void)row;
+    uint64_t random = next_random();
+    return (int64_t)(random % 64 == 0 ? random >> 40 : random >> 61);
+}
+
+Test(choice, packed_bits_unless_others_are_much_smaller)
+{
+    struct aq_vector vector = make_ints(any_21_bits, ROWS);
+    expect_choice(&vector, AQ_PROFILE_ARCHIVE, "bitpack 21");
+    vector = make_ints(any_44_bits, ROWS);
+    expect_choice(&vector, AQ_PROFILE_ARCHIVE, "bitpack 44");
+    vector = make_ints(of_200, ROWS);
+    expect_choice(&vector, AQ_PROFILE_ARCHIVE, "bitpack 8");
+    vector = make_ints(ascending, ROWS);
+    expect_choice(&vector, AQ_PROFILE_ARCHIVE, "delta(bitpack 12)");
+    vector = make_ints(mostly_small, ROWS);
+    expect_choice(&vector, AQ_PROFILE_ARCHIVE, "ans32");
+}
+
+/* Of their bytes all but the lowest are nearly all 0. */
+static int64_t few_large(size_t row)
+{
+    return row == 7 ? 200000 : (int64_t)(next_random() % 180);
+}
+
+Test(choice, no_zstd_that_saves_a_few_bytes)
+{
+    struct aq_vector vector = make_ints(few_large, 70);
+    expect_choice(&vector, AQ_PROFILE_ARCHIVE, "bitpack 18");
+    vector = make_ints(few_large, 200);
+    expect_choice(&vector, AQ_PROFILE_ARCHIVE, "byteplane 3 zstd zstd");
+}
+
+Test(choice, flags_by_turns_are_one_copy)
+{
+    struct aq_vector vector;
+    bool null = false;
+    aq_vector_init(&vector, AQ_TYPE_BIGINT);
+    for (size_t i = 0, next = 20; i < ROWS; i++) {
+        if (i == next) {
+            null = !null;
+            next += 1 + next_random() % 256;
+        }
+        cr_assert_eq(null ? aq_vector_append_null(&vector) : aq_vector_append_int(&vector, 7),
+                     AQ_OK);
+    }
+    expect_choice(
+        &vector, AQ_PROFILE_ARCHIVE,
+        "nulls run(bitpack 8, repeat(constant, constant, constant, bitpack 1)); constant");
+}
