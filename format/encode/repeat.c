@@ -215,10 +215,11 @@ static void fill_in(const struct copies *copies, int64_t *values, size_t count)
         memmove(to, others, gap * sizeof *to);
         to += gap;
         others += gap;
+        const int64_t *from = to - distance;
         if (distance >= length)
-            memcpy(to, to - distance, length * sizeof *to);
+            memcpy(to, from, length * sizeof *to);
         for (size_t k = 0; distance < length && k < length; k++)
-            to[k] = to[k - distance];
+            to[k] = from[k];
         to += length;
     }
     memmove(to, others, (size_t)(values + count - to) * sizeof *to);
