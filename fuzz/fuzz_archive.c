@@ -2,12 +2,13 @@
  * every tile's directory, its runs' statistics and its chunks are read as far as they can be.
  *
  * Mutations know the structure: most change the body of one unit (a chunk's coded column, a directory, the root) and leave
- * the file around it whole. */
+ * the file around it whole; of a coded column mostly one field of one node. */
 #include <assert.h>
 #include <stdlib.h>
 
 #include "format/archive/archive.h"
 #include "format/base/checksum.h"
+#include "fuzz/support/column_mutate.h"
 
 #define ROOT_AT_FILE_SIZE 40
 #define ROOT_AT_BODY_SIZE 56
@@ -16,9 +17,6 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 size_t LLVMFuzzerCustomMutator(uint8_t *data, size_t size, size_t size_max, unsigned seed);
-/* libFuzzer's own; not there where the corpus alone is run. */
-__attribute__((weak)) size_t LLVMFuzzerMutate(uint8_t *data, size_t size, size_t size_max);
-
 /* Make the last 8 of `size` bytes the checksum of those before. */
 static void seal(uint8_t *bytes, size_t size)
 {
@@ -111,13 +109,16 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     return 0;
 }
 
-/* A part of the file: a u32, so many bytes, then zeros up to the end. */
-static void mutate_body(uint8_t *unit, size_t size_field_at, size_t unit_size)
+/* A part of the file: a u32, so many bytes, then zeros up to the end. They are a coded column, or anything. */
+static void mutate_body(uint8_t *unit, size_t size_field_at, size_t unit_size, bool column,
+                        unsigned seed)
 {
     size_t room = unit_size - size_field_at - 4;
     uint8_t *body = unit + size_field_at + 4;
     size_t size = aq_load_u32(unit + size_field_at);
-    size_t size_new = LLVMFuzzerMutate(body, size < room ? size : room, room);
+    size = size < room ? size : room;
+    size_t size_new = column && seed % 8 != 0 ? column_mutate(body, size, room, seed)
+                                              : LLVMFuzzerMutate(body, size, room);
     memset(body + size_new, 0, room - size_new);
     aq_store_u32(unit + size_field_at, (uint32_t)size_new);
 }
@@ -132,7 +133,7 @@ static void mutate_part(uint8_t *data, const struct aq_archive_root *root, uint6
     struct aq_tile_directory directory;
     struct aq_arena arena = {0};
     if (tile == NULL || choice % 16 == 0) {
-        mutate_body(data + root_offset, ROOT_AT_BODY_SIZE, root_size - 8);
+        mutate_body(data + root_offset, ROOT_AT_BODY_SIZE, root_size - 8, false, 0);
         return;
     }
     entry = *tile;
@@ -141,10 +142,10 @@ static void mutate_part(uint8_t *data, const struct aq_archive_root *root, uint6
     entry.directory_checksum = aq_checksum(bytes.data, bytes.size);
     if (choice % 16 < 5 ||
         aq_tile_directory_decode(bytes, &entry, root, &arena, &directory, NULL) != AQ_OK) {
-        mutate_body(data + tile->directory_offset, 0, tile->directory_size_bytes);
+        mutate_body(data + tile->directory_offset, 0, tile->directory_size_bytes, false, 0);
     } else {
         const struct aq_chunk_entry *chunk = &directory.chunks[choice / 64 % directory.chunk_count];
-        mutate_body(data + chunk->offset, 0, chunk->size_bytes);
+        mutate_body(data + chunk->offset, 0, chunk->size_bytes, true, choice);
     }
     aq_arena_deinit(&arena);
 }

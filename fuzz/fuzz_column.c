@@ -1,15 +1,21 @@
 /* Fuzz target: column encodings. The first byte chooses type and direction, the next two a count.
- * Either the rest is decoded as a column, and what decodes must survive being encoded; or the rest is
- * taken as values, which must survive too. */
+ * Either the rest is decoded as a column, by every variant of the kernels to the same values, and what decodes must survive
+ * being encoded; or the rest is taken as values, which must survive too: once, again and again, or drawn from them, so that
+ * few bytes make long columns.
+ *
+ * Most mutations change one field of one node of a column. */
 #include <assert.h>
 #include <stdlib.h>
 
-#include "format/encode/encode.h"
+#include "fuzz/support/column_mutate.h"
 
 #define HEAD_BYTES 3
 #define AS_VALUES 0x80
+#define AGAIN 0x40 /* of values: from their beginning, until there are so many */
+#define DRAWN 0x20 /* any of them, rather */
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+size_t LLVMFuzzerCustomMutator(uint8_t *data, size_t size, size_t size_max, unsigned seed);
 
 static const enum aq_type types[] = {AQ_TYPE_BIGINT, AQ_TYPE_DOUBLE, AQ_TYPE_TEXT, AQ_TYPE_BOOLEAN,
                                      AQ_TYPE_INTEGER};
@@ -66,12 +72,28 @@ static enum aq_status append_value(struct aq_reader *reader, struct aq_vector *v
     return aq_vector_append_int(vector, (int64_t)word);
 }
 
-static void fuzz_values(struct aq_slice bytes, size_t count, struct aq_vector *vector)
+/* A row like another. */
+static void append_again(struct aq_vector *vector, size_t row)
+{
+    enum aq_status status = aq_vector_is_null(vector, row) ? aq_vector_append_null(vector)
+                            : aq_type_physical(vector->type) == AQ_PHYSICAL_SLICE
+                                ? aq_vector_append_slice(vector, vector->slices[row])
+                                : aq_vector_append_int(vector, vector->ints[row]);
+    assert(status == AQ_OK);
+}
+
+static void fuzz_values(struct aq_slice bytes, size_t count, uint8_t how, struct aq_vector *vector)
 {
     struct aq_reader reader = aq_reader_make(bytes);
+    uint64_t random = 1;
     while (vector->row_count < count && aq_reader_left(&reader) > 0) {
         enum aq_status status = append_value(&reader, vector);
         assert(status == AQ_OK);
+    }
+    size_t own = vector->row_count;
+    while (own > 0 && (how & AGAIN) != 0 && vector->row_count < count) {
+        random = random * UINT64_C(6364136223846793005) + 1442695040888963407;
+        append_again(vector, (how & DRAWN) != 0 ? (random >> 33) % own : vector->row_count - own);
     }
     check_survives(vector, AQ_PROFILE_FRAME);
     check_survives(vector, AQ_PROFILE_ARCHIVE);
@@ -146,6 +168,45 @@ static void fuzz_bounds(struct aq_slice bytes, size_t count, enum aq_type type,
     free(bounds);
 }
 
+/* One column's node without nulls, by a variant of the kernels. */
+static enum aq_status decode_by(const struct aq_kernels *kernels, struct aq_slice bytes,
+                                enum aq_type type, size_t count, int64_t *values)
+{
+    struct aq_decode_scratch scratch = {0};
+    struct aq_decoder decoder = {.reader = aq_reader_make(bytes),
+                                 .scratch = &scratch,
+                                 .kernels = kernels,
+                                 .wanted = {.end = count},
+                                 .bytes_left = AQ_DECODED_BYTES_MAX};
+    enum aq_status status = AQ_CORRUPT;
+    if (aq_reader_varint(&decoder.reader) == count && aq_reader_u8(&decoder.reader) == 0)
+        status = aq_type_physical(type) == AQ_PHYSICAL_DOUBLE
+                     ? aq_decode_doubles(&decoder, (double *)values, count)
+                     : aq_decode_ints(&decoder, values, count);
+    aq_decode_scratch_deinit(&scratch);
+    return status;
+}
+
+/* All variants that the machine has say the same of these bytes. */
+static void fuzz_variants(struct aq_slice bytes, size_t count, enum aq_type type)
+{
+    size_t variant_count;
+    const struct aq_kernels *const *variants = aq_kernels_all(&variant_count);
+    if (aq_type_physical(type) == AQ_PHYSICAL_SLICE || count == 0)
+        return;
+    int64_t *first = malloc(count * sizeof *first);
+    int64_t *values = malloc(count * sizeof *values);
+    assert(first != NULL && values != NULL);
+    enum aq_status status = decode_by(variants[0], bytes, type, count, first);
+    for (size_t v = 1; v < variant_count; v++) {
+        enum aq_status other = decode_by(variants[v], bytes, type, count, values);
+        assert(other == status);
+        assert(status != AQ_OK || memcmp(first, values, count * sizeof *values) == 0);
+    }
+    free(first);
+    free(values);
+}
+
 static void fuzz_coded(struct aq_slice bytes, size_t count, struct aq_vector *vector)
 {
     struct aq_arena arena = {0};
@@ -156,6 +217,7 @@ static void fuzz_coded(struct aq_slice bytes, size_t count, struct aq_vector *ve
     fuzz_part(bytes, count, vector->type, status == AQ_OK ? vector : NULL);
     fuzz_factored(bytes, count, vector->type, status == AQ_OK ? vector : NULL);
     fuzz_bounds(bytes, count, vector->type, status == AQ_OK ? vector : NULL);
+    fuzz_variants(bytes, count, vector->type);
     if (status == AQ_OK)
         check_survives(vector, AQ_PROFILE_FRAME);
     aq_arena_deinit(&arena);
@@ -168,11 +230,19 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     struct aq_vector vector;
     struct aq_slice rest = aq_slice_make(data + HEAD_BYTES, size - HEAD_BYTES);
     size_t count = aq_load_u16(data + 1);
-    aq_vector_init(&vector, types[(data[0] & ~AS_VALUES) % (sizeof types / sizeof types[0])]);
+    aq_vector_init(&vector, types[(data[0] & 0x1f) % (sizeof types / sizeof types[0])]);
     if ((data[0] & AS_VALUES) != 0)
-        fuzz_values(rest, count, &vector);
+        fuzz_values(rest, count, data[0], &vector);
     else
         fuzz_coded(rest, count, &vector);
     aq_vector_deinit(&vector);
     return 0;
+}
+
+size_t LLVMFuzzerCustomMutator(uint8_t *data, size_t size, size_t size_max, unsigned seed)
+{
+    if (size <= HEAD_BYTES || (data[0] & AS_VALUES) != 0 || seed % 8 == 0)
+        return LLVMFuzzerMutate(data, size, size_max);
+    return HEAD_BYTES +
+           column_mutate(data + HEAD_BYTES, size - HEAD_BYTES, size_max - HEAD_BYTES, seed);
 }
