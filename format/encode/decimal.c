@@ -20,6 +20,7 @@
 #define SEGMENT_BITS 1024.0 /* what a change of scale costs, about */
 #define PATCH_BITS 96.0     /* what a patch costs, about */
 #define DIGIT_BITS 3.3219   /* what another decimal digit may cost */
+#define SCALE_BLOCK 1024    /* rows that are near the processor together */
 #define PATCH_BLOCK 64      /* rows, in which patches are looked for if they are not all decimals */
 
 static const double powers[EXPONENT_MAX + 1] = {1e0,  1e1,  1e2,  1e3,  1e4,  1e5,  1e6,  1e7,
@@ -336,17 +337,24 @@ static enum aq_status decode_patches(struct aq_decoder *decoder, size_t count, i
     return AQ_OK;
 }
 
-/* What is wanted of a segment's integers becomes doubles. */
+/* What is wanted of a segment's integers becomes doubles. Steps are added up on the way, block by block, so that sums are
+ * near when they are scaled. `last` is the integer before. */
 static void scale_segment(const struct aq_decoder *decoder, const struct segment *segment,
-                          int64_t *words)
+                          bool are_steps, uint64_t *last, int64_t *words)
 {
-    size_t first = segment->first;
-    size_t end = first + segment->count;
-    first = first > decoder->wanted.first ? first : decoder->wanted.first;
+    const struct aq_kernels *kernels = decoder->kernels;
+    size_t end = segment->first + segment->count;
     end = end < decoder->wanted.end ? end : decoder->wanted.end;
-    if (first < end)
-        decoder->kernels->decimals(words + first, end - first, segment->multiple,
-                                   powers[segment->exponent]);
+    for (size_t at = segment->first, stop; at < end; at = stop) {
+        stop = end - at < SCALE_BLOCK ? end : at + SCALE_BLOCK;
+        if (are_steps) {
+            kernels->sums(words + at, stop - at, *last);
+            *last = (uint64_t)words[stop - 1];
+        }
+        at = at > decoder->wanted.first ? at : decoder->wanted.first;
+        if (at < stop)
+            kernels->decimals(words + at, stop - at, segment->multiple, powers[segment->exponent]);
+    }
 }
 
 enum aq_status aq_decimal_decode(struct aq_decoder *decoder, double *values, size_t count)
@@ -359,9 +367,11 @@ enum aq_status aq_decimal_decode(struct aq_decoder *decoder, double *values, siz
     int64_t *words = (void *)values; /* integers become doubles in their place */
     AQ_TRY(decode_segments(decoder, count, &segments, &segment_count));
     AQ_TRY(decode_patches(decoder, count, &rows, &bits, &patch_count));
-    AQ_TRY(aq_decode_row_ints(decoder, words, count));
+    bool are_steps = false;
+    uint64_t last = 0;
+    AQ_TRY(aq_decode_row_steps(decoder, words, count, &are_steps));
     for (size_t s = 0; s < segment_count; s++)
-        scale_segment(decoder, &segments[s], words);
+        scale_segment(decoder, &segments[s], are_steps, &last, words);
     assert(patch_count == 0 || (rows != NULL && bits != NULL));
     for (size_t i = 0; i < patch_count; i++)
         memcpy(&values[rows[i]], &bits[i], sizeof bits[i]);

@@ -1,4 +1,5 @@
 /* Each value's distance from the one before, modulo 2^64. Twice nested it is delta of delta. */
+#include "format/encode/kernel/kernel.h"
 #include "format/encode/node.h"
 
 enum aq_status aq_delta_encode(struct aq_encoder *encoder, const int64_t *values, size_t count,
@@ -14,7 +15,7 @@ enum aq_status aq_delta_encode(struct aq_encoder *encoder, const int64_t *values
     return aq_encode_ints(encoder, deltas, count - 1, depth + 1, out);
 }
 
-enum aq_status aq_delta_decode(struct aq_decoder *decoder, int64_t *values, size_t count)
+enum aq_status aq_delta_decode_steps(struct aq_decoder *decoder, int64_t *values, size_t count)
 {
     values[0] = aq_reader_varint_signed(&decoder->reader);
     if (count < 2)
@@ -24,10 +25,12 @@ enum aq_status aq_delta_decode(struct aq_decoder *decoder, int64_t *values, size
     decoder->wanted = (struct aq_wanted){.end = wanted.end > 0 ? wanted.end - 1 : 0};
     AQ_TRY(aq_decode_row_ints(decoder, values + 1, count - 1));
     decoder->wanted = wanted;
-    uint64_t sum = (uint64_t)values[0];
-    for (size_t i = 1; i < wanted.end; i++) {
-        sum += (uint64_t)values[i];
-        values[i] = (int64_t)sum;
-    }
+    return AQ_OK;
+}
+
+enum aq_status aq_delta_decode(struct aq_decoder *decoder, int64_t *values, size_t count)
+{
+    AQ_TRY(aq_delta_decode_steps(decoder, values, count));
+    decoder->kernels->sums(values, decoder->wanted.end, 0);
     return AQ_OK;
 }

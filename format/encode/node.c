@@ -120,6 +120,16 @@ enum aq_status aq_decode_row_ints(struct aq_decoder *decoder, int64_t *values, s
     return node_end(decoder, decode_ints_body(decoder, encoding, values, count));
 }
 
+enum aq_status aq_decode_row_steps(struct aq_decoder *decoder, int64_t *values, size_t count,
+                                   bool *are_steps)
+{
+    uint8_t encoding;
+    AQ_TRY(node_begin(decoder, count, &encoding));
+    *are_steps = encoding == AQ_ENCODING_DELTA;
+    return node_end(decoder, *are_steps ? aq_delta_decode_steps(decoder, values, count)
+                                        : decode_ints_body(decoder, encoding, values, count));
+}
+
 /* Flags as integers first, for the encodings that make no bytes themselves. */
 static enum aq_status decode_flags_body(struct aq_decoder *decoder, uint8_t encoding,
                                         uint8_t *flags, size_t count)

@@ -149,6 +149,10 @@ enum aq_status aq_decode_ints(struct aq_decoder *decoder, int64_t *values, size_
 /** Integers that stand for the parent's values, row by row. */
 enum aq_status aq_decode_row_ints(struct aq_decoder *decoder, int64_t *values,
                                   size_t count) AQ_RESULT;
+/** As aq_decode_row_ints, for a parent that goes through the values anyway: a delta's are left as its first value and
+ * distances (*are_steps), for aq_kernels.sums. */
+enum aq_status aq_decode_row_steps(struct aq_decoder *decoder, int64_t *values, size_t count,
+                                   bool *are_steps) AQ_RESULT;
 /** As integers that are all 0 or 1. */
 enum aq_status aq_decode_flags(struct aq_decoder *decoder, uint8_t *flags, size_t count) AQ_RESULT;
 enum aq_status aq_decode_doubles(struct aq_decoder *decoder, double *values,
@@ -194,6 +198,9 @@ enum aq_status aq_run_decode(struct aq_decoder *decoder, int64_t *values, size_t
 enum aq_status aq_run_decode_flags(struct aq_decoder *decoder, uint8_t *flags,
                                    size_t count) AQ_RESULT;
 enum aq_status aq_delta_decode(struct aq_decoder *decoder, int64_t *values, size_t count) AQ_RESULT;
+/** The first value and distances; before decoder->wanted, too. */
+enum aq_status aq_delta_decode_steps(struct aq_decoder *decoder, int64_t *values,
+                                     size_t count) AQ_RESULT;
 enum aq_status aq_byteplane_decode(struct aq_decoder *decoder, int64_t *values,
                                    size_t count) AQ_RESULT;
 enum aq_status aq_ans_decode(struct aq_decoder *decoder, int64_t *values, size_t count) AQ_RESULT;

@@ -32,6 +32,11 @@ static inline enum aq_status aq_words_read(struct aq_decoder *decoder, struct aq
     return aq_decoder_check(decoder);
 }
 
+static inline int64_t aq_word_value(struct aq_words form, uint64_t word)
+{
+    return form.mode == AQ_WORD_ZIGZAG ? aq_unzigzag(word) : (int64_t)(word + (uint64_t)form.base);
+}
+
 /* Words, stored where the values go, become values. */
 static inline void aq_words_restore(struct aq_words form, int64_t *values, size_t count)
 {

@@ -70,26 +70,17 @@ static enum aq_status read_stream(struct aq_decoder *decoder, struct aq_ans32_st
     return AQ_OK;
 }
 
-static enum aq_status read_words(struct aq_decoder *decoder, uint64_t *words, size_t count)
+enum aq_status aq_ans32_decode(struct aq_decoder *decoder, int64_t *values, size_t count)
 {
     struct aq_ans32_streams streams = {0};
+    AQ_TRY(aq_words_read(decoder, &streams.form));
     uint8_t kind = aq_reader_u8(&decoder->reader);
     if (kind >= AQ_ANS_KINDS)
         return aq_decoder_corrupt(decoder);
     AQ_TRY(read_tables(decoder, aq_ans32_context_counts[kind], &streams));
     AQ_TRY(read_stream(decoder, &streams));
-    bool done = decoder->kernels->ans32(&streams, (enum aq_ans_kind)kind, words, count);
+    bool done = decoder->kernels->ans32(&streams, (enum aq_ans_kind)kind, values, count);
     for (unsigned lane = 0; lane < AQ_ANS32_LANES; lane++)
         done = done && streams.states[lane] == AQ_ANS_STATE_MIN;
     return done && streams.at == streams.end ? AQ_OK : aq_decoder_corrupt(decoder);
-}
-
-enum aq_status aq_ans32_decode(struct aq_decoder *decoder, int64_t *values, size_t count)
-{
-    struct aq_words form;
-    AQ_TRY(aq_words_read(decoder, &form));
-    AQ_TRY(read_words(decoder, (uint64_t *)values, count));
-    aq_words_restore(form, values + decoder->wanted.first,
-                     decoder->wanted.end - decoder->wanted.first);
-    return AQ_OK;
 }

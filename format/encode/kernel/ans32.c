@@ -58,7 +58,7 @@ take_words(struct aq_ans32_streams *streams, enum aq_ans_kind kind, unsigned lan
 }
 
 static inline __attribute__((always_inline)) bool take_steps(struct aq_ans32_streams *streams,
-                                                             enum aq_ans_kind kind, uint64_t *words,
+                                                             enum aq_ans_kind kind, int64_t *values,
                                                              size_t count, size_t first)
 {
     size_t starts[AQ_ANS32_LANES];
@@ -68,29 +68,30 @@ static inline __attribute__((always_inline)) bool take_steps(struct aq_ans32_str
     for (size_t step = first; step < count / AQ_ANS32_LANES && good; step++) {
         take_words(streams, kind, AQ_ANS32_LANES);
         for (unsigned lane = 0; lane < AQ_ANS32_LANES; lane++)
-            words[starts[lane] + step] = streams->last[lane];
+            values[starts[lane] + step] = aq_word_value(streams->form, streams->last[lane]);
         good = streams->at <= streams->end;
     }
     if (!good)
         return false;
     take_words(streams, kind, count % AQ_ANS32_LANES);
     for (unsigned lane = 0; lane < count % AQ_ANS32_LANES; lane++)
-        words[starts[lane] + count / AQ_ANS32_LANES] = streams->last[lane];
+        values[starts[lane] + count / AQ_ANS32_LANES] =
+            aq_word_value(streams->form, streams->last[lane]);
     return streams->at <= streams->end;
 }
 
-bool aq_ans32_steps(struct aq_ans32_streams *streams, enum aq_ans_kind kind, uint64_t *words,
+bool aq_ans32_steps(struct aq_ans32_streams *streams, enum aq_ans_kind kind, int64_t *values,
                     size_t count, size_t first)
 {
     if (kind == AQ_ANS_NONE)
-        return take_steps(streams, AQ_ANS_NONE, words, count, first);
+        return take_steps(streams, AQ_ANS_NONE, values, count, first);
     if (kind == AQ_ANS_SIZE)
-        return take_steps(streams, AQ_ANS_SIZE, words, count, first);
-    return take_steps(streams, AQ_ANS_WORD, words, count, first);
+        return take_steps(streams, AQ_ANS_SIZE, values, count, first);
+    return take_steps(streams, AQ_ANS_WORD, values, count, first);
 }
 
-bool aq_ans32_portable(struct aq_ans32_streams *streams, enum aq_ans_kind kind, uint64_t *words,
+bool aq_ans32_portable(struct aq_ans32_streams *streams, enum aq_ans_kind kind, int64_t *values,
                        size_t count)
 {
-    return aq_ans32_steps(streams, kind, words, count, 0);
+    return aq_ans32_steps(streams, kind, values, count, 0);
 }

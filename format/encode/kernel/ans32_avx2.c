@@ -121,7 +121,7 @@ TARGET void store_lanes(const struct lanes *parts, struct aq_ans32_streams *stre
 }
 
 /* As many blocks of 16 steps as there are. Returns the steps done; `streams` stands behind them. */
-TARGET size_t take_blocks(struct aq_ans32_streams *streams, enum aq_ans_kind kind, uint64_t *words,
+TARGET size_t take_blocks(struct aq_ans32_streams *streams, enum aq_ans_kind kind, int64_t *values,
                           size_t count)
 {
     uint32_t rows[ROWS][AQ_ANS32_LANES];
@@ -142,7 +142,7 @@ TARGET size_t take_blocks(struct aq_ans32_streams *streams, enum aq_ans_kind kin
             break;
         for (unsigned lane = 0; lane < AQ_ANS32_LANES; lane++)
             for (unsigned row = 0; row < ROWS; row++)
-                words[starts[lane] + done + row] = rows[row][lane];
+                values[starts[lane] + done + row] = aq_word_value(streams->form, rows[row][lane]);
         done += ROWS;
     }
     store_lanes(parts, streams);
@@ -152,12 +152,12 @@ TARGET size_t take_blocks(struct aq_ans32_streams *streams, enum aq_ans_kind kin
 
 __attribute__((target("avx2,bmi,bmi2,popcnt"))) bool aq_ans32_avx2(struct aq_ans32_streams *streams,
                                                                    enum aq_ans_kind kind,
-                                                                   uint64_t *words, size_t count)
+                                                                   int64_t *values, size_t count)
 {
-    size_t done = kind == AQ_ANS_NONE   ? take_blocks(streams, AQ_ANS_NONE, words, count)
-                  : kind == AQ_ANS_SIZE ? take_blocks(streams, AQ_ANS_SIZE, words, count)
-                                        : take_blocks(streams, AQ_ANS_WORD, words, count);
-    return streams->at <= streams->end && aq_ans32_steps(streams, kind, words, count, done);
+    size_t done = kind == AQ_ANS_NONE   ? take_blocks(streams, AQ_ANS_NONE, values, count)
+                  : kind == AQ_ANS_SIZE ? take_blocks(streams, AQ_ANS_SIZE, values, count)
+                                        : take_blocks(streams, AQ_ANS_WORD, values, count);
+    return streams->at <= streams->end && aq_ans32_steps(streams, kind, values, count, done);
 }
 
 #endif

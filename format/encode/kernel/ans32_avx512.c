@@ -98,9 +98,30 @@ TARGET __m512i high_pairs(__m512i a, __m512i b, bool wide)
     return wide ? _mm512_unpackhi_epi64(a, b) : _mm512_unpackhi_epi32(a, b);
 }
 
-/* Column `lane` of 16 rows of 32-bit words becomes words[starts[lane]] and what follows. */
-TARGET void turn_over(uint32_t rows[ROWS][AQ_ANS32_LANES], unsigned half, const size_t *starts,
-                      uint64_t *words)
+/* 16 words of 32 bits each become values. */
+TARGET void restore(struct aq_words form, __m512i words, int64_t *values)
+{
+    __m512i low;
+    __m512i high;
+    if (form.mode == AQ_WORD_ZIGZAG) {
+        __m512i sign = _mm512_sub_epi32(_mm512_setzero_si512(), _mm512_and_si512(words, all(1)));
+        words = _mm512_xor_si512(_mm512_srli_epi32(words, 1), sign);
+        low = _mm512_cvtepi32_epi64(_mm512_castsi512_si256(words));
+        high = _mm512_cvtepi32_epi64(_mm512_extracti64x4_epi64(words, 1));
+    } else {
+        __m512i base = _mm512_set1_epi64(form.base);
+        low = _mm512_cvtepu32_epi64(_mm512_castsi512_si256(words));
+        high = _mm512_cvtepu32_epi64(_mm512_extracti64x4_epi64(words, 1));
+        low = _mm512_add_epi64(low, base);
+        high = _mm512_add_epi64(high, base);
+    }
+    _mm512_storeu_si512(values, low);
+    _mm512_storeu_si512(values + 8, high);
+}
+
+/* Column `lane` of 16 rows of words becomes values[starts[lane]] and what follows. */
+TARGET void turn_over(uint32_t rows[ROWS][AQ_ANS32_LANES], unsigned half, struct aq_words form,
+                      const size_t *starts, int64_t *values)
 {
     __m512i a[ROWS];
     __m512i b[ROWS];
@@ -127,11 +148,8 @@ TARGET void turn_over(uint32_t rows[ROWS][AQ_ANS32_LANES], unsigned half, const 
         b[k + 4] = _mm512_shuffle_i32x4(low13, high13, 0x88);
         b[k + 12] = _mm512_shuffle_i32x4(low13, high13, 0xdd);
     }
-    for (unsigned i = 0; i < ROWS; i++) {
-        uint64_t *at = words + starts[16 * half + i];
-        _mm512_storeu_si512(at, _mm512_cvtepu32_epi64(_mm512_castsi512_si256(b[i])));
-        _mm512_storeu_si512(at + 8, _mm512_cvtepu32_epi64(_mm512_extracti64x4_epi64(b[i], 1)));
-    }
+    for (unsigned i = 0; i < ROWS; i++)
+        restore(form, b[i], values + starts[16 * half + i]);
 }
 
 TARGET struct lanes load_lanes(const struct aq_ans32_streams *streams, unsigned half)
@@ -159,7 +177,7 @@ TARGET __m512i load_tables(const struct aq_ans32_streams *streams, enum aq_ans_k
 }
 
 /* As many blocks of 16 steps as there are. Returns the steps done; `streams` stands behind them. */
-TARGET size_t take_blocks(struct aq_ans32_streams *streams, enum aq_ans_kind kind, uint64_t *words,
+TARGET size_t take_blocks(struct aq_ans32_streams *streams, enum aq_ans_kind kind, int64_t *values,
                           size_t count)
 {
     _Alignas(64) uint32_t rows[ROWS][AQ_ANS32_LANES];
@@ -169,6 +187,7 @@ TARGET size_t take_blocks(struct aq_ans32_streams *streams, enum aq_ans_kind kin
     struct lanes low = load_lanes(streams, 0);
     struct lanes high = load_lanes(streams, 1);
     __m512i tables = load_tables(streams, kind);
+    struct aq_words form = streams->form;
     const uint8_t *at = streams->at;
     size_t done = 0;
     while (done + ROWS <= count / AQ_ANS32_LANES) {
@@ -185,8 +204,8 @@ TARGET size_t take_blocks(struct aq_ans32_streams *streams, enum aq_ans_kind kin
         }
         if (at > streams->end)
             break;
-        turn_over(rows, 0, starts, words + done);
-        turn_over(rows, 1, starts, words + done);
+        turn_over(rows, 0, form, starts, values + done);
+        turn_over(rows, 1, form, starts, values + done);
         done += ROWS;
     }
     store_lanes(&low, 0, streams);
@@ -196,13 +215,13 @@ TARGET size_t take_blocks(struct aq_ans32_streams *streams, enum aq_ans_kind kin
 }
 
 __attribute__((target("avx2,bmi,bmi2,popcnt,avx512f,avx512dq,avx512bw,avx512vl,avx512vbmi"))) bool
-aq_ans32_avx512(struct aq_ans32_streams *streams, enum aq_ans_kind kind, uint64_t *words,
+aq_ans32_avx512(struct aq_ans32_streams *streams, enum aq_ans_kind kind, int64_t *values,
                 size_t count)
 {
-    size_t done = kind == AQ_ANS_NONE   ? take_blocks(streams, AQ_ANS_NONE, words, count)
-                  : kind == AQ_ANS_SIZE ? take_blocks(streams, AQ_ANS_SIZE, words, count)
-                                        : take_blocks(streams, AQ_ANS_WORD, words, count);
-    return streams->at <= streams->end && aq_ans32_steps(streams, kind, words, count, done);
+    size_t done = kind == AQ_ANS_NONE   ? take_blocks(streams, AQ_ANS_NONE, values, count)
+                  : kind == AQ_ANS_SIZE ? take_blocks(streams, AQ_ANS_SIZE, values, count)
+                                        : take_blocks(streams, AQ_ANS_WORD, values, count);
+    return streams->at <= streams->end && aq_ans32_steps(streams, kind, values, count, done);
 }
 
 #endif

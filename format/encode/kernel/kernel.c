@@ -9,6 +9,7 @@
 
 static const struct aq_kernels portable = {.name = "portable",
                                            .unpack = aq_unpack_portable,
+                                           .sums = aq_sums_portable,
                                            .decimals = decimals_portable,
                                            .merge = merge_portable,
                                            .look = look_portable,
@@ -36,6 +37,7 @@ static const struct aq_kernels portable = {.name = "portable",
 
 static const struct aq_kernels avx2 = {.name = "AVX2",
                                        .unpack = aq_unpack_portable,
+                                       .sums = aq_sums_avx2,
                                        .decimals = decimals_avx2,
                                        .merge = merge_avx2,
                                        .look = look_avx2,
@@ -48,6 +50,7 @@ static const struct aq_kernels avx2 = {.name = "AVX2",
 
 static const struct aq_kernels avx512 = {.name = "AVX-512",
                                          .unpack = aq_unpack_avx512,
+                                         .sums = aq_sums_avx512,
                                          .decimals = decimals_avx512,
                                          .merge = merge_avx512,
                                          .look = look_avx512,

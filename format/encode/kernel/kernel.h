@@ -50,6 +50,7 @@ struct aq_ans_streams {
  * the token's highest bits; 8 bits, how many raw bits there are below them. */
 #define AQ_ANS32_SLACK_BYTES 256
 struct aq_ans32_streams {
+    struct aq_words form;    /* of the words, so that values can be stored */
     const uint32_t *entries; /* AQ_ANS32_SCALE of each table */
     uint8_t tables[AQ_ANS32_CONTEXTS_MAX];
     uint32_t states[AQ_ANS32_LANES]; /* from AQ_ANS_STATE_MIN on */
@@ -67,6 +68,8 @@ struct aq_kernels {
     const char *name;
     /** AQ_VECTOR_ROWS_MAX distances of `width` (1 to 64) bits each, added to `reference`. */
     void (*unpack)(const uint8_t *packed, unsigned width, uint64_t reference, int64_t *values);
+    /** Each value becomes the sum of `before` and all values up to it, modulo 2^64. */
+    void (*sums)(int64_t *values, size_t count, uint64_t before);
     /** Integers become the bits of doubles in their place: double(integer x multiple) / power. */
     void (*decimals)(int64_t *words, size_t count, uint64_t multiple, double power);
     /** Byte p of each word is in planes[p]; plane_count is 1 to 8. */
@@ -89,7 +92,8 @@ struct aq_kernels {
     /** Words from `streams`. False: the streams end too early. */
     bool (*ans)(struct aq_ans_streams *streams, enum aq_ans_kind kind, uint64_t *words,
                 size_t count);
-    bool (*ans32)(struct aq_ans32_streams *streams, enum aq_ans_kind kind, uint64_t *words,
+    /** As ans; values. */
+    bool (*ans32)(struct aq_ans32_streams *streams, enum aq_ans_kind kind, int64_t *values,
                   size_t count);
 };
 
@@ -99,16 +103,23 @@ const struct aq_kernels *aq_kernels(void);
 const struct aq_kernels *const *aq_kernels_all(size_t *count);
 
 /* ans32.c */
-bool aq_ans32_portable(struct aq_ans32_streams *streams, enum aq_ans_kind kind, uint64_t *words,
+bool aq_ans32_portable(struct aq_ans32_streams *streams, enum aq_ans_kind kind, int64_t *values,
                        size_t count);
-/** The words from step `first` on, where `streams` stands. */
-bool aq_ans32_steps(struct aq_ans32_streams *streams, enum aq_ans_kind kind, uint64_t *words,
+/** The values from step `first` on, where `streams` stands. */
+bool aq_ans32_steps(struct aq_ans32_streams *streams, enum aq_ans_kind kind, int64_t *values,
                     size_t count, size_t first);
 #ifdef __x86_64__
-bool aq_ans32_avx2(struct aq_ans32_streams *streams, enum aq_ans_kind kind, uint64_t *words,
+bool aq_ans32_avx2(struct aq_ans32_streams *streams, enum aq_ans_kind kind, int64_t *values,
                    size_t count);
-bool aq_ans32_avx512(struct aq_ans32_streams *streams, enum aq_ans_kind kind, uint64_t *words,
+bool aq_ans32_avx512(struct aq_ans32_streams *streams, enum aq_ans_kind kind, int64_t *values,
                      size_t count);
+#endif
+
+/* sums.c */
+void aq_sums_portable(int64_t *values, size_t count, uint64_t before);
+#ifdef __x86_64__
+void aq_sums_avx2(int64_t *values, size_t count, uint64_t before);
+void aq_sums_avx512(int64_t *values, size_t count, uint64_t before);
 #endif
 
 /* unpack.c */

@@ -85,6 +85,14 @@ static void expect_round_trip(const struct aq_vector *vector, size_t first, size
     aq_arena_deinit(&arena);
 }
 
+static void expect_described(const struct aq_bytes *coded, const char *part)
+{
+    char text[256];
+    struct aq_error err = {0};
+    cr_assert_eq(aq_column_describe(aq_bytes_view(coded), text, sizeof text, &err), AQ_OK);
+    cr_assert_not_null(strstr(text, part), "%s in %s", part, text);
+}
+
 /* Both profiles, all of the vector and a part in the middle. */
 static void expect_round_trips(const struct aq_vector *vector)
 {
@@ -223,6 +231,28 @@ Test(encode, decimals_change_scale_between_runs)
                  one.size);
     aq_bytes_deinit(&one);
     aq_bytes_deinit(&many);
+    aq_vector_deinit(&vector);
+}
+
+/* Sums of deltas are scaled block by block, across changes of scale and from any row on. */
+Test(encode, decimals_that_walk_change_scale)
+{
+    struct aq_vector vector;
+    struct aq_bytes out = {0};
+    uint32_t starts[] = {0, 3001, 6002};
+    aq_vector_init(&vector, AQ_TYPE_DOUBLE);
+    int64_t walk = 0;
+    for (size_t i = 0; i < 9003; i++) {
+        walk += (int64_t)(next_random() % 9) - 4;
+        double value = (double)walk;
+        value = i < 3001 ? value * 2142 / 10000 : i < 6002 ? value / 10 : value * 50;
+        cr_assert_eq(aq_vector_append_double(&vector, value), AQ_OK);
+    }
+    struct aq_encode_options options = {
+        .profile = AQ_PROFILE_ARCHIVE, .run_starts = starts, .run_count = 3};
+    expect_round_trip(&vector, 0, 9003, &options, &out);
+    expect_described(&out, "scales(delta(");
+    aq_bytes_deinit(&out);
     aq_vector_deinit(&vector);
 }
 
@@ -402,14 +432,6 @@ static void fill_restless(struct aq_vector *vector, size_t count)
         int64_t down = (int64_t)(next_random() >> calm);
         cr_assert_eq(aq_vector_append_int(vector, i == 700 ? INT64_MIN : up - down), AQ_OK);
     }
-}
-
-static void expect_described(const struct aq_bytes *coded, const char *part)
-{
-    char text[256];
-    struct aq_error err = {0};
-    cr_assert_eq(aq_column_describe(aq_bytes_view(coded), text, sizeof text, &err), AQ_OK);
-    cr_assert_not_null(strstr(text, part), "%s in %s", part, text);
 }
 
 Test(encode, entropy_coding_at_every_lane_length)

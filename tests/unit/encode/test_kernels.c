@@ -83,6 +83,27 @@ Test(kernels, decimals_are_rounded_once)
             }
 }
 
+Test(kernels, sums_of_every_length)
+{
+    size_t variant_count;
+    const struct aq_kernels *const *variants = aq_kernels_all(&variant_count);
+    static int64_t steps[ROWS];
+    static int64_t sums[ROWS];
+    for (size_t i = 0; i < ROWS; i++)
+        steps[i] = any_integer();
+    for (size_t v = 0; v < variant_count; v++)
+        for (size_t count = 0; count <= ROWS; count += count < 40 ? 1 : 991) {
+            uint64_t sum = next_random();
+            memcpy(sums, steps, sizeof sums);
+            variants[v]->sums(sums, count, sum);
+            for (size_t i = 0; i < ROWS; i++) {
+                sum += (uint64_t)steps[i];
+                cr_assert_eq(sums[i], i < count ? (int64_t)sum : steps[i], "%s, %zu of %zu",
+                             variants[v]->name, i, count);
+            }
+        }
+}
+
 Test(kernels, merge_every_number_of_planes)
 {
     size_t variant_count;
