@@ -1,7 +1,10 @@
 /* Dictionaries: a node of the different values in order of first occurrence, a node of codes. The
- * order makes codes deterministic, and ascending where a sorted column meets its values. */
+ * order makes codes deterministic, and ascending where a sorted column meets its values. Where there are many integers,
+ * ascending ones are smaller: their differences are, and codes keep what is alike in values near each other. */
 #include "format/base/checksum.h"
 #include "format/encode/node.h"
+
+#include <stdlib.h>
 
 #define SLOTS_MIN 64
 
@@ -112,8 +115,42 @@ static enum aq_status build_ints(struct aq_encoder *encoder, const int64_t *valu
     return AQ_OK;
 }
 
+struct entry {
+    int64_t value;
+    uint32_t code; /* in order of first occurrence */
+};
+
+static int compare_entries(const void *a, const void *b)
+{
+    const struct entry *left = a;
+    const struct entry *right = b;
+    return (left->value > right->value) - (left->value < right->value);
+}
+
+/* Give the entries in ascending order, and the values their codes in that. */
+static enum aq_status sort_entries(struct aq_encoder *encoder, struct int_dictionary *dictionary,
+                                   int64_t *codes, size_t count)
+{
+    size_t entry_count = dictionary->entry_count;
+    struct entry *entries = aq_encoder_alloc(encoder, entry_count, sizeof *entries);
+    uint32_t *places = aq_encoder_alloc(encoder, entry_count, sizeof *places);
+    if (entries == NULL || places == NULL)
+        return AQ_NO_MEMORY;
+    for (uint32_t i = 0; i < entry_count; i++)
+        entries[i] = (struct entry){.value = dictionary->entries[i], .code = i};
+    qsort(entries, entry_count, sizeof *entries, compare_entries);
+    for (uint32_t i = 0; i < entry_count; i++) {
+        dictionary->entries[i] = entries[i].value;
+        places[entries[i].code] = i;
+    }
+    for (size_t i = 0; i < count; i++)
+        codes[i] = places[codes[i]];
+    return AQ_OK;
+}
+
 enum aq_status aq_dict_encode(struct aq_encoder *encoder, const int64_t *values, size_t count,
-                              size_t entry_max, unsigned depth, struct aq_bytes *out)
+                              size_t entry_max, enum aq_entry_order order, unsigned depth,
+                              struct aq_bytes *out)
 {
     struct int_dictionary dictionary = {0};
     uint32_t codes_plan = encoder->plan;
@@ -122,6 +159,8 @@ enum aq_status aq_dict_encode(struct aq_encoder *encoder, const int64_t *values,
         return AQ_NO_MEMORY;
     encoder->plan = 0;
     AQ_TRY(build_ints(encoder, values, count, entry_max, &dictionary, codes));
+    if (order == AQ_ENTRIES_ASCENDING)
+        AQ_TRY(sort_entries(encoder, &dictionary, codes, count));
     aq_bytes_u8(out, AQ_ENCODING_DICT);
     aq_bytes_varint(out, dictionary.entry_count);
     AQ_TRY(aq_encode_ints(encoder, dictionary.entries, dictionary.entry_count, depth + 1, out));

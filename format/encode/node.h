@@ -79,9 +79,13 @@ enum aq_status aq_repeat_encode(struct aq_encoder *encoder, const int64_t *value
 /** The same of count > 2 values by turns the first and the second; not inside of a repeat. */
 enum aq_status aq_alternation_encode(struct aq_encoder *encoder, const int64_t *values,
                                      size_t count, unsigned depth, struct aq_bytes *out) AQ_RESULT;
+
+enum aq_entry_order { AQ_ENTRIES_AS_MET, AQ_ENTRIES_ASCENDING };
+
 /** AQ_NOT_FOUND: more than entry_max different values; nothing appended. */
 enum aq_status aq_dict_encode(struct aq_encoder *encoder, const int64_t *values, size_t count,
-                              size_t entry_max, unsigned depth, struct aq_bytes *out) AQ_RESULT;
+                              size_t entry_max, enum aq_entry_order order, unsigned depth,
+                              struct aq_bytes *out) AQ_RESULT;
 /** AQ_NOT_FOUND: more than patch_max values are not decimals; nothing appended. */
 enum aq_status aq_decimal_encode(struct aq_encoder *encoder, const double *values, size_t count,
                                  size_t patch_max, struct aq_bytes *out) AQ_RESULT;

@@ -19,6 +19,9 @@
     16 /* mean number of rows per text from which nothing but a dictionary is worth a look */
 #define DICT_ROWS_MIN 8 /* mean number of rows per entry */
 
+#define SORTED_DICT_BYTES_MIN 2 /* a value takes otherwise where an ascending dictionary is tried */
+#define SORTED_DICT_ROWS_MIN 2  /* mean number of rows per entry of that */
+
 #define WEIGH_ROWS_MIN 256 /* fewer are tried in all ways */
 #define ANS_ROWS_MIN 1024  /* its tables take some hundred bytes */
 #define ANS_SAVES_MIN 50   /* of so many bytes one must be saved where it is slower to read */
@@ -136,8 +139,8 @@ static enum aq_status try_dict(struct aq_encoder *encoder, const int64_t *values
         return AQ_OK;
     size_t entry_max = count / DICT_ROWS_MIN;
     entry_max = entry_max < DICT_ENTRIES_MAX ? entry_max : DICT_ENTRIES_MAX;
-    return trials_judge_if(trials,
-                           aq_dict_encode(encoder, values, count, entry_max, depth, trials->out));
+    return trials_judge_if(trials, aq_dict_encode(encoder, values, count, entry_max,
+                                                  AQ_ENTRIES_AS_MET, depth, trials->out));
 }
 
 /* By entropy: in 32 lanes if they are long enough, and words not too large. */
@@ -221,10 +224,22 @@ static enum aq_status encode_as_planned(struct aq_encoder *encoder, const int64_
     case AQ_SHAPE_RUN:
         return aq_run_encode(encoder, values, count, depth, out);
     case AQ_SHAPE_DICT:
-        return aq_dict_encode(encoder, values, count, count, depth, out);
+        return aq_dict_encode(encoder, values, count, count, AQ_ENTRIES_AS_MET, depth, out);
     default:
         return encode_leaf(encoder, values, count, depth, aq_plan_shape(plan), seen, out);
     }
+}
+
+/* Where values take much, for they have many digits, and yet are often equal: ascending entries take the digits once, and
+ * share the highest. No sample shows how many there are. */
+static enum aq_status try_sorted_dict(struct aq_encoder *encoder, const int64_t *values,
+                                      size_t count, unsigned depth, struct trials *trials)
+{
+    if (depth + 2 >= AQ_NODE_DEPTH_MAX || trials->best_size <= count * SORTED_DICT_BYTES_MIN)
+        return AQ_OK;
+    return trials_judge_if(trials,
+                           aq_dict_encode(encoder, values, count, count / SORTED_DICT_ROWS_MIN,
+                                          AQ_ENTRIES_ASCENDING, depth, trials->out));
 }
 
 /* Many values: the way that a sample shows to be the smallest. */
@@ -232,17 +247,20 @@ static enum aq_status encode_many(struct aq_encoder *encoder, const int64_t *val
                                   unsigned depth, aq_plan plan, const struct profile *seen,
                                   struct aq_bytes *out)
 {
-    if (aq_plan_shape(plan) == AQ_SHAPE_OPEN)
+    bool planned = aq_plan_shape(plan) != AQ_SHAPE_OPEN;
+    if (!planned)
         plan = aq_plan_make(values, count, seen->run_count, depth);
-    if (aq_plan_shape(plan) != AQ_SHAPE_DICT_MAYBE)
-        return encode_as_planned(encoder, values, count, depth, plan, seen, out);
+    bool codes_maybe = aq_plan_shape(plan) == AQ_SHAPE_DICT_MAYBE;
     struct trials trials = trials_begin(encoder, out);
-    enum aq_status status =
-        encode_as_planned(encoder, values, count, depth, plan >> AQ_PLAN_BITS, seen, out);
+    enum aq_status status = encode_as_planned(encoder, values, count, depth,
+                                              codes_maybe ? plan >> AQ_PLAN_BITS : plan, seen, out);
     AQ_TRY(trials_judge_if(&trials, status));
-    status = encode_as_planned(encoder, values, count, depth,
-                               AQ_SHAPE_DICT | AQ_SHAPE_LEAF << AQ_PLAN_BITS, seen, out);
-    return trials_judge_if(&trials, status);
+    if (codes_maybe) {
+        status = encode_as_planned(encoder, values, count, depth,
+                                   AQ_SHAPE_DICT | AQ_SHAPE_LEAF << AQ_PLAN_BITS, seen, out);
+        AQ_TRY(trials_judge_if(&trials, status));
+    }
+    return planned ? AQ_OK : try_sorted_dict(encoder, values, count, depth, &trials);
 }
 
 static enum aq_status encode_ints(struct aq_encoder *encoder, const int64_t *values, size_t count,

@@ -256,6 +256,27 @@ Test(encode, decimals_that_walk_change_scale)
     aq_vector_deinit(&vector);
 }
 
+/* Positions of many digits, each seen a few times: the digits are kept once, in ascending order. */
+Test(encode, digits_that_return_are_kept_once)
+{
+    enum { ROWS = 30000, PLACES = 8000 };
+    static double places[PLACES];
+    struct aq_vector vector;
+    struct aq_bytes out = {0};
+    struct aq_encode_options options = {.profile = AQ_PROFILE_ARCHIVE};
+    aq_vector_init(&vector, AQ_TYPE_DOUBLE);
+    for (size_t i = 0; i < PLACES; i++)
+        places[i] = (double)(next_random() % 4000000000000) / 1e13 - 74;
+    for (size_t i = 0; i < ROWS; i++)
+        cr_assert_eq(aq_vector_append_double(&vector, places[next_random() % PLACES]), AQ_OK);
+    expect_round_trip(&vector, 0, ROWS, &options, &out);
+    /* A code takes 13 bits, an entry's difference 30; the value's own digits 42. */
+    cr_assert_lt(out.size * 8, ROWS * 23, "%zu bytes", out.size);
+    expect_described(&out, "dict(delta(");
+    aq_bytes_deinit(&out);
+    aq_vector_deinit(&vector);
+}
+
 static struct aq_slice text_of_shape(unsigned shape, size_t i, char *buffer)
 {
     static const char *const winds[] = {"N", "NNE", "NE", "ENE", "", "\xf0\x9f\x98\x80"};

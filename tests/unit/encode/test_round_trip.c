@@ -295,7 +295,8 @@ static enum aq_status force(enum aq_encoding encoding, const struct aq_vector *i
     case AQ_ENCODING_RUN:
         return aq_run_encode(encoder, in->ints, count, 0, out);
     case AQ_ENCODING_DICT:
-        return aq_dict_encode(encoder, in->ints, count, count, 0, out);
+        return aq_dict_encode(encoder, in->ints, count, count,
+                              count % 2 == 0 ? AQ_ENTRIES_AS_MET : AQ_ENTRIES_ASCENDING, 0, out);
     case AQ_ENCODING_BITPACK:
         aq_bitpack_encode(in->ints, count, out);
         return AQ_OK;

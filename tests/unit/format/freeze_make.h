@@ -92,7 +92,7 @@ static inline void freeze_encode(enum aq_encoding encoding, struct aq_bytes *out
         status = aq_run_encode(&encoder, values, FREEZE_ROWS, 0, out);
         break;
     case AQ_ENCODING_DICT:
-        status = aq_dict_encode(&encoder, values, FREEZE_ROWS, 100, 0, out);
+        status = aq_dict_encode(&encoder, values, FREEZE_ROWS, 100, AQ_ENTRIES_AS_MET, 0, out);
         break;
     case AQ_ENCODING_BITPACK:
         aq_bitpack_encode(values, FREEZE_ROWS, out);
