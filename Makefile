@@ -1,5 +1,5 @@
 # aqstore. `make help` lists the targets. Builds lie side by side in build/MODE, MODE being release
-# (default), debug, asan (ASan + UBSan), tsan, mutant (make mutation) or fuzz (clang, libFuzzer).
+# (default), debug, asan (ASan + UBSan), tsan, mutant (make mutation), fuzz (clang, libFuzzer) or coverage (clang).
 
 MODE ?= release
 B := build/$(MODE)
@@ -10,11 +10,13 @@ MAKEFLAGS += --no-builtin-rules
 
 CC := gcc
 CXX := g++
-ifeq ($(MODE),fuzz)
+ifneq ($(filter fuzz coverage,$(MODE)),)
 CC := clang
 CXX := clang++
 endif
 FUZZ_SECONDS ?= 10
+FUZZ_CORPUS ?= build/fuzz/corpus
+FUZZ_TARGETS ?= archive column
 
 PACKAGES := libzstd libxxhash liburing simdjson yaml-0.1 gmp libprotobuf-c zlib
 NETWORK_PACKAGES := rdkafka libcurl libcrypto expat
@@ -46,6 +48,8 @@ LDFLAGS_tsan := -fsanitize=thread
 CFLAGS_fuzz := -O1 -fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=all
 LDFLAGS_fuzz := -fsanitize=address,undefined
 LDFLAGS_fuzzer := -fsanitize=fuzzer
+CFLAGS_coverage := -O1 -fprofile-instr-generate -fcoverage-mapping
+LDFLAGS_coverage := -fprofile-instr-generate
 CFLAGS := -std=gnu17 $(COMMON) $(C_WARNINGS) $(CFLAGS_$(MODE))
 CXXFLAGS := -std=c++17 $(COMMON) $(WARNINGS) $(CFLAGS_$(MODE))
 LDFLAGS := -pie -Wl,-z,relro,-z,now $(LDFLAGS_$(MODE))
@@ -75,7 +79,7 @@ VENV := build/venv/bin
 
 comma := ,
 
-.PHONY: all help demo test test-long unit unit-binaries check check-all bench bench-size bench-decode bench-encode bench-merge bench-year bench-kafka bench-durable bench-ingest bench-recover bench-trickle fuzz fuzz-binaries model mutation \
+.PHONY: all help demo test test-long unit unit-binaries check check-all bench bench-size bench-decode bench-encode bench-merge bench-year bench-kafka bench-durable bench-ingest bench-recover bench-trickle fuzz fuzz-binaries fuzz-coverage model mutation \
 	kafka s3 install clean ALWAYS
 .SUFFIXES:
 .DELETE_ON_ERROR:
@@ -239,6 +243,10 @@ bench-recover: all $B/bench/write/recover ## measure how long recovery takes, 1 
 fuzz: ## run each fuzz target for FUZZ_SECONDS
 	@$(MAKE) --no-print-directory MODE=fuzz fuzz-binaries
 	@.ci/fuzz $(FUZZ_SECONDS)
+
+fuzz-coverage: ## list the lines of readers that inputs in FUZZ_CORPUS of FUZZ_TARGETS and their seeds do not reach
+	@$(MAKE) --no-print-directory MODE=coverage $(FUZZ_TARGETS:%=build/coverage/replay/%)
+	@$(VENV)/python .ci/fuzz-coverage $(FUZZ_CORPUS) $(FUZZ_TARGETS)
 
 fuzz-binaries: $(FUZZ_BINARIES)
 

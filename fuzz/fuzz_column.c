@@ -7,6 +7,7 @@
 #include <assert.h>
 #include <stdlib.h>
 
+#include "format/base/checksum.h"
 #include "fuzz/support/column_mutate.h"
 
 #define HEAD_BYTES 3
@@ -99,15 +100,16 @@ static void fuzz_values(struct aq_slice bytes, size_t count, uint8_t how, struct
     check_survives(vector, AQ_PROFILE_ARCHIVE);
 }
 
-/* The middle of a column alone: as in the whole one, if that can be decoded. */
+/* Some rows of a column alone: as in the whole one, if that can be decoded. */
 static void fuzz_part(struct aq_slice bytes, size_t count, enum aq_type type,
                       const struct aq_vector *whole)
 {
     static struct aq_decode_scratch kept; /* from one input to the next, corrupt or not */
     struct aq_arena arena = {0};
     struct aq_vector part;
-    size_t first = count / 3;
-    size_t end = count - count / 4;
+    uint64_t random = aq_checksum(bytes.data, bytes.size);
+    size_t first = (uint32_t)random % (count + 1);
+    size_t end = first + (random >> 32) % (count + 1 - first);
     aq_vector_init(&part, type);
     enum aq_status status =
         aq_column_decode_rows(bytes, type, count, first, end, &kept, &arena, &part, NULL);
@@ -181,7 +183,7 @@ static enum aq_status decode_by(const struct aq_kernels *kernels, struct aq_slic
     enum aq_status status = AQ_CORRUPT;
     if (aq_reader_varint(&decoder.reader) == count && aq_reader_u8(&decoder.reader) == 0)
         status = aq_type_physical(type) == AQ_PHYSICAL_DOUBLE
-                     ? aq_decode_doubles(&decoder, (double *)values, count)
+                     ? aq_decode_doubles(&decoder, (void *)values, count)
                      : aq_decode_ints(&decoder, values, count);
     aq_decode_scratch_deinit(&scratch);
     return status;
