@@ -10,9 +10,11 @@
 #include "format/encode/node.h"
 
 #define WINDOW 16
-#define CHANGES_MIN 8 /* in a window: stretches of one value cost little by themselves */
-#define LENGTH_MIN 32 /* of a copy, which takes about six bytes */
-#define SHARE_MIN 4   /* one value in so many must be copied */
+#define CHANGES_MIN 8     /* in a window: stretches of one value cost little by themselves */
+#define LENGTH_MIN 32     /* of a copy, which takes about six bytes */
+#define SHARE_MIN 4       /* one value in so many must be copied, */
+#define LONG_MIN 256      /* but where copies are as long as this on average, */
+#define LONG_SHARE_MIN 32 /* one in so many */
 
 struct copies {
     size_t count;
@@ -154,7 +156,8 @@ enum aq_status aq_repeat_encode(struct aq_encoder *encoder, const int64_t *value
     struct places places;
     AQ_TRY(make_tables(encoder, count, &copies, &places));
     find_copies(values, count, &places, &copies);
-    if (copies.covered < count / SHARE_MIN + 1)
+    bool are_long = copies.covered >= copies.count * LONG_MIN;
+    if (copies.covered < count / (are_long ? LONG_SHARE_MIN : SHARE_MIN) + 1)
         return AQ_NOT_FOUND;
     int64_t *others = aq_encoder_alloc(encoder, count, sizeof *others);
     if (others == NULL)

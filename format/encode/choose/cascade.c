@@ -164,6 +164,7 @@ static enum aq_status encode_leaf(struct aq_encoder *encoder, const int64_t *val
         if (status != AQ_NOT_FOUND)
             return status;
     }
+    shape = shape == AQ_SHAPE_COPIES ? AQ_SHAPE_ANS : shape;
     struct trials trials = trials_begin(encoder, out);
     size_t packed_size = aq_bitpack_size(values, count);
     trials.best_size = packed_size - packed_size / PACKED_PLANES_SAVE_MIN;

@@ -46,6 +46,7 @@
 #define REPEAT_SLOTS 4096
 #define REPEAT_CHANGES_MIN 8
 #define REPEAT_GAIN 0.95 /* the rest is what a repetition takes */
+#define FRESH_MAX 0.97   /* share of values told anew below which copies are looked for */
 
 struct sample {
     double fresh; /* share of the values that do not repeat a stretch further up */
@@ -209,7 +210,7 @@ static double weigh_leaf(const struct sample *sample, aq_plan *plan)
     double clearly = sample->rows < AQ_ANS32_ROWS_MIN ? CLEARLY : ANS32_CLEARLY;
     *plan = AQ_SHAPE_LEAF;
     if (tokens < planes * clearly && tokens < packed * CLEARLY)
-        *plan = AQ_SHAPE_ANS;
+        *plan = sample->fresh < FRESH_MAX ? AQ_SHAPE_COPIES : AQ_SHAPE_ANS;
     else if (planes < tokens * CLEARLY && planes < packed * CLEARLY)
         *plan = AQ_SHAPE_PLANES;
     return best;

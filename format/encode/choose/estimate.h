@@ -9,6 +9,7 @@ enum aq_shape {
     AQ_SHAPE_LEAF, /* bit packing, byte planes or entropy coding: */
     AQ_SHAPE_PLANES,
     AQ_SHAPE_ANS,
+    AQ_SHAPE_COPIES, /* of stretches further up; else as AQ_SHAPE_ANS */
     AQ_SHAPE_DELTA,
     AQ_SHAPE_RUN,
     AQ_SHAPE_DICT,

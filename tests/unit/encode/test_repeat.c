@@ -6,6 +6,8 @@
 #include "format/encode/kernel/kernel.h"
 
 #define ROWS 20000
+#define RUN_ROWS 5000
+#define RUN_COUNT 12
 
 static uint64_t random_state = 1;
 
@@ -80,13 +82,46 @@ Test(repeat, little_is_not_worth_it)
     for (size_t i = 0; i < ROWS; i++)
         values[i] = (int64_t)next_random();
     cr_assert_eq(encode(values, ROWS, &node), AQ_NOT_FOUND);
-    for (size_t i = 0; i < 4000; i++)
-        values[10000 + i] = values[i];
+    for (size_t i = 0; i < 4000; i++) /* a fifth of all, in short copies */
+        values[10000 + i + i / 40 * 20] = values[i];
+    cr_assert_eq(encode(values, ROWS, &node), AQ_NOT_FOUND);
+    for (size_t i = 0; i < 300; i++) /* a long one of a sixtieth */
+        values[ROWS - 300 + i] = values[ROWS / 2 + i];
     cr_assert_eq(encode(values, ROWS, &node), AQ_NOT_FOUND);
     cr_assert_eq(node.size, 0);
     memset(values, 0, sizeof values); /* one value is a constant's */
     cr_assert_eq(encode(values, ROWS, &node), AQ_NOT_FOUND);
     cr_assert_eq(encode(values, 1, &node), AQ_NOT_FOUND);
+}
+
+/* Bytes of `run_count` runs of a station's readings, a tile's column. */
+static size_t column_size(const double *values, size_t run_count)
+{
+    struct aq_vector vector;
+    struct aq_bytes coded = {0};
+    aq_vector_init(&vector, AQ_TYPE_DOUBLE);
+    for (size_t i = 0; i < run_count * RUN_ROWS; i++)
+        cr_assert_eq(aq_vector_append_double(&vector, values[i]), AQ_OK);
+    cr_assert_eq(aq_column_encode(&vector, 0, vector.row_count, AQ_PROFILE_ARCHIVE, &coded), AQ_OK);
+    size_t size = coded.size;
+    aq_bytes_deinit(&coded);
+    aq_vector_deinit(&vector);
+    return size;
+}
+
+/* The thirteenth station has what the fourth has: entropy coding alone would take another thirteenth. */
+Test(repeat, a_run_that_repeats_another_costs_next_to_nothing)
+{
+    static double values[(RUN_COUNT + 1) * RUN_ROWS];
+    int64_t reading = 500;
+    for (size_t i = 0; i < RUN_COUNT * RUN_ROWS; i++) {
+        reading += __builtin_popcountll(next_random()) - 32;
+        values[i] = (double)reading / 10;
+    }
+    memcpy(values + RUN_COUNT * RUN_ROWS, values + 3 * RUN_ROWS, RUN_ROWS * sizeof *values);
+    size_t without = column_size(values, RUN_COUNT);
+    cr_assert_gt(without, RUN_COUNT * RUN_ROWS / 2);
+    cr_assert_lt(column_size(values, RUN_COUNT + 1) - without, without / RUN_COUNT / 25);
 }
 
 static void refused(const char *what, const void *bytes, size_t size, enum aq_status expected)
