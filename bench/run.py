@@ -94,12 +94,14 @@ def best(repeat, action):
 class Aqstore:
     """A store loaded from the files, then compacted; its figures by name."""
 
-    def __init__(self, folder, files, repeat):
+    def __init__(self, folder, files, repeat, profile="archive"):
         self.figures = {}
         homes = iter(range(repeat))
+        config = folder / f"{profile}.yaml"
+        config.write_text(DATA.config_file.read_text() + f"compaction:\n  profile: {profile}\n")
 
         def load():
-            store = aq.Store(folder / f"store-{next(homes)}", DATA.config_file)
+            store = aq.Store(folder / f"{profile}-{next(homes)}", config)
             store.load(DATA.dataset, *files)
             return store
 

@@ -189,6 +189,13 @@ static enum aq_status code(struct column *column, enum aq_profile profile)
     return column->tile_count == 0 ? AQ_INVALID : AQ_OK;
 }
 
+static enum aq_profile profile_of(const char *name)
+{
+    if (strcmp(name, "frame") == 0)
+        return AQ_PROFILE_FRAME;
+    return strcmp(name, "fast") == 0 ? AQ_PROFILE_FAST : AQ_PROFILE_ARCHIVE;
+}
+
 static int measure_column(const char *profile, const char *type, const char *path)
 {
     struct column column = {.type = strcmp(type, "text") == 0     ? AQ_TYPE_TEXT
@@ -199,9 +206,7 @@ static int measure_column(const char *profile, const char *type, const char *pat
     aq_vector_init(&column.values, column.type);
     aq_vector_init(&column.decoded, column.type);
     check(path, take_values(path, &column), &err);
-    check(path,
-          code(&column, strcmp(profile, "frame") == 0 ? AQ_PROFILE_FRAME : AQ_PROFILE_ARCHIVE),
-          &err);
+    check(path, code(&column, profile_of(profile)), &err);
     check(path, aq_column_describe(tile_bytes(&column, 0), text, sizeof text, &err), &err);
     double decode = fastest(decode_pass, &column);
     double copy = fastest(copy_pass, &column);

@@ -1,7 +1,7 @@
 /* The choice of encodings.
  *
- * The write path (AQ_PROFILE_FRAME) and fast archives decide by one look at the values: constant, runs, deltas if
- * they span less than the values, else bit packing. Archives estimate what cannot win, try the rest and
+ * The write path (AQ_PROFILE_FRAME) decides by one look at the values: constant, runs, deltas if they span less than the
+ * values, else bit packing; fast archives by two. Archives estimate what cannot win, try the rest and
  * keep the smallest; equals go to the first tried, so the order below is from cheap to costly to read; and what is read
  * much slower must be smaller by a margin.
  * Either way the outcome is a function of the values alone. */
@@ -14,6 +14,8 @@
 #define RUN_ROWS_MIN 4         /* mean length from which runs are worth a look */
 #define FLAG_RUN_ROWS_SURE 12  /* and of flags, from which nothing else is */
 #define ALTERNATE_ROWS_MIN 128 /* below this packed bits are as small */
+#define DELTA_RUN_BITS 128     /* of a run of equal differences, at most */
+#define FAST_DELTA_BITS_MIN 3  /* that a difference must save where reading is to be fast */
 #define DICT_ENTRIES_MAX 4096  /* of integers */
 #define TEXT_ROWS_SURE \
     16 /* mean number of rows per text from which nothing but a dictionary is worth a look */
@@ -59,14 +61,60 @@ static uint64_t span_deltas(const int64_t *values, size_t count, const struct pr
     return (uint64_t)max - (uint64_t)min;
 }
 
+/* What values and their differences take as packed bits, and in how many runs the differences are. */
+struct bits {
+    uint64_t packed;
+    uint64_t packed_deltas;
+    size_t delta_run_count;
+};
+
+static uint64_t pack_bits(const int64_t *values, size_t count, size_t *change_count)
+{
+    int64_t min;
+    int64_t max;
+    aq_kernels()->look(values, count, &min, &max, change_count);
+    return count * aq_bit_length((uint64_t)max - (uint64_t)min);
+}
+
+static struct bits count_bits(const int64_t *values, size_t count)
+{
+    struct bits bits = {0};
+    int64_t deltas[AQ_VECTOR_ROWS_MAX];
+    size_t change_count;
+    for (size_t first = 0; first + 1 < count; first += AQ_VECTOR_ROWS_MAX) {
+        size_t rows =
+            count - first - 1 < AQ_VECTOR_ROWS_MAX ? count - first - 1 : AQ_VECTOR_ROWS_MAX;
+        for (size_t i = 0; i < rows; i++)
+            deltas[i] = (int64_t)((uint64_t)values[first + i + 1] - (uint64_t)values[first + i]);
+        bits.packed += pack_bits(values + first, rows, &change_count);
+        bits.packed_deltas += pack_bits(deltas, rows, &change_count);
+        bits.delta_run_count += change_count + 1;
+    }
+    return bits;
+}
+
+/* Whether differences are worth the sums that reading makes of them: in frames by one look; where reading is to be fast if
+ * they are in runs (times at even distances), or much smaller, vector by vector, for a vector is as wide as its widest. */
+static bool prefers_deltas(enum aq_profile profile, const int64_t *values, size_t count,
+                           unsigned depth, const struct profile *seen)
+{
+    if (profile == AQ_PROFILE_FRAME)
+        return span_deltas(values, count, seen) < ((uint64_t)seen->max - (uint64_t)seen->min) / 2;
+    struct bits bits = count_bits(values, count);
+    if (depth + 3 < AQ_NODE_DEPTH_MAX && bits.delta_run_count <= count / (2 * RUN_ROWS_MIN) &&
+        bits.delta_run_count * DELTA_RUN_BITS < bits.packed)
+        return true;
+    return bits.packed_deltas + FAST_DELTA_BITS_MIN * count < bits.packed;
+}
+
 static enum aq_status encode_ints_quick(struct aq_encoder *encoder, const int64_t *values,
                                         size_t count, unsigned depth, const struct profile *seen,
                                         struct aq_bytes *out)
 {
     if (depth + 2 < AQ_NODE_DEPTH_MAX && seen->run_count <= count / (2 * RUN_ROWS_MIN))
         return aq_run_encode(encoder, values, count, depth, out);
-    uint64_t span = (uint64_t)seen->max - (uint64_t)seen->min;
-    if (depth + 1 < AQ_NODE_DEPTH_MAX && span_deltas(values, count, seen) < span / 2)
+    if (depth + 1 < AQ_NODE_DEPTH_MAX &&
+        prefers_deltas(encoder->options->profile, values, count, depth, seen))
         return aq_delta_encode(encoder, values, count, depth, out);
     aq_bitpack_encode(values, count, out);
     return AQ_OK;

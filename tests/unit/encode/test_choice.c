@@ -133,3 +133,42 @@ Test(choice, flags_by_turns_are_one_copy)
         &vector, AQ_PROFILE_ARCHIVE,
         "nulls run(bitpack 8, repeat(constant, constant, constant, bitpack 1)); constant");
 }
+
+/* A reading an hour, 12 stations one after the other. */
+static int64_t hours_by_station(size_t row)
+{
+    return (int64_t)(row % (ROWS / 12)) * 3600000000;
+}
+
+/* One more step of up to 2 bits. */
+static int64_t calm_walk(size_t row)
+{
+    static int64_t sum;
+    return sum = row == 0 ? 0 : sum + (int64_t)(next_random() >> 62) - 1;
+}
+
+Test(choice, fast_archives_have_deltas_where_they_are_much_smaller)
+{
+    struct aq_vector vector = make_ints(hours_by_station, ROWS);
+    expect_choice(&vector, AQ_PROFILE_FAST, "delta(run(bitpack 11, bitpack 43))");
+    vector = make_ints(hours_by_station, ROWS);
+    expect_choice(&vector, AQ_PROFILE_FRAME, "bitpack 43");
+    vector = make_ints(ascending, ROWS);
+    expect_choice(&vector, AQ_PROFILE_FAST, "delta(bitpack 12)");
+    vector = make_ints(any_21_bits, ROWS);
+    expect_choice(&vector, AQ_PROFILE_FAST, "bitpack 21");
+    vector = make_ints(calm_walk, ROWS);
+    expect_choice(&vector, AQ_PROFILE_FAST, "delta(bitpack 2)");
+}
+
+/* Two bits are saved by deltas: not worth the sums. */
+static int64_t wave(size_t row)
+{
+    return (int64_t)(row % 64 < 32 ? row % 32 : 31 - row % 32) * 4 + (int64_t)(next_random() % 3);
+}
+
+Test(choice, fast_archives_have_no_deltas_for_two_bits)
+{
+    struct aq_vector vector = make_ints(wave, ROWS);
+    expect_choice(&vector, AQ_PROFILE_FAST, "bitpack 7");
+}
