@@ -29,13 +29,18 @@ static void read_parts(struct aq_slice bytes, const struct aq_chunk_entry *chunk
 {
     struct aq_factored factored;
     struct aq_vector part;
-    enum aq_status status = aq_chunk_factor(bytes, chunk, row_count, 0, row_count, &factored, NULL);
+    struct aq_slice coded;
+    struct aq_wanted middle = {.first = row_count / 2, .end = row_count - row_count / 8};
+    if (aq_chunk_open(bytes, chunk, &coded, NULL) != AQ_OK)
+        return;
+    enum aq_status status =
+        aq_column_factor(coded, chunk->type, row_count, 0, row_count, &factored, NULL);
     assert(whole || status != AQ_OK);
     if (status == AQ_OK)
         aq_factored_deinit(&factored);
     aq_vector_init(&part, chunk->type);
-    status = aq_chunk_decode_rows(bytes, chunk, row_count, row_count / 2, row_count - row_count / 8,
-                                  NULL, arena, &part, NULL);
+    status =
+        aq_column_decode_rows(coded, chunk->type, row_count, &middle, NULL, arena, &part, NULL);
     assert(!whole || status == AQ_OK);
     aq_vector_deinit(&part);
 }

@@ -86,10 +86,10 @@ static struct aq_slice tile_bytes(const struct column *column, size_t index)
 static void decode_tile(struct column *column, size_t index)
 {
     struct aq_error err = {0};
+    struct aq_wanted all = {.end = column->tiles[index].row_count};
     aq_arena_reset(&column->arena);
     check("tile",
-          aq_column_decode_rows(tile_bytes(column, index), column->type,
-                                column->tiles[index].row_count, 0, column->tiles[index].row_count,
+          aq_column_decode_rows(tile_bytes(column, index), column->type, all.end, &all,
                                 &column->scratch, &column->arena, &column->decoded, &err),
           &err);
 }
@@ -254,9 +254,13 @@ static void scan_chunk(struct scan *scan, size_t tile, size_t column)
     struct aq_error err = {0};
     const struct aq_chunk_entry *chunk = &scan->directories[tile].chunks[column];
     uint32_t row_count = scan->file.root.tiles[tile].row_count;
-    check("chunk",
-          aq_chunk_decode_rows(archive_file_chunk(&scan->file, chunk), chunk, row_count, 0,
-                               row_count, &scan->scratch, &scan->arena, &scan->decoded, &err),
+    struct aq_slice coded;
+    struct aq_wanted all = {.end = row_count};
+    check("chunk", aq_chunk_open(archive_file_chunk(&scan->file, chunk), chunk, &coded, &err),
+          &err);
+    check("column",
+          aq_column_decode_rows(coded, chunk->type, row_count, &all, &scan->scratch, &scan->arena,
+                                &scan->decoded, &err),
           &err);
     scan->sums[column] += add_up(scan->decoded.doubles, scan->decoded.valid, row_count);
 }

@@ -176,17 +176,9 @@ enum aq_status aq_chunk_decode(struct aq_slice bytes, const struct aq_chunk_entr
                                uint32_t row_count, struct aq_arena *arena, struct aq_vector *vector,
                                struct aq_error *err) AQ_RESULT;
 
-/** As aq_chunk_decode, of rows [first, end) alone: the others are unspecified (aq_column_decode_rows). */
-enum aq_status aq_chunk_decode_rows(struct aq_slice bytes, const struct aq_chunk_entry *entry,
-                                    uint32_t row_count, uint32_t first, uint32_t end,
-                                    struct aq_decode_scratch *scratch, struct aq_arena *arena,
-                                    struct aq_vector *vector, struct aq_error *err) AQ_RESULT;
-
-/** As aq_column_factor (format/encode/encode.h), of a chunk. */
-struct aq_factored;
-enum aq_status aq_chunk_factor(struct aq_slice bytes, const struct aq_chunk_entry *entry,
-                               uint32_t row_count, uint32_t first, uint32_t end,
-                               struct aq_factored *factored, struct aq_error *err) AQ_RESULT;
+/** The coded column (format/encode/encode.h) in a chunk's bytes, whose checksum is verified; borrowed from them. */
+enum aq_status aq_chunk_open(struct aq_slice bytes, const struct aq_chunk_entry *entry,
+                             struct aq_slice *coded, struct aq_error *err) AQ_RESULT;
 
 /** One line on how a chunk is encoded, for `inspect` ("delta -> bitpack 7 -> zstd"). */
 enum aq_status aq_chunk_describe(struct aq_slice bytes, const struct aq_chunk_entry *entry,

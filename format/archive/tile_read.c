@@ -213,8 +213,8 @@ enum aq_status aq_tile_directory_decode(struct aq_slice bytes, const struct aq_t
     return status;
 }
 
-static enum aq_status open_chunk(struct aq_slice bytes, const struct aq_chunk_entry *entry,
-                                 struct aq_slice *coded, struct aq_error *err)
+enum aq_status aq_chunk_open(struct aq_slice bytes, const struct aq_chunk_entry *entry,
+                             struct aq_slice *coded, struct aq_error *err)
 {
     if (bytes.size != entry->size_bytes ||
         (!aq_mutant(32) && aq_checksum(bytes.data, bytes.size) != entry->checksum))
@@ -227,33 +227,15 @@ enum aq_status aq_chunk_decode(struct aq_slice bytes, const struct aq_chunk_entr
                                uint32_t row_count, struct aq_arena *arena, struct aq_vector *vector,
                                struct aq_error *err)
 {
-    return aq_chunk_decode_rows(bytes, entry, row_count, 0, row_count, NULL, arena, vector, err);
-}
-
-enum aq_status aq_chunk_decode_rows(struct aq_slice bytes, const struct aq_chunk_entry *entry,
-                                    uint32_t row_count, uint32_t first, uint32_t end,
-                                    struct aq_decode_scratch *scratch, struct aq_arena *arena,
-                                    struct aq_vector *vector, struct aq_error *err)
-{
     struct aq_slice coded;
-    AQ_TRY(open_chunk(bytes, entry, &coded, err));
-    return aq_column_decode_rows(coded, entry->type, row_count, first, end, scratch, arena, vector,
-                                 err);
-}
-
-enum aq_status aq_chunk_factor(struct aq_slice bytes, const struct aq_chunk_entry *entry,
-                               uint32_t row_count, uint32_t first, uint32_t end,
-                               struct aq_factored *factored, struct aq_error *err)
-{
-    struct aq_slice coded;
-    AQ_TRY(open_chunk(bytes, entry, &coded, err));
-    return aq_column_factor(coded, entry->type, row_count, first, end, factored, err);
+    AQ_TRY(aq_chunk_open(bytes, entry, &coded, err));
+    return aq_column_decode(coded, entry->type, row_count, arena, vector, err);
 }
 
 enum aq_status aq_chunk_describe(struct aq_slice bytes, const struct aq_chunk_entry *entry,
                                  char *out, size_t out_size, struct aq_error *err)
 {
     struct aq_slice coded;
-    AQ_TRY(open_chunk(bytes, entry, &coded, err));
+    AQ_TRY(aq_chunk_open(bytes, entry, &coded, err));
     return aq_column_describe(coded, out, out_size, err);
 }

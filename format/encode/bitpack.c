@@ -145,8 +145,11 @@ enum aq_status aq_bitpack_decode(struct aq_decoder *decoder, int64_t *values, si
     unsigned width_max = 0;
     for (size_t first = 0; first < count; first += AQ_VECTOR_ROWS_MAX) {
         size_t left = count - first;
-        bool wanted =
-            first < decoder->wanted.end && first + AQ_VECTOR_ROWS_MAX > decoder->wanted.first;
+        size_t vector = first / AQ_VECTOR_ROWS_MAX;
+        const uint64_t *vectors = decoder->wanted.vectors;
+        bool wanted = first < decoder->wanted.end &&
+                      first + AQ_VECTOR_ROWS_MAX > decoder->wanted.first &&
+                      (vectors == NULL || aq_bitmap_has(vectors, vector));
         AQ_TRY(decode_vector(decoder, wanted, values + first,
                              left < AQ_VECTOR_ROWS_MAX ? left : AQ_VECTOR_ROWS_MAX, &width_max));
     }

@@ -337,23 +337,37 @@ static enum aq_status decode_patches(struct aq_decoder *decoder, size_t count, i
     return AQ_OK;
 }
 
-/* What is wanted of a segment's integers becomes doubles. Steps are added up on the way, block by block, so that sums are
- * near when they are scaled. `last` is the integer before. */
-static void scale_segment(const struct aq_decoder *decoder, const struct segment *segment,
-                          bool are_steps, uint64_t *last, int64_t *words)
+/* Integers of rows [first, end) become doubles. `segment` is one of those that begin before `end`; returns the last one
+ * that was used. */
+static const struct segment *scale_rows(const struct aq_decoder *decoder,
+                                        const struct segment *segment, size_t first, size_t end,
+                                        int64_t *words)
 {
-    const struct aq_kernels *kernels = decoder->kernels;
-    size_t end = segment->first + segment->count;
-    end = end < decoder->wanted.end ? end : decoder->wanted.end;
-    for (size_t at = segment->first, stop; at < end; at = stop) {
+    for (;; segment++) {
+        size_t segment_end = segment->first + segment->count;
+        size_t stop = segment_end < end ? segment_end : end;
+        if (first < stop)
+            decoder->kernels->decimals(words + first, stop - first, segment->multiple,
+                                       powers[segment->exponent]);
+        first = stop > first ? stop : first;
+        if (segment_end >= end)
+            return segment;
+    }
+}
+
+/* Steps become doubles: they are added up block by block, so that sums are near when they are scaled. */
+static void scale_steps(const struct aq_decoder *decoder, const struct segment *segment,
+                        int64_t *words)
+{
+    uint64_t last = 0; /* integer */
+    size_t end = decoder->wanted.end;
+    for (size_t at = 0, stop; at < end; at = stop) {
         stop = end - at < SCALE_BLOCK ? end : at + SCALE_BLOCK;
-        if (are_steps) {
-            kernels->sums(words + at, stop - at, *last);
-            *last = (uint64_t)words[stop - 1];
-        }
-        at = at > decoder->wanted.first ? at : decoder->wanted.first;
-        if (at < stop)
-            kernels->decimals(words + at, stop - at, segment->multiple, powers[segment->exponent]);
+        decoder->kernels->sums(words + at, stop - at, last);
+        last = (uint64_t)words[stop - 1];
+        size_t first = at > decoder->wanted.first ? at : decoder->wanted.first;
+        if (first < stop)
+            segment = scale_rows(decoder, segment, first, stop, words);
     }
 }
 
@@ -368,10 +382,12 @@ enum aq_status aq_decimal_decode(struct aq_decoder *decoder, double *values, siz
     AQ_TRY(decode_segments(decoder, count, &segments, &segment_count));
     AQ_TRY(decode_patches(decoder, count, &rows, &bits, &patch_count));
     bool are_steps = false;
-    uint64_t last = 0;
     AQ_TRY(aq_decode_row_steps(decoder, words, count, &are_steps));
-    for (size_t s = 0; s < segment_count; s++)
-        scale_segment(decoder, &segments[s], are_steps, &last, words);
+    const struct segment *segment = segments;
+    if (are_steps)
+        scale_steps(decoder, segment, words);
+    for (size_t first = 0, end = 0; !are_steps && aq_wanted_next(&decoder->wanted, &first, &end);)
+        segment = scale_rows(decoder, segment, first, end, words);
     assert(patch_count == 0 || (rows != NULL && bits != NULL));
     for (size_t i = 0; i < patch_count; i++)
         memcpy(&values[rows[i]], &bits[i], sizeof bits[i]);

@@ -225,11 +225,12 @@ enum aq_status aq_dict_decode(struct aq_decoder *decoder, int64_t *values, size_
     AQ_TRY(aq_decode_row_ints(decoder, values, count));
     bool good =
         true; /* judged at the end: leaving the loop early would cost more than the rest of it */
-    for (size_t i = decoder->wanted.first; i < decoder->wanted.end; i++) {
-        uint64_t code = (uint64_t)values[i];
-        good &= code < entry_count;
-        values[i] = entries[code < entry_count ? code : 0];
-    }
+    for (size_t first = 0, end = 0; aq_wanted_next(&decoder->wanted, &first, &end);)
+        for (size_t i = first; i < end; i++) {
+            uint64_t code = (uint64_t)values[i];
+            good &= code < entry_count;
+            values[i] = entries[code < entry_count ? code : 0];
+        }
     return good ? AQ_OK : aq_decoder_corrupt(decoder);
 }
 
@@ -243,11 +244,12 @@ enum aq_status aq_text_dict_decode(struct aq_decoder *decoder, struct aq_slice *
     AQ_TRY(aq_decoder_alloc(decoder, count, sizeof *codes, &codes));
     AQ_TRY(aq_decode_row_ints(decoder, codes, count));
     bool good = true;
-    for (size_t i = decoder->wanted.first; i < decoder->wanted.end; i++) {
-        uint64_t code = (uint64_t)codes[i];
-        good &= code < entry_count;
-        values[i] = entries[code < entry_count ? code : 0];
-    }
+    for (size_t first = 0, end = 0; aq_wanted_next(&decoder->wanted, &first, &end);)
+        for (size_t i = first; i < end; i++) {
+            uint64_t code = (uint64_t)codes[i];
+            good &= code < entry_count;
+            values[i] = entries[code < entry_count ? code : 0];
+        }
     return good ? AQ_OK : aq_decoder_corrupt(decoder);
 }
 

@@ -58,16 +58,48 @@ enum aq_status aq_column_decode(struct aq_slice bytes, enum aq_type type, size_t
                                 struct aq_arena *arena, struct aq_vector *vector,
                                 struct aq_error *err) AQ_RESULT;
 
+/** Vectors of AQ_VECTOR_ROWS_MAX rows, the last of which may have fewer, that `row_count` rows make. */
+static inline size_t aq_vector_count(size_t row_count)
+{
+    return (row_count + AQ_VECTOR_ROWS_MAX - 1) / AQ_VECTOR_ROWS_MAX;
+}
+
+/** Which of `count` rows are wanted. */
+struct aq_wanted {
+    size_t first; /* rows [first, end), */
+    size_t end;
+    const uint64_t *vectors; /* NULL, or of these only rows of vectors whose bit is set; borrowed */
+};
+/** The next ones from row *end, at first 0, on: [*first, *end). False: there are none. */
+static inline bool aq_wanted_next(const struct aq_wanted *wanted, size_t *first, size_t *end)
+{
+    size_t at = *end > wanted->first ? *end : wanted->first;
+    size_t vector = at / AQ_VECTOR_ROWS_MAX;
+    size_t vector_end = aq_vector_count(wanted->end);
+    if (wanted->vectors == NULL) {
+        *first = at;
+        *end = wanted->end;
+        return at < wanted->end;
+    }
+    while (vector < vector_end && !aq_bitmap_has(wanted->vectors, vector))
+        at = ++vector * AQ_VECTOR_ROWS_MAX;
+    while (vector < vector_end && aq_bitmap_has(wanted->vectors, vector))
+        vector++;
+    *first = at;
+    *end = vector < vector_end ? vector * AQ_VECTOR_ROWS_MAX : wanted->end;
+    return at < *end;
+}
+
 /**
- * As aq_column_decode, of rows [first, end) alone: the others are unspecified, their values unset. Encodings whose
- * values stand by themselves touch nothing else; those that do not (byte planes, entropy coding, deltas before `end`)
+ * As aq_column_decode, of the wanted rows alone: the others are unspecified, their values unset. Encodings whose
+ * values stand by themselves touch nothing else; those that do not (byte planes, entropy coding, deltas before the end)
  * are decoded and not carried further. What is wrong with bytes that are not needed may go unnoticed.
  * @param scratch  NULL, or that of the caller, in use by nobody else.
  */
 enum aq_status aq_column_decode_rows(struct aq_slice bytes, enum aq_type type, size_t count,
-                                     size_t first, size_t end, struct aq_decode_scratch *scratch,
-                                     struct aq_arena *arena, struct aq_vector *vector,
-                                     struct aq_error *err) AQ_RESULT;
+                                     const struct aq_wanted *wanted,
+                                     struct aq_decode_scratch *scratch, struct aq_arena *arena,
+                                     struct aq_vector *vector, struct aq_error *err) AQ_RESULT;
 
 /** A column as its different values and which of them each row has: what is asked of a value is asked once. Zero-
  * initialise; deinit. */
@@ -81,19 +113,13 @@ struct aq_factored {
 void aq_factored_deinit(struct aq_factored *factored);
 
 /**
- * As aq_column_decode_rows, where the column's encoding is of its different values (constants, runs, dictionaries, and
+ * As aq_column_decode_rows, of rows [first, end), where the column's encoding is of its different values (constants, runs, dictionaries, and
  * decimals of one scale that are).
  * @return AQ_OK; AQ_NOT_FOUND if it is not: decode it; AQ_CORRUPT; AQ_NO_MEMORY. Owns something on AQ_OK only.
  */
 enum aq_status aq_column_factor(struct aq_slice bytes, enum aq_type type, size_t count,
                                 size_t first, size_t end, struct aq_factored *factored,
                                 struct aq_error *err) AQ_RESULT;
-
-/** Vectors of AQ_VECTOR_ROWS_MAX rows, the last of which may have fewer, that `row_count` rows make. */
-static inline size_t aq_vector_count(size_t row_count)
-{
-    return (row_count + AQ_VECTOR_ROWS_MAX - 1) / AQ_VECTOR_ROWS_MAX;
-}
 
 /**
  * Statistics of each vector as far as they can be told without unpacking its values: rows, nulls, and bounds that no

@@ -147,11 +147,16 @@ static enum aq_status decode_flags_body(struct aq_decoder *decoder, uint8_t enco
     return used <= 1 ? AQ_OK : aq_decoder_corrupt(decoder);
 }
 
+/* Whichever vectors are wanted: flags take little. */
 enum aq_status aq_decode_flags(struct aq_decoder *decoder, uint8_t *flags, size_t count)
 {
     uint8_t encoding;
+    struct aq_wanted wanted = decoder->wanted;
     AQ_TRY(node_begin(decoder, count, &encoding));
-    return node_end(decoder, decode_flags_body(decoder, encoding, flags, count));
+    decoder->wanted.vectors = NULL;
+    enum aq_status status = decode_flags_body(decoder, encoding, flags, count);
+    decoder->wanted = wanted;
+    return node_end(decoder, status);
 }
 
 enum aq_status aq_decode_doubles(struct aq_decoder *decoder, double *values, size_t count)

@@ -118,12 +118,6 @@ void aq_encoder_deinit(struct aq_encoder *encoder);
 
 struct aq_kernels; /* kernel.h */
 
-/* Of a node's values, those that are wanted; others may stay unset. */
-struct aq_wanted {
-    size_t first;
-    size_t end;
-};
-
 struct aq_decoder {
     struct aq_reader reader;
     struct aq_arena *arena;            /* of slices that outlive the call */

@@ -195,15 +195,20 @@ static enum aq_status decode_nulls(struct aq_decoder *decoder, struct aq_vector 
     return AQ_OK;
 }
 
+static enum aq_status decode_int_values(struct aq_decoder *decoder, struct aq_vector *vector)
+{
+    bool fit = true;
+    AQ_TRY(aq_decode_row_ints(decoder, vector->ints, vector->row_count));
+    for (size_t first = 0, end = 0; aq_wanted_next(&decoder->wanted, &first, &end);)
+        fit &= ints_fit(vector->type, vector->ints + first, end - first);
+    return fit ? AQ_OK : aq_decoder_corrupt(decoder);
+}
+
 static enum aq_status decode_values(struct aq_decoder *decoder, struct aq_vector *vector)
 {
     switch (aq_type_physical(vector->type)) {
     case AQ_PHYSICAL_INT:
-        AQ_TRY(aq_decode_ints(decoder, vector->ints, vector->row_count));
-        return ints_fit(vector->type, vector->ints + decoder->wanted.first,
-                        decoder->wanted.end - decoder->wanted.first)
-                   ? AQ_OK
-                   : aq_decoder_corrupt(decoder);
+        return decode_int_values(decoder, vector);
     case AQ_PHYSICAL_DOUBLE:
         return aq_decode_doubles(decoder, vector->doubles, vector->row_count);
     case AQ_PHYSICAL_SLICE:
@@ -241,22 +246,23 @@ enum aq_status aq_column_decode(struct aq_slice bytes, enum aq_type type, size_t
                                 struct aq_arena *arena, struct aq_vector *vector,
                                 struct aq_error *err)
 {
-    return aq_column_decode_rows(bytes, type, count, 0, count, NULL, arena, vector, err);
+    struct aq_wanted all = {.end = count};
+    return aq_column_decode_rows(bytes, type, count, &all, NULL, arena, vector, err);
 }
 
 enum aq_status aq_column_decode_rows(struct aq_slice bytes, enum aq_type type, size_t count,
-                                     size_t first, size_t end, struct aq_decode_scratch *scratch,
-                                     struct aq_arena *arena, struct aq_vector *vector,
-                                     struct aq_error *err)
+                                     const struct aq_wanted *wanted,
+                                     struct aq_decode_scratch *scratch, struct aq_arena *arena,
+                                     struct aq_vector *vector, struct aq_error *err)
 {
-    assert(vector->type == type && first <= end && end <= count);
+    assert(vector->type == type && wanted->first <= wanted->end && wanted->end <= count);
     aq_vector_clear(vector);
     struct aq_decode_scratch own = {0};
     struct aq_decoder decoder = {.reader = aq_reader_make(bytes),
                                  .arena = arena,
                                  .scratch = scratch == NULL ? &own : scratch,
                                  .kernels = aq_kernels(),
-                                 .wanted = {first, end},
+                                 .wanted = *wanted,
                                  .bytes_left = AQ_DECODED_BYTES_MAX};
     enum aq_status status = finish(&decoder, decode_column(&decoder, vector, count), err);
     if (status != AQ_OK)

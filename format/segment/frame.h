@@ -126,10 +126,10 @@ enum aq_status aq_section_decode(struct aq_slice section, const struct aq_sectio
                                  const struct aq_schema *schema, const uint32_t *column_ids,
                                  struct aq_batch *batch, struct aq_error *err) AQ_RESULT;
 
-/** As aq_section_decode, of rows [first, end) alone: the others are unspecified (aq_column_decode_rows). */
+/** As aq_section_decode, of some rows alone: the others are unspecified (aq_column_decode_rows). */
 enum aq_status aq_section_decode_rows(struct aq_slice section, const struct aq_section_entry *entry,
                                       const struct aq_schema *schema, const uint32_t *column_ids,
-                                      uint32_t first, uint32_t end,
+                                      const struct aq_wanted *rows,
                                       struct aq_decode_scratch *scratch, struct aq_batch *batch,
                                       struct aq_error *err) AQ_RESULT;
 

@@ -305,8 +305,7 @@ struct wanted {
     const struct aq_section_entry *entry;
     const struct aq_schema *schema;
     const uint32_t *column_ids;
-    uint32_t first; /* rows [first, end) */
-    uint32_t end;
+    const struct aq_wanted *rows;
     struct aq_decode_scratch *scratch;
 };
 
@@ -318,8 +317,8 @@ static enum aq_status decode_column(const struct wanted *wanted, const struct st
         return corrupt(err, column->offset, "a column's type is not the declared one");
     struct aq_slice bytes = aq_slice_make(wanted->section.data + column->offset, column->size);
     enum aq_status status =
-        aq_column_decode_rows(bytes, vector->type, wanted->entry->row_count, wanted->first,
-                              wanted->end, wanted->scratch, arena, vector, err);
+        aq_column_decode_rows(bytes, vector->type, wanted->entry->row_count, wanted->rows,
+                              wanted->scratch, arena, vector, err);
     if (status == AQ_CORRUPT && err != NULL && err->offset >= 0)
         err->offset += (int64_t)column->offset;
     return status;
@@ -348,11 +347,11 @@ static enum aq_status decode_columns(const struct wanted *wanted, struct aq_aren
 
 enum aq_status aq_section_decode_rows(struct aq_slice section, const struct aq_section_entry *entry,
                                       const struct aq_schema *schema, const uint32_t *column_ids,
-                                      uint32_t first, uint32_t end,
+                                      const struct aq_wanted *rows,
                                       struct aq_decode_scratch *scratch, struct aq_batch *batch,
                                       struct aq_error *err)
 {
-    struct wanted wanted = {section, entry, schema, column_ids, first, end, scratch};
+    struct wanted wanted = {section, entry, schema, column_ids, rows, scratch};
     struct aq_arena arena = {0};
     aq_batch_clear(batch);
     enum aq_status status = decode_columns(&wanted, &arena, batch, err);
@@ -366,6 +365,6 @@ enum aq_status aq_section_decode(struct aq_slice section, const struct aq_sectio
                                  const struct aq_schema *schema, const uint32_t *column_ids,
                                  struct aq_batch *batch, struct aq_error *err)
 {
-    return aq_section_decode_rows(section, entry, schema, column_ids, 0, entry->row_count, NULL,
-                                  batch, err);
+    struct aq_wanted all = {.end = entry->row_count};
+    return aq_section_decode_rows(section, entry, schema, column_ids, &all, NULL, batch, err);
 }

@@ -89,6 +89,21 @@ static const struct aq_chunk_entry *find_chunk(const struct aq_tile_directory *d
     return NULL;
 }
 
+static enum aq_status read_chunk(struct reader *reader, const struct aq_chunk_entry *chunk,
+                                 uint32_t row_count, size_t column)
+{
+    struct aq_slice bytes = {0};
+    struct aq_slice coded = {0};
+    struct aq_wanted all = {.end = row_count};
+    AQ_TRY(load(reader, chunk->offset, chunk->size_bytes, &bytes));
+    enum aq_status status = aq_chunk_open(bytes, chunk, &coded, reader->err);
+    if (status == AQ_OK)
+        status = aq_column_decode_rows(coded, chunk->type, row_count, &all, &reader->scratch,
+                                       &reader->batch.arena, &reader->batch.columns[column],
+                                       reader->err);
+    return locate(reader, status, chunk->offset);
+}
+
 static enum aq_status read_chunks(struct reader *reader, const struct aq_tile_directory *directory)
 {
     for (size_t i = 0; i < reader->batch.column_count; i++) {
@@ -96,14 +111,7 @@ static enum aq_status read_chunks(struct reader *reader, const struct aq_tile_di
         const struct aq_chunk_entry *chunk = find_chunk(directory, column.id);
         if (chunk == NULL || chunk->type != column.type)
             return corrupt(reader, 0, "a tile lacks a declared column");
-        struct aq_slice bytes = {0};
-        AQ_TRY(load(reader, chunk->offset, chunk->size_bytes, &bytes));
-        AQ_TRY(
-            locate(reader,
-                   aq_chunk_decode_rows(bytes, chunk, directory->row_count, 0, directory->row_count,
-                                        &reader->scratch, &reader->batch.arena,
-                                        &reader->batch.columns[i], reader->err),
-                   chunk->offset));
+        AQ_TRY(read_chunk(reader, chunk, directory->row_count, i));
     }
     reader->batch.row_count = directory->row_count;
     return AQ_OK;

@@ -64,8 +64,9 @@ static enum aq_status decode_section(const struct aq_catalog *catalog, struct aq
                                "names version %" PRIu32 " of dataset %" PRIu32
                                ", which was never declared",
                                section->schema_version, section->dataset_id);
-    return aq_section_decode_rows(bytes, section, schema, column_ids, part->row_first,
-                                  part->row_end, part->scratch, batch, err);
+    struct aq_wanted rows = {.first = part->row_first, .end = part->row_end};
+    return aq_section_decode_rows(bytes, section, schema, column_ids, &rows, part->scratch, batch,
+                                  err);
 }
 
 /* The declarations to read a section by. An open segment may hold frames of one that is newer than the
@@ -161,9 +162,14 @@ static enum aq_status decode_chunk(struct aq_snapshot *snapshot, const struct aq
     uint32_t row_count = aq_unit_stored_rows(unit);
     uint8_t *bytes = NULL;
     AQ_TRY(read_bytes(snapshot, unit, chunk->offset, chunk->size_bytes, &bytes, err));
-    enum aq_status status = aq_chunk_decode_rows(
-        aq_slice_make(bytes, chunk->size_bytes), chunk, row_count, whole ? 0 : part->row_first,
-        whole ? row_count : part->row_end, part->scratch, arena, vector, err);
+    struct aq_slice coded;
+    struct aq_wanted rows = {.first = whole ? 0 : part->row_first,
+                             .end = whole ? row_count : part->row_end};
+    enum aq_status status =
+        aq_chunk_open(aq_slice_make(bytes, chunk->size_bytes), chunk, &coded, err);
+    if (status == AQ_OK)
+        status = aq_column_decode_rows(coded, chunk->type, row_count, &rows, part->scratch, arena,
+                                       vector, err);
     free(bytes);
     return locate(snapshot, unit, chunk->offset, status, err);
 }
@@ -252,8 +258,11 @@ enum aq_status aq_unit_factor(struct aq_snapshot *snapshot, const struct aq_unit
         return AQ_NOT_FOUND;
     uint8_t *bytes = NULL;
     AQ_TRY(read_bytes(snapshot, unit, chunk->offset, chunk->size_bytes, &bytes, err));
-    enum aq_status status = aq_chunk_factor(aq_slice_make(bytes, chunk->size_bytes), chunk,
-                                            unit->row_count, row_first, row_end, factored, err);
+    struct aq_slice coded;
+    enum aq_status status =
+        aq_chunk_open(aq_slice_make(bytes, chunk->size_bytes), chunk, &coded, err);
+    if (status == AQ_OK)
+        status = aq_column_factor(coded, type, unit->row_count, row_first, row_end, factored, err);
     free(bytes);
     return status == AQ_CORRUPT ? AQ_NOT_FOUND : status; /* reading says where, or reads it anew */
 }

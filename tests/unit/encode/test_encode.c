@@ -52,7 +52,8 @@ static void expect_parts(const struct aq_vector *vector, size_t first, size_t co
     for (size_t p = 0; p < sizeof parts / sizeof parts[0]; p++) {
         struct aq_arena arena = {0};
         size_t end = parts[p][1] < count ? parts[p][1] : count;
-        cr_assert_eq(aq_column_decode_rows(coded, vector->type, count, parts[p][0], end,
+        struct aq_wanted wanted = {.first = parts[p][0], .end = end};
+        cr_assert_eq(aq_column_decode_rows(coded, vector->type, count, &wanted,
                                            p == 0 ? NULL : &kept, &arena, &part, &err),
                      AQ_OK, "%s", err.message);
         for (size_t i = parts[p][0]; i < end; i++)
@@ -409,8 +410,9 @@ static void decode_hostile(struct aq_slice bytes, enum aq_type type, size_t coun
     struct aq_error err = {0};
     char text[64];
     aq_vector_init(&back, type);
-    enum aq_status status = aq_column_decode_rows(aq_slice_make(exact, bytes.size), type, count, 0,
-                                                  count, &kept, &arena, &back, &err);
+    struct aq_wanted all = {.end = count};
+    enum aq_status status = aq_column_decode_rows(aq_slice_make(exact, bytes.size), type, count,
+                                                  &all, &kept, &arena, &back, &err);
     cr_assert(status == AQ_OK || status == AQ_CORRUPT);
     cr_assert(status == AQ_OK ? back.row_count == count : back.row_count == 0);
     status = aq_column_describe(aq_slice_make(exact, bytes.size), text, sizeof text, &err);

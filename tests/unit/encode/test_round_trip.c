@@ -13,6 +13,7 @@
 #include "format/encode/node.h"
 
 #define ROWS_MAX 3100
+#define VECTOR_WORDS 2     /* of a bit a vector */
 #define LONG_ROWS_MIN 8192 /* from here on there are ans32 and repeat */
 #define LONG_ROWS_MAX 20000
 #define LONG_ONE_IN 64
@@ -197,11 +198,18 @@ static void decode_and_compare(const struct aq_vector *in, const struct aq_bytes
                  AQ_OK, "AQ_SEED=%" PRIu64 ": %s", seed, err.message);
     expect_same(in, &out, 0, in->row_count, seed);
     size_t first = next() % (in->row_count + 1);
-    size_t end = first + next() % (in->row_count + 1 - first);
-    cr_assert_eq(aq_column_decode_rows(aq_bytes_view(coded), in->type, in->row_count, first, end,
+    uint64_t vectors[VECTOR_WORDS];
+    for (size_t word = 0; word < VECTOR_WORDS; word++)
+        vectors[word] = next() ^ next() << 33;
+    struct aq_wanted wanted = {.first = first,
+                               .end = first + next() % (in->row_count + 1 - first),
+                               .vectors = next() % 2 == 0 ? vectors : NULL};
+    cr_assert_lt(aq_vector_count(in->row_count), VECTOR_WORDS * 64);
+    cr_assert_eq(aq_column_decode_rows(aq_bytes_view(coded), in->type, in->row_count, &wanted,
                                        &kept, arena, &out, &err),
                  AQ_OK, "AQ_SEED=%" PRIu64 ": %s", seed, err.message);
-    expect_same(in, &out, first, end, seed);
+    for (size_t from = 0, end = 0; aq_wanted_next(&wanted, &from, &end);)
+        expect_same(in, &out, from, end, seed);
     aq_vector_deinit(&out);
 }
 
