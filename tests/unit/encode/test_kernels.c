@@ -9,6 +9,9 @@
 
 #define ROWS 5000
 
+/* Every kernel is compared here: so is one that is added. */
+_Static_assert(sizeof(struct aq_kernels) == 12 * sizeof(void *), "a kernel without its test");
+
 static uint64_t random_state = 1;
 
 /* @source Vigna, splitmix64. */
@@ -245,6 +248,86 @@ Test(kernels, columns_decode_alike)
             aq_vector_deinit(&vector);
         }
     cr_assert(entropy_coded);
+}
+
+/* Integers that have such contexts: as large as those before, in habits, none. */
+static int64_t value_of_kind(enum aq_ans_kind kind, size_t i, int64_t before)
+{
+    if (kind == AQ_ANS_WORD)
+        return (before * 7 + (int64_t)(next_random() % 8 == 0)) % 13;
+    if (kind == AQ_ANS_SIZE)
+        return i / 60 % 2 == 0 ? (int64_t)(next_random() % 600) - 300
+                               : (int64_t)(next_random() % 60000) - 30000;
+    return (int64_t)(next_random() % 40 * (next_random() % 40));
+}
+
+static enum aq_status decode_node(const struct aq_bytes *node, const struct aq_kernels *kernels,
+                                  int64_t *values)
+{
+    struct aq_decode_scratch scratch = {0};
+    struct aq_decoder decoder = {.reader = aq_reader_make(aq_bytes_view(node)),
+                                 .scratch = &scratch,
+                                 .kernels = kernels,
+                                 .wanted = {.end = ROWS},
+                                 .bytes_left = AQ_DECODED_BYTES_MAX};
+    enum aq_status status = aq_decode_ints(&decoder, values, ROWS);
+    aq_decode_scratch_deinit(&scratch);
+    return status;
+}
+
+/* All variants say the same of these bytes. */
+static enum aq_status decode_alike(const struct aq_bytes *node, int64_t *values)
+{
+    size_t variant_count;
+    const struct aq_kernels *const *variants = aq_kernels_all(&variant_count);
+    static int64_t others[ROWS];
+    enum aq_status status = decode_node(node, variants[0], values);
+    for (size_t v = 1; v < variant_count; v++) {
+        cr_assert_eq(decode_node(node, variants[v], others), status, "%s", variants[v]->name);
+        cr_assert(status != AQ_OK || memcmp(others, values, sizeof others) == 0, "%s",
+                  variants[v]->name);
+    }
+    return status;
+}
+
+/* The kind of contexts of a node of entropy coding, behind its number, its words' mode and base. */
+static unsigned kind_of(const struct aq_bytes *node)
+{
+    struct aq_reader reader = aq_reader_make(aq_bytes_view(node));
+    (void)aq_reader_u8(&reader);
+    if (aq_reader_u8(&reader) == AQ_WORD_BASE)
+        (void)aq_reader_varint(&reader);
+    return aq_reader_u8(&reader);
+}
+
+Test(kernels, entropy_coding_with_every_kind_of_context)
+{
+    struct aq_encode_options options = {.profile = AQ_PROFILE_ARCHIVE};
+    struct aq_encoder encoder = {.options = &options};
+    struct aq_bytes node = {0};
+    static int64_t values[ROWS];
+    static int64_t decoded[ROWS];
+    for (unsigned run = 0; run < 2 * AQ_ANS_KINDS; run++) {
+        enum aq_ans_kind kind = (enum aq_ans_kind)(run % AQ_ANS_KINDS);
+        bool lanes32 = run >= AQ_ANS_KINDS;
+        for (size_t i = 0; i < ROWS; i++)
+            values[i] = value_of_kind(kind, i, i == 0 ? 0 : values[i - 1]);
+        aq_bytes_clear(&node);
+        cr_assert_eq(lanes32 ? aq_ans32_encode(&encoder, values, ROWS, SIZE_MAX, &node)
+                             : aq_ans_encode(&encoder, values, ROWS, SIZE_MAX, &node),
+                     AQ_OK);
+        cr_assert_eq(kind_of(&node), kind, "%u, not %u", kind_of(&node), kind);
+        cr_assert_eq(decode_alike(&node, decoded), AQ_OK);
+        cr_assert_eq(memcmp(decoded, values, sizeof values), 0);
+        for (size_t bit = run; bit < node.size * 8; bit += 131) {
+            node.data[bit / 8] ^= (uint8_t)(1u << bit % 8);
+            enum aq_status status = decode_alike(&node, decoded);
+            cr_assert(status == AQ_OK || status == AQ_CORRUPT);
+            node.data[bit / 8] ^= (uint8_t)(1u << bit % 8);
+        }
+    }
+    aq_bytes_deinit(&node);
+    aq_encoder_deinit(&encoder);
 }
 
 Test(kernels, tokens_agree)
