@@ -64,6 +64,17 @@ static void read_chunk(struct aq_slice file, const struct aq_chunk_entry *listed
     aq_vector_deinit(&vector);
 }
 
+/* What is given can be looked at: the sanitizer sees whether it is there. */
+static void check_ends(enum aq_type type, const struct aq_run_ends *ends)
+{
+    for (unsigned end = 0; end < AQ_END_COUNT; end++) {
+        struct aq_slice slice = ends->at[end].value.slice;
+        if (ends->at[end].given && !ends->at[end].null &&
+            aq_type_physical(type) == AQ_PHYSICAL_SLICE)
+            assert(slice.size == 0 || aq_checksum(slice.data, slice.size) != 1);
+    }
+}
+
 static void read_tile(struct aq_slice file, const struct aq_tile_entry *listed,
                       const struct aq_archive_root *root, struct aq_arena *arena)
 {
@@ -75,7 +86,8 @@ static void read_tile(struct aq_slice file, const struct aq_tile_entry *listed,
     if (aq_tile_directory_decode(bytes, &tile, root, arena, &directory, NULL) != AQ_OK)
         return;
     struct aq_column_stats *stats = aq_arena_alloc(arena, directory.run_count * sizeof *stats);
-    assert(stats != NULL);
+    struct aq_run_ends *ends = aq_arena_alloc(arena, directory.run_count * sizeof *ends);
+    assert(stats != NULL && ends != NULL);
     for (size_t i = 0; i < directory.chunk_count; i++) {
         read_chunk(file, &directory.chunks[i], tile.row_count, arena);
         enum aq_status status =
@@ -83,6 +95,9 @@ static void read_tile(struct aq_slice file, const struct aq_tile_entry *listed,
         for (size_t run = 0; status == AQ_OK && run < directory.run_count; run++)
             assert(stats[run].row_count == 0 ||
                    stats[run].row_count == directory.runs[run].row_count);
+        status = aq_run_ends_decode(&directory, &root->schema, i, arena, ends, NULL);
+        for (size_t run = 0; status == AQ_OK && run < directory.run_count; run++)
+            check_ends(directory.chunks[i].type, &ends[run]);
     }
 }
 

@@ -152,6 +152,10 @@ struct aq_tile_directory {
     uint32_t run_stats_rows_min;
     size_t run_stats_count;
     struct aq_slice *run_stats;
+    /* The same of first and last values, for aq_run_ends_decode. */
+    uint32_t run_ends_rows_min;
+    size_t run_ends_count;
+    struct aq_slice *run_ends;
 };
 enum aq_status aq_tile_directory_decode(struct aq_slice bytes, const struct aq_tile_entry *entry,
                                         const struct aq_archive_root *root, struct aq_arena *arena,
@@ -160,7 +164,7 @@ enum aq_status aq_tile_directory_decode(struct aq_slice bytes, const struct aq_t
 
 /**
  * Statistics of stored column `column`, by run; row_count is 0 where a run has none. Bounds are values that
- * occur. Of the time, and of a key of text, short runs have them, too.
+ * occur. Of the time, and of a key of text, short runs have them, too; those of a tile's only run are the tile's.
  * @param stats  directory->run_count of them; slices live in `arena` or in the directory's.
  * @thread Reentrant.
  */
@@ -168,6 +172,33 @@ enum aq_status aq_run_stats_decode(const struct aq_tile_directory *directory,
                                    const struct aq_schema *schema, size_t column,
                                    struct aq_arena *arena, struct aq_column_stats *stats,
                                    struct aq_error *err) AQ_RESULT;
+
+/** The value that all rows of a run's earliest, or latest, time have in a column. */
+struct aq_run_end {
+    bool given; /* false: they differ, or it is long, or nothing is said */
+    bool null;
+    union aq_stats_value value;
+};
+enum aq_end { AQ_END_FIRST, AQ_END_LAST, AQ_END_COUNT };
+struct aq_run_ends {
+    struct aq_run_end at[AQ_END_COUNT];
+};
+
+/** What rows [first, first + count) of `vector`, sorted by `times`, end with: what a directory may say of a run. A slice
+ * is borrowed from `vector`. */
+void aq_run_ends_find(const struct aq_vector *vector, const struct aq_vector *times, size_t first,
+                      size_t count, struct aq_run_ends *ends);
+
+/**
+ * First and last values of stored column `column`, by run, none given where a run has none. Of the time, and of a key
+ * of text, short runs have them, too.
+ * @param ends  directory->run_count of them; slices live in `arena` or in the directory's.
+ * @thread Reentrant.
+ */
+enum aq_status aq_run_ends_decode(const struct aq_tile_directory *directory,
+                                  const struct aq_schema *schema, size_t column,
+                                  struct aq_arena *arena, struct aq_run_ends *ends,
+                                  struct aq_error *err) AQ_RESULT;
 
 /** Decode a whole chunk into `vector` (its row_count becomes the tile's). Slices point into
  * `arena`. Verifies the checksum first; bounded memory whatever the bytes say.

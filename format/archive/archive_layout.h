@@ -20,7 +20,9 @@
 /* Another: coded columns may have nodes of the encodings ans32 and repeat. */
 #define AQ_ARCHIVE_WITH_LATE UINT32_C(2)
 /* Sections of directories: name, id on disk, text. */
-#define AQ_SECTION_TABLE(X) X(AQ_SECTION_RUN_STATS, 1, "run-statistics")
+#define AQ_SECTION_TABLE(X)                      \
+    X(AQ_SECTION_RUN_STATS, 1, "run-statistics") \
+    X(AQ_SECTION_RUN_ENDS, 2, "run-ends")
 enum {
 #define AQ_SECTION_ENUM(name, number, text) name = (number),
     AQ_SECTION_TABLE(AQ_SECTION_ENUM)
@@ -30,6 +32,8 @@ enum {
 /* The shortest runs that have statistics; there are at most so many in a tile. */
 #define AQ_RUN_STATS_ROWS_MIN 1024
 #define AQ_LONG_RUNS_MAX (AQ_TILE_ROWS_MAX / AQ_RUN_STATS_ROWS_MIN)
+/* Statistics of runs, all sections of them, take at most this part of a tile's chunks. */
+#define AQ_RUN_STATS_SHARE 50
 
 enum {
     AQ_ARCHIVE_HEADER_AT_STORE = AQ_PREAMBLE_BYTES,
@@ -66,7 +70,9 @@ struct aq_tile_output {
     struct aq_bytes *chunks; /* padded to AQ_ARCHIVE_ALIGNMENT, as all that follows the header */
     struct aq_column_stats *stats; /* per column; slices in `arena` */
     struct aq_bytes directory;
-    bool has_sections;          /* the directory ends with some */
+    bool has_sections;           /* the directory ends with some */
+    uint32_t run_stats_rows_min; /* of the section of statistics of runs; 0: there is none */
+    size_t run_stats_size;
     bool has_late;              /* such nodes are in a chunk or the directory */
     struct aq_tile_entry entry; /* offset and directory_offset unset; keys in `arena` */
     struct aq_arena arena;
@@ -100,6 +106,32 @@ enum aq_status aq_run_stats_read(struct aq_slice section, const struct aq_schema
                                  bool *valid) AQ_RESULT;
 /** Whether the section has this stored column: else the list of runs says it all. */
 bool aq_run_stats_stored(const struct aq_schema *schema, size_t column);
+
+/* run_ends.c */
+/** Append the section of first and last values to a tile's directory, behind that of statistics of runs, within what
+ * this leaves of their share; nothing where there is no time, or no long run, or no room.
+ * @param stats  As above. */
+enum aq_status aq_run_ends_append(const struct aq_schema *schema, const struct aq_batch *rows,
+                                  struct aq_column_stats *const *stats,
+                                  const struct aq_long_runs *runs,
+                                  struct aq_encode_scratch *scratch,
+                                  struct aq_tile_output *tile) AQ_RESULT;
+/** Take the section apart, its columns aside; `*valid` = false: it is malformed. `directory` has its runs, and the section
+ * of their statistics if there is one. */
+enum aq_status aq_run_ends_read(struct aq_slice section, const struct aq_schema *schema,
+                                struct aq_arena *arena, struct aq_tile_directory *directory,
+                                bool *valid) AQ_RESULT;
+
+/** A field of a section of statistics: coded, behind its size, which is 0 if it is `empty`. */
+enum aq_status aq_field_append(const struct aq_vector *vector, bool empty,
+                               struct aq_encode_scratch *scratch, bool *has_late,
+                               struct aq_bytes *out) AQ_RESULT;
+/** Read it into `vector`, of its type; the reader has failed: it is malformed. */
+enum aq_status aq_field_decode(struct aq_reader *reader, size_t count, struct aq_arena *arena,
+                               struct aq_vector *vector, bool *empty) AQ_RESULT;
+enum aq_status aq_stats_value_append(struct aq_vector *vector,
+                                     const union aq_stats_value *value) AQ_RESULT;
+union aq_stats_value aq_stats_value_of(const struct aq_vector *vector, size_t row);
 
 /** A span of time, or that there is none, as the root lists it for a tile. */
 void aq_span_encode(bool known, int64_t min_us, int64_t max_us, struct aq_bytes *out);

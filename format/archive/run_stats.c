@@ -6,16 +6,13 @@
  * it takes no more than a fiftieth of the tile.
  *
  * Reading: a column's statistics are decoded when they are asked for. Those of the time, and of a key of
- * text, are not stored: the list of runs has them, of short runs, too.
+ * text, are not stored: the list of runs has them, of short runs, too. Nor are those of a tile that is one run.
  *
  * Failures: no memory; AQ_CORRUPT, its offset counted from the column's first byte. */
 #include <assert.h>
 
 #include "format/archive/archive_layout.h"
 #include "format/encode/encode.h"
-
-/* Statistics of runs take at most this part of a tile's chunks. */
-#define SHARE 50
 
 bool aq_run_stats_stored(const struct aq_schema *schema, size_t column)
 {
@@ -86,7 +83,7 @@ struct fields {
     uint64_t multiple; /* sums are in units of it */
 };
 
-static enum aq_status append_value(struct aq_vector *vector, const union aq_stats_value *value)
+enum aq_status aq_stats_value_append(struct aq_vector *vector, const union aq_stats_value *value)
 {
     switch (aq_type_physical(vector->type)) {
     case AQ_PHYSICAL_DOUBLE:
@@ -144,8 +141,8 @@ static enum aq_status collect(const struct aq_column_stats *stats, const struct 
         AQ_TRY(aq_vector_append_int(&fields->nulls, (int64_t)stats[i].null_count));
         AQ_TRY(append_sum(fields, &stats[i]));
         if (stats[i].bounds_known && stats[i].bounds_exact) {
-            AQ_TRY(append_value(&fields->least, &stats[i].min));
-            AQ_TRY(append_value(&fields->greatest, &stats[i].max));
+            AQ_TRY(aq_stats_value_append(&fields->least, &stats[i].min));
+            AQ_TRY(aq_stats_value_append(&fields->greatest, &stats[i].max));
         } else {
             AQ_TRY(aq_vector_append_null(&fields->least));
             AQ_TRY(aq_vector_append_null(&fields->greatest));
@@ -162,13 +159,20 @@ struct output {
     bool has_late;
 };
 
+enum aq_status aq_field_append(const struct aq_vector *vector, bool empty,
+                               struct aq_encode_scratch *scratch, bool *has_late,
+                               struct aq_bytes *out)
+{
+    if (!empty)
+        return aq_coded_append(vector, scratch, has_late, out);
+    aq_bytes_slice(out, aq_slice_make(NULL, 0));
+    return AQ_OK;
+}
+
 static enum aq_status append_field(const struct aq_vector *vector, bool empty,
                                    struct output *output)
 {
-    if (!empty)
-        return aq_coded_append(vector, output->scratch, &output->has_late, &output->column);
-    aq_bytes_slice(&output->column, aq_slice_make(NULL, 0));
-    return AQ_OK;
+    return aq_field_append(vector, empty, output->scratch, &output->has_late, &output->column);
 }
 
 static enum aq_status append_fields(const struct fields *fields, struct output *output)
@@ -251,12 +255,14 @@ enum aq_status aq_run_stats_append(const struct aq_schema *schema,
         aq_bytes_clear(&output.body);
         output.has_late = false;
         status = append_columns(schema, stats, runs, rows_min, &output);
-        if (status != AQ_OK || output.body.size > chunk_bytes / SHARE)
+        if (status != AQ_OK || output.body.size > chunk_bytes / AQ_RUN_STATS_SHARE)
             continue;
         aq_bytes_varint(&tile->directory, AQ_SECTION_RUN_STATS);
         aq_bytes_slice(&tile->directory, aq_bytes_view(&output.body));
         status = aq_bytes_status(&tile->directory);
         tile->has_sections = true;
+        tile->run_stats_rows_min = rows_min;
+        tile->run_stats_size = output.body.size;
         tile->has_late |= output.has_late;
         break;
     }
@@ -309,8 +315,15 @@ static void from_list(const struct aq_tile_directory *directory, const struct aq
     }
 }
 
-static enum aq_status decode_field(struct aq_reader *reader, size_t count, struct aq_arena *arena,
-                                   struct aq_vector *vector, bool *empty)
+/* A tile's statistics are those of its only run. */
+static void from_tile(const struct aq_chunk_entry *chunk, struct aq_column_stats *stats)
+{
+    *stats = chunk->stats;
+    stats->bounds_known = stats->bounds_known && stats->bounds_exact;
+}
+
+enum aq_status aq_field_decode(struct aq_reader *reader, size_t count, struct aq_arena *arena,
+                               struct aq_vector *vector, bool *empty)
 {
     struct aq_error inner = {.offset = -1};
     struct aq_slice coded = aq_reader_slice(reader);
@@ -328,9 +341,9 @@ static enum aq_status decode_fields(struct aq_reader *reader, size_t count, stru
                                     struct fields *fields)
 {
     bool no_nulls, no_least, one_value, no_sums = false;
-    AQ_TRY(decode_field(reader, count, arena, &fields->nulls, &no_nulls));
-    AQ_TRY(decode_field(reader, count, arena, &fields->least, &no_least));
-    AQ_TRY(decode_field(reader, count, arena, &fields->greatest, &one_value));
+    AQ_TRY(aq_field_decode(reader, count, arena, &fields->nulls, &no_nulls));
+    AQ_TRY(aq_field_decode(reader, count, arena, &fields->least, &no_least));
+    AQ_TRY(aq_field_decode(reader, count, arena, &fields->greatest, &one_value));
     if (no_nulls) {
         for (size_t i = 0; i < count; i++)
             AQ_TRY(aq_vector_append_int(&fields->nulls, 0));
@@ -341,21 +354,25 @@ static enum aq_status decode_fields(struct aq_reader *reader, size_t count, stru
     }
     if (aq_stats_has_sum(fields->least.type)) {
         fields->multiple = aq_reader_varint(reader);
-        AQ_TRY(decode_field(reader, count, arena, &fields->sums, &no_sums));
+        AQ_TRY(aq_field_decode(reader, count, arena, &fields->sums, &no_sums));
     }
     if (no_least || no_sums)
         aq_reader_fail(reader);
     return AQ_OK;
 }
 
-static void take_value(const struct aq_vector *vector, size_t at, union aq_stats_value *value)
+union aq_stats_value aq_stats_value_of(const struct aq_vector *vector, size_t row)
 {
-    if (aq_type_physical(vector->type) == AQ_PHYSICAL_DOUBLE)
-        value->real = vector->doubles[at];
-    else if (aq_type_physical(vector->type) == AQ_PHYSICAL_SLICE)
-        value->slice = vector->slices[at];
-    else
-        value->integer = vector->ints[at];
+    switch (aq_type_physical(vector->type)) {
+    case AQ_PHYSICAL_DOUBLE:
+        return (union aq_stats_value){.real = vector->doubles[row]};
+    case AQ_PHYSICAL_SLICE:
+        return (union aq_stats_value){.slice = vector->slices[row]};
+    case AQ_PHYSICAL_INT:
+    case AQ_PHYSICAL_INTERVAL:
+        break;
+    }
+    return (union aq_stats_value){.integer = vector->ints[row]};
 }
 
 /* Statistics of the run that is number `at` among those that have them; false: they contradict each other. */
@@ -374,8 +391,8 @@ static bool take(const struct fields *fields, size_t at, uint32_t row_count,
     if (stats->bounds_known && aq_vector_compare(least, at, &fields->greatest, at) > 0)
         return false;
     if (stats->bounds_known) {
-        take_value(least, at, &stats->min);
-        take_value(&fields->greatest, at, &stats->max);
+        stats->min = aq_stats_value_of(least, at);
+        stats->max = aq_stats_value_of(&fields->greatest, at);
     }
     stats->sum_known = aq_stats_has_sum(least->type) && !aq_vector_is_null(&fields->sums, at);
     if (stats->sum_known)
@@ -411,8 +428,11 @@ enum aq_status aq_run_stats_decode(const struct aq_tile_directory *directory,
         from_list(directory, schema, column, stats);
         return AQ_OK;
     }
-    if (directory->run_stats_count == 0)
+    if (directory->run_stats_count == 0) {
+        if (directory->run_count == 1)
+            from_tile(&directory->chunks[column], &stats[0]);
         return AQ_OK;
+    }
     struct aq_reader reader = aq_reader_make(directory->run_stats[column]);
     aq_vector_init(&fields.nulls, AQ_TYPE_BIGINT);
     aq_vector_init(&fields.least, type);

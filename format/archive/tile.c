@@ -245,6 +245,8 @@ static enum aq_status encode_directory(struct job *job, struct run_table *table)
     AQ_TRY(append_runs(job, table, out));
     AQ_TRY(aq_run_stats_append(schema, job->run_stats, &job->long_runs, job->rows->row_count,
                                job->scratch, tile));
+    AQ_TRY(
+        aq_run_ends_append(schema, job->rows, job->run_stats, &job->long_runs, job->scratch, tile));
     aq_bytes_patch_u32(out, 0, (uint32_t)(out->size - 4));
     aq_bytes_align(out, AQ_ARCHIVE_ALIGNMENT);
     AQ_TRY(aq_bytes_status(out));

@@ -172,6 +172,8 @@ static enum aq_status read_sections(struct aq_reader *reader, const struct aq_sc
         bool valid = true;
         if (id == AQ_SECTION_RUN_STATS)
             AQ_TRY(aq_run_stats_read(section, schema, arena, directory, &valid));
+        if (id == AQ_SECTION_RUN_ENDS)
+            AQ_TRY(aq_run_ends_read(section, schema, arena, directory, &valid));
         if (!valid)
             aq_reader_fail(reader);
     }

@@ -8,6 +8,7 @@ import itertools
 import json
 import sys
 
+import run_end
 import schema
 import statistic
 from coded_column import coded
@@ -15,7 +16,7 @@ from cursor import Cursor, Damaged, checked, must, preamble, sealed
 
 UNIT, BIGINT, TEXT, BYTEA = 64, 3, 6, 7
 SECTIONS, ANS32 = 1, 2  # incompatible features of the root
-RUN_STATISTICS = 1  # section of a directory
+RUN_STATISTICS, RUN_ENDS = 1, 2  # sections of a directory
 # What is simple of the text forms of keys; those of doubles and times are not made here.
 TEXT_FORMS = {1: lambda value: b"true" if value else b"false", 2: b"%d".__mod__, 3: b"%d".__mod__,
               6: bytes, 7: bytes, 8: bytes}
@@ -99,7 +100,7 @@ class Archive:
         directory = Cursor(outer.take(outer.u32()), f"{what}: directory")
         outer.padding()
         must(directory.varint() == tile["rows"], f"{what}: rows")
-        columns = []
+        columns, statistics = [], []
         for column in self.schema.stored:
             name = f"{what}: {column.name}"
             size, checksum = directory.varint() * UNIT, directory.u64()
@@ -109,13 +110,14 @@ class Archive:
             columns.append(coded(chunk.take(chunk.u32()), column.type, name, tile["rows"]))
             chunk.padding()
             statistic.check(known, columns[-1], name)
+            statistics.append(known)
             must(not column.required or None not in columns[-1], f"{name}: null though required")
             at += size
         must(at == begin, f"{what}: chunks do not end where the directory begins")
-        self._check_runs(directory, tile, columns, what)
+        self._check_runs(directory, tile, columns, statistics, what)
         return columns
 
-    def _check_runs(self, directory, tile, columns, what):
+    def _check_runs(self, directory, tile, columns, known, what):
         runs = directory.varint()
         must(1 <= runs <= tile["rows"], f"{what}: {runs} runs")
         lengths = coded(directory.slice(), BIGINT, f"{what}: runs", runs)
@@ -126,23 +128,53 @@ class Archive:
         if self.schema.time is not None:
             self._check_times(directory, tile, columns, list(zip(begins, lengths)), what)
         if self.has_sections:
-            own = sections(directory).get(RUN_STATISTICS)
-            if own is not None:
-                self._check_run_statistics(Cursor(own, f"{what}: statistics of runs"), columns, list(zip(begins, lengths)))
+            self._check_sections(sections(directory), known, columns, list(zip(begins, lengths)), what)
         directory.end()
 
+    def _check_sections(self, found, known, columns, runs, what):
+        """`known`: statistics of the tile's columns."""
+        rows_min, of_runs = None, [[one] for one in known]
+        if RUN_STATISTICS in found:
+            section = Cursor(found[RUN_STATISTICS], f"{what}: statistics of runs")
+            rows_min = section.varint()
+            of_runs = self._check_run_statistics(section, columns, [run for run in runs if run[1] >= rows_min])
+            must(rows_min, f"{section.what}: of runs without rows")
+        if RUN_ENDS in found:
+            must(rows_min or len(runs) == 1, f"{what}: first and last values without statistics of runs")
+            section = Cursor(found[RUN_ENDS], f"{what}: first and last values")
+            self._check_run_ends(section, columns, [run for run in runs if run[1] >= (rows_min or 0)], rows_min or 1, of_runs)
+
+    def _is_listed(self, index):
+        """Whether the list of runs says all that there is to say."""
+        return index == self.schema.time or (index == self.schema.key and self.schema.stored[index].type == TEXT)
+
     def _check_run_statistics(self, section, columns, runs):
-        rows_min = section.varint()
-        runs = [(begin, length) for begin, length in runs if length >= rows_min]
-        must(rows_min and runs, f"{section.what}: of no run")
+        must(runs, f"{section.what}: of no run")
+        of_runs = []
         for index, (column, values) in enumerate(zip(self.schema.stored, columns)):
-            if index == self.schema.time or (index == self.schema.key and column.type == TEXT):
+            if self._is_listed(index):
+                of_runs.append([None] * len(runs))
                 continue
             own = Cursor(section.slice(), f"{section.what}: {column.name}")
-            known = statistic.read_runs(own, column.type, [length for _, length in runs])
+            of_runs.append(statistic.read_runs(own, column.type, [length for _, length in runs]))
             own.end()
-            for one, (begin, length) in zip(known, runs):
+            for one, (begin, length) in zip(of_runs[-1], runs):
                 statistic.check(one, values[begin : begin + length], own.what)
+        section.end()
+        return of_runs
+
+    def _check_run_ends(self, section, columns, runs, known_from, of_runs):
+        rows_min = section.varint()
+        long = [at for at, (_, length) in enumerate(runs) if length >= rows_min]
+        must(self.schema.time is not None and rows_min >= known_from and long, f"{section.what}: of no run")
+        times = columns[self.schema.time]
+        for index, column in enumerate(self.schema.columns):
+            if self._is_listed(index):
+                continue
+            own = Cursor(section.slice(), f"{section.what}: {column.name}")
+            for at, ends in zip(long, run_end.read(own, column.type, [of_runs[index][at] for at in long])):
+                rows = slice(runs[at][0], sum(runs[at]))
+                run_end.check(ends, columns[index][rows], times[rows], own.what)
         section.end()
 
     def _check_keys(self, directory, tile, columns, begins, what):

@@ -75,6 +75,57 @@ static enum aq_status check_runs_stats(struct tile *tile, size_t column_index,
     return status;
 }
 
+static bool equal_value(enum aq_type type, const union aq_stats_value *a,
+                        const union aq_stats_value *b)
+{
+    if (aq_type_physical(type) == AQ_PHYSICAL_SLICE)
+        return aq_slice_equal(a->slice, b->slice);
+    return memcmp(a, b, sizeof a->integer) == 0; /* or all bits of a double */
+}
+
+/* First and last of a run may be left out; what is said must be so. */
+static void check_ends(const struct tile *tile, const struct aq_run_entry *run,
+                       const struct aq_run_ends *said, size_t column)
+{
+    const struct aq_schema *schema = &tile->root->schema;
+    const struct aq_vector *vector = &tile->batch.columns[column];
+    struct aq_run_ends ends;
+    bool equal = true;
+    aq_run_ends_find(vector, &tile->batch.columns[schema->time_column], run->row_first,
+                     run->row_count, &ends);
+    for (unsigned i = 0; i < AQ_END_COUNT; i++) {
+        const struct aq_run_end *own = &ends.at[i];
+        if (said->at[i].given)
+            equal = equal && own->given && own->null == said->at[i].null &&
+                    (own->null || equal_value(vector->type, &own->value, &said->at[i].value));
+    }
+    if (!equal)
+        fault(tile, tile->entry->directory_offset,
+              "a run's first and last values are not those of its rows",
+              aq_schema_stored_column(schema, column).name);
+}
+
+static enum aq_status check_runs_ends(struct tile *tile, struct aq_error *err)
+{
+    const struct aq_tile_directory *directory = tile->directory;
+    if (directory->run_ends_count == 0)
+        return AQ_OK;
+    struct aq_run_ends *ends = calloc(directory->run_count, sizeof *ends);
+    enum aq_status status =
+        ends != NULL ? AQ_OK
+                     : aq_error_set(err, AQ_NO_MEMORY, "no memory for first and last values");
+    for (size_t column = 0; status >= 0 && column < directory->chunk_count; column++) {
+        status = aq_error_locate(
+            err,
+            aq_run_ends_decode(directory, &tile->root->schema, column, &tile->arena, ends, err),
+            tile->file->path, (int64_t)tile->entry->directory_offset);
+        for (size_t i = 0; status >= 0 && i < directory->run_count; i++)
+            check_ends(tile, &directory->runs[i], &ends[i], column);
+    }
+    free(ends);
+    return status;
+}
+
 static enum aq_status check_stats(struct tile *tile, const struct aq_chunk_entry *chunk,
                                   const struct aq_vector *vector, const char *column,
                                   struct aq_error *err)
@@ -205,6 +256,8 @@ enum aq_status aq_verify_tile(struct aq_verify *verify, const struct aq_store_fi
     if (status >= 0 && whole) {
         check_order(&tile);
         status = check_runs(&tile);
+        if (status >= 0)
+            status = check_runs_ends(&tile, &problem);
         if (status >= 0)
             status = aq_batch_content_hash(&tile.batch, tile.batch.column_count, &hash);
         aq_content_hash_add(content, &hash);

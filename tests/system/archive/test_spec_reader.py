@@ -3,6 +3,7 @@
 import struct
 
 import pytest
+import xxhash
 
 import aq
 import sets
@@ -13,6 +14,7 @@ from archive import Archive
 from cursor import Damaged
 
 GOLDEN = (aq.PROJECT / "tests/golden/archive.bin").read_bytes()
+ENDS = (spec.V1 / "whole/archive-run-ends.bin").read_bytes()
 LATE = (spec.V1 / "whole/archive-ans32-repeat.bin").read_bytes()
 
 
@@ -47,6 +49,37 @@ def test_golden_with_statistics_of_runs():
     columns = Archive((aq.PROJECT / "tests/golden/archive-runs.bin").read_bytes()).columns()
     assert [len(list(columns["city"])), columns["city"].count(b"hoi an")] == [2210, 10]
     assert columns["pm25"].index(None) == 1500 and max(filter(None, columns["pm25"])) == 199.8
+
+
+def test_golden_with_first_and_last_values():
+    columns = Archive(ENDS).columns()
+    assert columns["pm25"][:1] + columns["pm25"][1099:1111:11] == [None, 3948.728, 1126.606]
+    assert columns["ts"][-1] == columns["ts"][-2] and set(columns["level"]) == {7}
+
+
+def with_byte(data, at, value):
+    """The archive, of one tile, with another byte in its directory, and checksums that are right again."""
+    data = bytearray(data)
+    data[at] = value
+    root_at = struct.unpack_from("<Q", data, len(data) - 64 + 24)[0]
+    archive = Archive(ENDS)
+    begin = 64 + archive.tiles[0]["chunks"]
+    stored = struct.pack("<Q", archive.tiles[0]["checksum"])
+    sum_at = data.index(stored, root_at)
+    data[sum_at : sum_at + 8] = struct.pack("<Q", xxhash.xxh3_64_intdigest(bytes(data[begin:root_at])))
+    data[-72:-64] = struct.pack("<Q", xxhash.xxh3_64_intdigest(bytes(data[root_at:-72])))
+    return bytes(data)
+
+
+@pytest.mark.parametrize("at, value", [(0x1A54, 3), (0x1A59, 0xCF), (0x1A65, 0), (0x1A6A, 0xB9), (0x1A77, 0)])
+def test_wrong_first_and_last_values_are_noticed(at, value, tmp_path):
+    """Well-formed, with right checksums: neither reader believes them, once it has the rows."""
+    forged = with_byte(ENDS, at, value)
+    with pytest.raises(Damaged, match="first and last|first or last"):
+        Archive(forged).columns()
+    (tmp_path / "forged.aqa").write_bytes(forged)
+    shown = aq.run("verify", "--deep", tmp_path / "forged.aqa", code=aq.CORRUPT)
+    assert "pm25: a run's first and last values are not those of its rows" in shown.text + shown.message
 
 
 def late_rows():

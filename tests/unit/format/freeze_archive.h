@@ -74,4 +74,43 @@ static inline struct aq_bytes freeze_archive(void)
     return file;
 }
 
+/* Runs of 1,100, 10 and 1,100 rows; the first value is null, and the last two rows have one time. */
+static inline struct aq_bytes freeze_run_ends(void)
+{
+    struct aq_column columns[4];
+    struct aq_schema schema = {.dataset_id = 1,
+                               .version = 1,
+                               .dataset = "air",
+                               .column_count = sizeof columns / sizeof columns[0],
+                               .columns = columns,
+                               .key_column = 0,
+                               .time_column = 1,
+                               .slot = AQ_SLOT_DAY,
+                               .version_column = AQ_COLUMN_NONE};
+    struct aq_batch rows;
+    struct aq_bytes file = {0};
+    struct aq_content_hash content;
+    memcpy(columns, freeze_archive_columns, sizeof columns);
+    columns[2] = columns[3];
+    columns[3] = freeze_archive_columns[4];
+    cr_assert_eq(aq_schema_batch_init(&schema, false, &rows), AQ_OK);
+    for (size_t i = 0; i < 2210; i++) {
+        const char *city = i < 1100 ? "hanoi" : i < 1110 ? "hoi an" : "hue";
+        size_t hour = i < 1100 ? i : i < 1110 ? i - 1100 : i < 2209 ? i - 1110 : i - 1111;
+        double pm25 = (double)(freeze_next() % (i == 2208 ? 1000 : 4000000)) / 1000;
+        enum aq_status done[] = {
+            aq_vector_append_slice(&rows.columns[0], aq_slice_of(city)),
+            aq_vector_append_int(&rows.columns[1], (15706 * 24 + (int64_t)hour) * AQ_US_PER_HOUR),
+            i == 0 ? aq_vector_append_null(&rows.columns[2])
+                   : aq_vector_append_double(&rows.columns[2], pm25),
+            aq_vector_append_int(&rows.columns[3], 7)};
+        for (size_t c = 0; c < sizeof done / sizeof done[0]; c++)
+            cr_assert_eq(done[c], AQ_OK);
+        rows.row_count++;
+    }
+    write_archive(&schema, &rows, 1, NULL, &file, NULL, &content);
+    aq_batch_deinit(&rows);
+    return file;
+}
+
 #endif

@@ -433,6 +433,8 @@ static void make_whole(void)
     adopt("edit", "catalog-checkpoint.bin", "whole/checkpoint.bin");
     struct aq_bytes bytes = freeze_archive();
     make("archive", 0, LATE_ARCHIVE, &bytes);
+    bytes = freeze_run_ends();
+    make("archive", 0, "whole/archive-run-ends.bin", &bytes);
     sample_init(&sample);
     bytes = sample_encode(&sample.input, &checksum);
     make("frame", 0, "whole/frame-two-sections.bin", &bytes);
