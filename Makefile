@@ -197,7 +197,7 @@ check-all: ## the same over the whole tree, nothing kept
 bench: all ## measure beside DuckDB on real data
 	@$(VENV)/python bench/run.py
 
-bench-size: all ## measure bytes a row of every shared data set beside other formats
+bench-size: all $B/bench/archive/decode ## measure bytes a row of every shared data set beside other formats
 	@[ -x build/bench-venv/bin/python ] || python3 -m venv build/bench-venv
 	@build/bench-venv/bin/pip install -q -r bench/requirements.txt
 	@build/bench-venv/bin/python bench/archive/size.py

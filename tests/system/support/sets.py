@@ -549,6 +549,17 @@ WIKIPEDIA = DataSet(
     ),
 )
 
+US_FLIGHTS = DataSet(
+    name="us-flights",
+    config="us-flights.yaml",
+    dataset="us_flights",
+    source="us-flights-2001h1-3m.parquet",
+    pattern="us-flights*.parquet",
+    rows=3000000,
+    columns=(("origin", "VARCHAR"), ("destination", "VARCHAR"), ("ts", "TIMESTAMPTZ"), ("delay", "BIGINT"), ("distance", "BIGINT")),
+    select="SELECT origin, destination, date AT TIME ZONE 'UTC' AS ts, delay, distance FROM read_parquet({files})",
+)
+
 AIRLINES = DataSet(
     name="airlines",
     config="lookups.yaml",
