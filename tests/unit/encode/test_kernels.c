@@ -254,7 +254,7 @@ Test(kernels, columns_decode_alike)
 static int64_t value_of_kind(enum aq_ans_kind kind, size_t i, int64_t before)
 {
     if (kind == AQ_ANS_WORD)
-        return (before * 7 + (int64_t)(next_random() % 8 == 0)) % 13;
+        return (before * 7 + (int64_t)(next_random() % 8 == 0)) % 90;
     if (kind == AQ_ANS_SIZE)
         return i / 60 % 2 == 0 ? (int64_t)(next_random() % 600) - 300
                                : (int64_t)(next_random() % 60000) - 30000;
