@@ -1,11 +1,35 @@
 /* The variants: kernel_body.inc compiled for each set of instructions. */
 #include "format/encode/kernel/kernel.h"
 
+#include <math.h>
+
+/* A power of ten to divide by. Its reciprocal in two doubles, which are exact to 2^-106: the sum of a double's products with
+ * them, the larger one not rounded by itself, is off by less than 2^-105, and a quotient by 10^e <= 10^22 is no nearer to the
+ * middle of two doubles than 1 / (2^54 x 5^e) > 2^-105.09; that of 10^22, the only one for which this is close, is off by less
+ * than 2^-107. So both ways to divide give the same bits.
+ * @source Brisebarre, Muller, "Correctly rounded multiplication by arbitrary precision constants", IEEE TC 57(2), 2008. */
+struct divisor {
+    double power;
+    double high; /* 1 / power */
+    double low;  /* what it lacks */
+};
+
+static inline struct divisor make_divisor(double power)
+{
+    double high = 1 / power;
+    return (struct divisor){power, high, fma(-high, power, 1) / power};
+}
+
+#define DIVIDE(value, divisor) ((value) / (divisor).power)
+#define MULTIPLY(value, divisor) __builtin_fma((value), (divisor).high, (value) * (divisor).low)
+
 #define KERNEL(name) name##_portable
 #define KERNEL_TARGET
+#define KERNEL_DIVIDE DIVIDE
 #include "format/encode/kernel/kernel_body.inc"
 #undef KERNEL
 #undef KERNEL_TARGET
+#undef KERNEL_DIVIDE
 
 static const struct aq_kernels portable = {.name = "portable",
                                            .unpack = aq_unpack_portable,
@@ -22,15 +46,17 @@ static const struct aq_kernels portable = {.name = "portable",
 
 #ifdef __x86_64__
 
+#define KERNEL_DIVIDE MULTIPLY
+
 #define KERNEL(name) name##_avx2
-#define KERNEL_TARGET __attribute__((target("avx2,bmi,bmi2")))
+#define KERNEL_TARGET __attribute__((target("avx2,bmi,bmi2,fma")))
 #include "format/encode/kernel/kernel_body.inc"
 #undef KERNEL
 #undef KERNEL_TARGET
 
 #define KERNEL(name) name##_avx512
 #define KERNEL_TARGET \
-    __attribute__((target("avx2,bmi,bmi2,avx512f,avx512dq,avx512bw,avx512vl,avx512vbmi")))
+    __attribute__((target("avx2,bmi,bmi2,fma,avx512f,avx512dq,avx512bw,avx512vl,avx512vbmi")))
 #include "format/encode/kernel/kernel_body.inc"
 #undef KERNEL
 #undef KERNEL_TARGET
@@ -66,7 +92,8 @@ static const struct aq_kernels *const variants[] = {&portable, &avx2, &avx512};
 static size_t variant_count(void)
 {
     bool has_avx2 = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("bmi") &&
-                    __builtin_cpu_supports("bmi2") && __builtin_cpu_supports("popcnt");
+                    __builtin_cpu_supports("bmi2") && __builtin_cpu_supports("popcnt") &&
+                    __builtin_cpu_supports("fma");
     bool has_avx512 = __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512dq") &&
                       __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512vl") &&
                       __builtin_cpu_supports("avx512vbmi");

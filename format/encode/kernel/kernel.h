@@ -70,7 +70,7 @@ struct aq_kernels {
     void (*unpack)(const uint8_t *packed, unsigned width, uint64_t reference, int64_t *values);
     /** Each value becomes the sum of `before` and all values up to it, modulo 2^64. */
     void (*sums)(int64_t *values, size_t count, uint64_t before);
-    /** Integers become the bits of doubles in their place: double(integer x multiple) / power. */
+    /** Integers become the bits of doubles in their place: double(integer x multiple) / power, one of 10^0 to 10^22. */
     void (*decimals)(int64_t *words, size_t count, uint64_t multiple, double power);
     /** Byte p of each word is in planes[p]; plane_count is 1 to 8. */
     void (*merge)(const uint8_t *const *planes, unsigned plane_count, uint64_t *words,

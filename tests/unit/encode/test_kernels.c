@@ -59,12 +59,61 @@ Test(kernels, unpack_every_width)
         }
 }
 
+/* Integers whose quotients by 10^exponent are as near to the middle of two doubles as can be: x of 53 bits such that
+ * x 2^shift = 5^exponent m + off, where m is odd and has 54 bits, and off is small. */
+static size_t hard_quotients(unsigned exponent, int64_t *integers)
+{
+    size_t count = 0;
+    uint64_t five = 1;
+    for (unsigned e = 0; e < exponent; e++)
+        five *= 5;
+    unsigned bits = 64 - (unsigned)__builtin_clzll(five);
+    for (unsigned shift = bits; shift <= bits + 2; shift++)
+        for (uint64_t off = 1; off < 10; off += 2) {
+            uint64_t x = off % five; /* becomes off / 2^shift modulo `five` */
+            for (unsigned i = 0; i < shift; i++)
+                x = x % 2 == 0 ? x / 2 : (x + five) / 2;
+            for (unsigned i = 0; i < 8; i++) {
+                uint64_t start = (UINT64_C(1) << 52) + (next_random() >> 12);
+                uint64_t up = start - start % five;
+                integers[count++] = (int64_t)(up + x);        /* above the middle */
+                integers[count++] = (int64_t)(up + five - x); /* below it */
+            }
+        }
+    return count;
+}
+#define HARD_MAX 240
+
+/* Exact, but for one rounding: a quotient of two numbers that are doubles. */
+Test(kernels, decimals_near_the_middle_of_doubles)
+{
+    size_t variant_count;
+    const struct aq_kernels *const *variants = aq_kernels_all(&variant_count);
+    int64_t integers[HARD_MAX];
+    int64_t words[HARD_MAX];
+    double power = 1;
+    for (unsigned exponent = 0; exponent <= 22; exponent++, power *= 10) {
+        size_t count = hard_quotients(exponent, integers);
+        for (size_t v = 0; v < variant_count; v++) {
+            memcpy(words, integers, sizeof words);
+            variants[v]->decimals(words, count, 1, power);
+            for (size_t i = 0; i < count; i++) {
+                double expected = (double)integers[i] / power;
+                cr_assert_eq(memcmp(&words[i], &expected, sizeof expected), 0, "%s: %lld / 10^%u",
+                             variants[v]->name, (long long)integers[i], exponent);
+            }
+        }
+    }
+}
+
 Test(kernels, decimals_are_rounded_once)
 {
     size_t variant_count;
     const struct aq_kernels *const *variants = aq_kernels_all(&variant_count);
     static const uint64_t multiples[] = {1, 5, UINT64_C(0x8000000000000001)};
-    static const double powers[] = {1, 10, 1e3, 1e22};
+    static const double powers[] = {1e0,  1e1,  1e2,  1e3,  1e4,  1e5,  1e6,  1e7,
+                                    1e8,  1e9,  1e10, 1e11, 1e12, 1e13, 1e14, 1e15,
+                                    1e16, 1e17, 1e18, 1e19, 1e20, 1e21, 1e22};
     static int64_t integers[ROWS];
     static int64_t words[ROWS];
     for (size_t i = 0; i < ROWS; i++)
@@ -72,7 +121,7 @@ Test(kernels, decimals_are_rounded_once)
     memcpy(integers, (int64_t[]){0, -1, INT64_MIN, INT64_MAX, 1LL << 53, (1LL << 53) + 1}, 48);
     for (size_t v = 0; v < variant_count; v++)
         for (size_t m = 0; m < 3; m++)
-            for (size_t p = 0; p < 4; p++) {
+            for (size_t p = 0; p < sizeof powers / sizeof powers[0]; p++) {
                 memcpy(words, integers, sizeof words);
                 variants[v]->decimals(words, ROWS, multiples[m], powers[p]);
                 for (size_t i = 0; i < ROWS; i++) {
