@@ -321,7 +321,7 @@ enum aq_status aq_column_factor(struct aq_slice bytes, enum aq_type type, size_t
                                  .arena = &factored->arena,
                                  .scratch = &scratch,
                                  .kernels = aq_kernels(),
-                                 .wanted = {first, end},
+                                 .wanted = {.first = first, .end = end},
                                  .bytes_left = AQ_DECODED_BYTES_MAX};
     enum aq_status status = factor_column(&decoder, count, factored);
     if (status != AQ_NOT_FOUND)
