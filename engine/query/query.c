@@ -283,6 +283,7 @@ struct aq_query_counters aq_query_count(const struct aq_query *query)
         .unit_pruned_count = atomic_load(&runtime->unit_pruned_count),
         .unit_stats_count = atomic_load(&runtime->unit_stats_count),
         .row_read_count = atomic_load(&runtime->row_read_count),
+        .vector_skipped_count = atomic_load(&runtime->vector_skipped_count),
         .twin_count = runtime->twin_count,
         .bytes_read = aq_snapshot_bytes_read(runtime->snapshot) - query->bytes_before,
         .remote = remote,
@@ -342,6 +343,11 @@ static enum aq_status analyze(struct aq_query *query, struct aq_bytes *out, stru
              (unsigned long long)counters.row_read_count, (unsigned long long)row_count,
              (unsigned long long)counters.bytes_read, query->runtime.thread_count, ms);
     aq_bytes_append(out, text, strlen(text));
+    if (counters.vector_skipped_count > 0) {
+        snprintf(text, sizeof text, "Vectors skipped: %llu\n",
+                 (unsigned long long)counters.vector_skipped_count);
+        aq_bytes_append(out, text, strlen(text));
+    }
     if (query->runtime.has_unique) {
         snprintf(text, sizeof text, "Re-sent rows hidden: %llu\n",
                  (unsigned long long)counters.twin_count);

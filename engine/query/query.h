@@ -52,7 +52,9 @@ struct aq_query_counters {
     uint64_t unit_pruned_count; /* skipped by key, time or statistics */
     uint64_t unit_stats_count;  /* answered from statistics alone */
     uint64_t row_read_count;
-    uint64_t twin_count; /* hidden: re-sent rows that do not count */
+    uint64_t
+        vector_skipped_count; /* of 1,024 rows or fewer: not unpacked, as no row of them passes */
+    uint64_t twin_count;      /* hidden: re-sent rows that do not count */
     uint64_t bytes_read;
     /* Of files that are in the bucket; all zero where there are none. */
     struct aq_remote_counters remote;

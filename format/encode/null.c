@@ -337,10 +337,11 @@ static void count_vectors(const uint8_t *valid, size_t count, struct aq_column_s
 {
     for (size_t first = 0; first < count; first += AQ_VECTOR_ROWS_MAX, stats++) {
         size_t rows = count - first < AQ_VECTOR_ROWS_MAX ? count - first : AQ_VECTOR_ROWS_MAX;
-        stats->row_count = rows;
-        stats->null_count = 0;
+        uint64_t null_count = 0;
         for (size_t i = first; valid != NULL && i < first + rows; i++)
-            stats->null_count += valid[i] == 0;
+            null_count += valid[i] == 0;
+        stats->row_count = rows;
+        stats->null_count = null_count;
     }
 }
 

@@ -21,6 +21,7 @@ struct aq_runtime {
     _Atomic uint64_t unit_pruned_count;
     _Atomic uint64_t unit_stats_count;
     _Atomic uint64_t row_read_count;
+    _Atomic uint64_t vector_skipped_count;
     /* Archives in the bucket and their tiles, of the datasets read. The main thread's. */
     uint64_t remote_archive_count;
     uint64_t remote_archive_fetched_count;
@@ -41,8 +42,10 @@ struct aq_worker {
     struct aq_eval eval;
     struct aq_vector *columns; /* views of the chunk, one an input */
     bool *plain;               /* inputs whose different values are not worth asking for */
+    unsigned vain_count;       /* units in a row of which bounds of vectors told nothing */
     struct aq_batch unit_rows; /* a dataset's unit as read */
     struct aq_decode_scratch scratch;
+    struct aq_held_chunks held; /* of the unit being read */
     uint32_t selection[AQ_CHUNK_ROWS];
     uint64_t *
         passed; /* bitmap of the unit's rows for which WHERE is true, where that is known already; else NULL */
@@ -153,6 +156,18 @@ struct aq_stretches {
     uint64_t answered_count; /* runs whose statistics went into the groups */
 };
 void aq_stretches_deinit(struct aq_stretches *stretches);
+/** Room for `capacity` stretches in place of none. */
+enum aq_status aq_stretches_reserve(struct aq_stretches *stretches, size_t capacity,
+                                    struct aq_error *err) AQ_RESULT;
+/** Add one, which joins the last if it goes on where that ends and is like it. There is room. */
+void aq_stretches_add(struct aq_stretches *stretches, uint32_t first, uint32_t row_count,
+                      bool all_pass);
+/** The row behind a stretch of a unit of so many rows. */
+static inline uint32_t aq_stretch_end(const struct aq_stretch *stretch, uint32_t row_count)
+{
+    return stretch->row_count < row_count - stretch->first ? stretch->first + stretch->row_count
+                                                           : row_count;
+}
 /**
  * Add to `groups` (of a grouped plan) what runs' statistics say, leave out runs of which no row passes, and
  * give the rest. `prune`: the verdict on the whole unit, which is not that nothing passes.
@@ -162,9 +177,23 @@ enum aq_status aq_runs_judge(struct aq_snapshot *snapshot, const struct aq_plan 
                              struct aq_group_sink *groups, struct aq_stretches *stretches,
                              struct aq_error *err) AQ_RESULT;
 
+/* vector_scan.c */
+/** Cut out of a unit's stretches, at least one, what bounds of its vectors say cannot pass; what they say must pass is marked
+ * so. None may be left. */
+enum aq_status aq_vectors_judge(struct aq_worker *worker, const struct aq_unit *unit,
+                                struct aq_stretches *stretches) AQ_RESULT;
+
 /* late_read.c */
+/** Note the columns that `expr` is about. */
+void aq_expr_mark_columns(const struct aq_expr *expr, bool *marked);
+/** The parts of a condition that all have to be true; NULL has none. */
+struct aq_conditions {
+    size_t count;
+    struct aq_expr *const *items;
+};
+struct aq_conditions aq_expr_conditions(struct aq_expr *const *where);
 /** Read into worker->unit_rows what `stretches`, at least one, want of an archive's unit: first what WHERE asks for,
- * then, of rows that pass, the rest. `part` gets the rows that are there; row_end 0: none passes. */
+ * then, of vectors with rows that pass, the rest. `part` gets the rows that are there; row_end 0: none passes. */
 enum aq_status aq_late_read(struct aq_worker *worker, const struct aq_unit *unit,
                             const struct aq_stretches *stretches, const uint32_t *ids,
                             struct aq_unit_part *part) AQ_RESULT;

@@ -31,15 +31,15 @@ void aq_stretches_deinit(struct aq_stretches *stretches)
     *stretches = (struct aq_stretches){0};
 }
 
-/* Room for `capacity` stretches. */
-static enum aq_status reserve(struct aq_stretches *stretches, size_t capacity, struct aq_error *err)
+enum aq_status aq_stretches_reserve(struct aq_stretches *stretches, size_t capacity,
+                                    struct aq_error *err)
 {
     stretches->items = calloc(capacity, sizeof *stretches->items);
     return stretches->items != NULL ? AQ_OK : aq_error_set(err, AQ_NO_MEMORY, "out of memory");
 }
 
-static void add_stretch(struct aq_stretches *stretches, uint32_t first, uint32_t row_count,
-                        bool all_pass)
+void aq_stretches_add(struct aq_stretches *stretches, uint32_t first, uint32_t row_count,
+                      bool all_pass)
 {
     struct aq_stretch *last = &stretches->items[stretches->count - (stretches->count > 0)];
     if (stretches->count > 0 && last->all_pass == all_pass &&
@@ -174,7 +174,7 @@ static enum aq_status judge_runs(struct judge *judge, struct aq_group_sink *grou
         if (done)
             stretches->answered_count++;
         else
-            add_stretch(stretches, run->row_first, run->row_count, prune == AQ_PRUNE_ALL);
+            aq_stretches_add(stretches, run->row_first, run->row_count, prune == AQ_PRUNE_ALL);
     }
     return AQ_OK;
 }
@@ -196,7 +196,7 @@ enum aq_status aq_runs_judge(struct aq_snapshot *snapshot, const struct aq_plan 
     struct judge judge = {.plan = plan, .unit = unit};
     bool all_pass = prune == AQ_PRUNE_ALL;
     bool done = false;
-    AQ_TRY(reserve(stretches, 1, err));
+    AQ_TRY(aq_stretches_reserve(stretches, 1, err));
     if (plan->table == NULL && all_pass && plan->grouped && plan->group_count == 0)
         AQ_TRY(answer(plan, unit, NULL, unit->row_count, NULL, groups, &done, err));
     stretches->answered_count = done;
@@ -205,11 +205,11 @@ enum aq_status aq_runs_judge(struct aq_snapshot *snapshot, const struct aq_plan 
     if (plan->table == NULL)
         judge.runs = aq_unit_runs(unit, &judge.run_count);
     if (judge.runs == NULL || !worth_judging(plan, unit, prune, judge.run_count)) {
-        add_stretch(stretches, 0, AQ_STRETCH_TO_END, all_pass);
+        aq_stretches_add(stretches, 0, AQ_STRETCH_TO_END, all_pass);
         return AQ_OK;
     }
     aq_stretches_deinit(stretches);
-    AQ_TRY(reserve(stretches, judge.run_count, err));
+    AQ_TRY(aq_stretches_reserve(stretches, judge.run_count, err));
     enum aq_status status = judge_init(&judge, snapshot, err);
     if (status == AQ_OK)
         status = judge_runs(&judge, groups, stretches, err);

@@ -90,7 +90,8 @@ static enum aq_status read_unit(struct aq_worker *worker, const struct aq_unit *
     for (size_t i = 0; i < count; i++)
         ids[i] = aq_scan_column_id(plan, (uint32_t)i);
     enum aq_status status = AQ_OK;
-    *part = (struct aq_unit_part){.row_end = unit->row_count, .scratch = &worker->scratch};
+    *part = (struct aq_unit_part){
+        .row_end = unit->row_count, .scratch = &worker->scratch, .held = &worker->held};
     if (plan->table != NULL)
         status = read_table(worker, unit, ids);
     else if (count > 0 && unit->kind == AQ_FILE_ARCHIVE)
@@ -131,6 +132,8 @@ enum aq_status aq_scan_unit(struct aq_worker *worker, const struct aq_unit *unit
     if (prune != AQ_PRUNE_NONE)
         status = aq_runs_judge(runtime->snapshot, plan, unit, prune, &worker->groups, &stretches,
                                &worker->err);
+    if (status == AQ_OK && stretches.count > 0)
+        status = aq_vectors_judge(worker, unit, &stretches);
     if (status == AQ_OK && stretches.count == 0) {
         atomic_fetch_add(stretches.answered_count > 0 ? &runtime->unit_stats_count
                                                       : &runtime->unit_pruned_count,
@@ -139,6 +142,7 @@ enum aq_status aq_scan_unit(struct aq_worker *worker, const struct aq_unit *unit
     } else if (status == AQ_OK) {
         status = walk_unit(worker, unit, &stretches);
     }
+    aq_held_chunks_deinit(&worker->held);
     aq_stretches_deinit(&stretches);
     return status;
 }

@@ -61,6 +61,7 @@ void aq_worker_deinit(struct aq_worker *worker)
     free(worker->passed);
     aq_batch_deinit(&worker->unit_rows);
     aq_decode_scratch_deinit(&worker->scratch);
+    aq_held_chunks_deinit(&worker->held);
     if (worker->groups.plan != NULL)
         aq_group_sink_deinit(&worker->groups);
     aq_batch_deinit(&worker->rows);

@@ -64,7 +64,8 @@ static enum aq_status decode_section(const struct aq_catalog *catalog, struct aq
                                "names version %" PRIu32 " of dataset %" PRIu32
                                ", which was never declared",
                                section->schema_version, section->dataset_id);
-    struct aq_wanted rows = {.first = part->row_first, .end = part->row_end};
+    struct aq_wanted rows = {
+        .first = part->row_first, .end = part->row_end, .vectors = part->vectors};
     return aq_section_decode_rows(bytes, section, schema, column_ids, &rows, part->scratch, batch,
                                   err);
 }
@@ -152,25 +153,74 @@ static enum aq_status fill_nulls(struct aq_vector *vector, size_t row_count)
     return AQ_OK;
 }
 
+void aq_held_chunks_deinit(struct aq_held_chunks *held)
+{
+    for (size_t i = 0; i < held->count; i++)
+        free(held->items[i].bytes);
+    free(held->items);
+    *held = (struct aq_held_chunks){0};
+}
+
+/* Where the chunk is among those held; their count: it is not. */
+static size_t find_held(const struct aq_held_chunks *held, const struct aq_chunk_entry *chunk)
+{
+    size_t at = 0;
+    while (at < held->count && held->items[at].offset != chunk->offset)
+        at++;
+    return at;
+}
+
+static void let_go(struct aq_held_chunks *held, const struct aq_chunk_entry *chunk)
+{
+    size_t at = find_held(held, chunk);
+    if (at == held->count)
+        return;
+    free(held->items[at].bytes);
+    held->items[at] = held->items[--held->count];
+}
+
+/* The coded column of a chunk, held from here on. */
+static enum aq_status hold_chunk(struct aq_snapshot *snapshot, const struct aq_unit *unit,
+                                 const struct aq_chunk_entry *chunk, struct aq_held_chunks *held,
+                                 struct aq_slice *coded, struct aq_error *err)
+{
+    size_t at = find_held(held, chunk);
+    if (at == held->count) {
+        struct aq_held_chunk own = {.offset = chunk->offset};
+        struct aq_held_chunk *items = realloc(held->items, (at + 1) * sizeof *items);
+        if (items == NULL)
+            return aq_error_set(err, AQ_NO_MEMORY, "out of memory");
+        held->items = items;
+        AQ_TRY(read_bytes(snapshot, unit, chunk->offset, chunk->size_bytes, &own.bytes, err));
+        enum aq_status status =
+            aq_chunk_open(aq_slice_make(own.bytes, chunk->size_bytes), chunk, &own.coded, err);
+        if (status != AQ_OK) {
+            free(own.bytes);
+            return status;
+        }
+        held->items[held->count++] = own;
+    }
+    *coded = held->items[at].coded;
+    return AQ_OK;
+}
+
 static enum aq_status decode_chunk(struct aq_snapshot *snapshot, const struct aq_unit *unit,
                                    const struct aq_chunk_entry *chunk,
                                    const struct aq_unit_part *part, struct aq_arena *arena,
                                    struct aq_vector *vector, struct aq_error *err)
 {
     const struct aq_unit_detail *detail = unit->detail;
-    bool whole = detail->kept != NULL; /* rows are not numbered as they are stored */
-    uint32_t row_count = aq_unit_stored_rows(unit);
-    uint8_t *bytes = NULL;
-    AQ_TRY(read_bytes(snapshot, unit, chunk->offset, chunk->size_bytes, &bytes, err));
     struct aq_slice coded;
-    struct aq_wanted rows = {.first = whole ? 0 : part->row_first,
-                             .end = whole ? row_count : part->row_end};
-    enum aq_status status =
-        aq_chunk_open(aq_slice_make(bytes, chunk->size_bytes), chunk, &coded, err);
+    struct aq_wanted rows = {
+        .first = part->row_first, .end = part->row_end, .vectors = part->vectors};
+    uint32_t row_count = aq_unit_stored_rows(unit);
+    if (detail->kept != NULL) /* rows are not numbered as they are stored */
+        rows = (struct aq_wanted){.end = row_count};
+    enum aq_status status = hold_chunk(snapshot, unit, chunk, part->held, &coded, err);
     if (status == AQ_OK)
         status = aq_column_decode_rows(coded, chunk->type, row_count, &rows, part->scratch, arena,
                                        vector, err);
-    free(bytes);
+    let_go(part->held, chunk);
     return locate(snapshot, unit, chunk->offset, status, err);
 }
 
@@ -242,6 +292,7 @@ static enum aq_status read_frame(struct aq_snapshot *snapshot, const struct aq_u
     if (detail->kept != NULL) { /* rows are not numbered as they are stored */
         stored.row_first = 0;
         stored.row_end = aq_unit_stored_rows(unit);
+        stored.vectors = NULL;
     }
     AQ_TRY(read_section(snapshot, unit, column_ids, &stored, batch, err));
     for (size_t i = 0; i < batch->column_count; i++)
@@ -249,22 +300,49 @@ static enum aq_status read_frame(struct aq_snapshot *snapshot, const struct aq_u
     return AQ_OK;
 }
 
-enum aq_status aq_unit_factor(struct aq_snapshot *snapshot, const struct aq_unit *unit,
-                              uint32_t column_id, enum aq_type type, uint32_t row_first,
-                              uint32_t row_end, struct aq_factored *factored, struct aq_error *err)
+/* The coded column of a chunk whose rows are those of the unit; AQ_NOT_FOUND: there is none, or it is damaged, and reading says
+ * where, or reads it anew. */
+static enum aq_status hold_column(struct aq_snapshot *snapshot, const struct aq_unit *unit,
+                                  uint32_t column_id, enum aq_type type,
+                                  struct aq_held_chunks *held, struct aq_slice *coded,
+                                  struct aq_error *err)
 {
     const struct aq_chunk_entry *chunk = aq_unit_chunk(unit, column_id);
     if (chunk == NULL || chunk->type != type || !aq_unit_is_whole(unit))
         return AQ_NOT_FOUND;
-    uint8_t *bytes = NULL;
-    AQ_TRY(read_bytes(snapshot, unit, chunk->offset, chunk->size_bytes, &bytes, err));
+    enum aq_status status = hold_chunk(snapshot, unit, chunk, held, coded, err);
+    return status == AQ_CORRUPT ? AQ_NOT_FOUND : status;
+}
+
+/* The same of what was made of it; what nobody reads any more is let go. */
+static enum aq_status made_of_column(const struct aq_unit *unit, uint32_t column_id,
+                                     struct aq_held_chunks *held, enum aq_status status)
+{
+    if (status != AQ_NOT_FOUND)
+        let_go(held, aq_unit_chunk(unit, column_id));
+    return status == AQ_CORRUPT ? AQ_NOT_FOUND : status;
+}
+
+enum aq_status aq_unit_bounds(struct aq_snapshot *snapshot, const struct aq_unit *unit,
+                              uint32_t column_id, enum aq_type type, struct aq_held_chunks *held,
+                              struct aq_column_stats *stats, struct aq_error *err)
+{
     struct aq_slice coded;
-    enum aq_status status =
-        aq_chunk_open(aq_slice_make(bytes, chunk->size_bytes), chunk, &coded, err);
-    if (status == AQ_OK)
-        status = aq_column_factor(coded, type, unit->row_count, row_first, row_end, factored, err);
-    free(bytes);
-    return status == AQ_CORRUPT ? AQ_NOT_FOUND : status; /* reading says where, or reads it anew */
+    AQ_TRY(hold_column(snapshot, unit, column_id, type, held, &coded, err));
+    enum aq_status status = aq_column_bounds(coded, type, unit->row_count, stats, err);
+    return status == AQ_OK ? AQ_OK : made_of_column(unit, column_id, held, status);
+}
+
+enum aq_status aq_unit_factor(struct aq_snapshot *snapshot, const struct aq_unit *unit,
+                              uint32_t column_id, enum aq_type type, uint32_t row_first,
+                              uint32_t row_end, struct aq_held_chunks *held,
+                              struct aq_factored *factored, struct aq_error *err)
+{
+    struct aq_slice coded;
+    AQ_TRY(hold_column(snapshot, unit, column_id, type, held, &coded, err));
+    return made_of_column(
+        unit, column_id, held,
+        aq_column_factor(coded, type, unit->row_count, row_first, row_end, factored, err));
 }
 
 enum aq_status aq_unit_read_part(struct aq_snapshot *snapshot, const struct aq_unit *unit,
@@ -273,14 +351,18 @@ enum aq_status aq_unit_read_part(struct aq_snapshot *snapshot, const struct aq_u
 {
     struct aq_error failure = {.offset = -1};
     struct aq_decode_scratch own = {0};
+    struct aq_held_chunks own_held = {0};
     struct aq_unit_part wanted = *part;
     assert(part->row_end <= unit->row_count);
     if (wanted.scratch == NULL)
         wanted.scratch = &own;
+    if (wanted.held == NULL)
+        wanted.held = &own_held;
     enum aq_status status = unit->kind == AQ_FILE_SEGMENT
                                 ? read_frame(snapshot, unit, column_ids, &wanted, batch, &failure)
                                 : read_tile(snapshot, unit, column_ids, &wanted, batch, &failure);
     aq_decode_scratch_deinit(&own);
+    aq_held_chunks_deinit(&own_held);
     batch->row_count = unit->row_count;
     if (status < 0) {
         aq_batch_clear(batch);

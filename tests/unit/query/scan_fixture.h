@@ -23,6 +23,8 @@ static struct aq_column scan_columns[] = {
     {.name = "share", .type = AQ_TYPE_DOUBLE}, /* in long runs */
     {.name = "id",
      .type = AQ_TYPE_BIGINT}, /* noise: the statistics of runs are to be little beside the rows */
+    {.name = "step", .type = AQ_TYPE_BIGINT},  /* 1,000 x (n / 1,024), and noise below 600 */
+    {.name = "slope", .type = AQ_TYPE_DOUBLE}, /* the same in tenths; some null, in b 3 NaN */
 };
 #define SCAN_COLUMNS (sizeof scan_columns / sizeof scan_columns[0])
 
@@ -70,6 +72,11 @@ static inline double scan_value(const struct scan_run *run, unsigned i)
     return (double)parts / 1e8;
 }
 
+static inline int64_t scan_step(const struct scan_run *run, unsigned i)
+{
+    return (int64_t)(i / 1024 * 1000 + (scan_noise(run, i) >> 11) % 600);
+}
+
 /* The columns of few values. */
 static inline void scan_few(const struct scan_run *run, unsigned i, struct aq_batch *rows)
 {
@@ -113,6 +120,14 @@ static inline void scan_row(const struct scan_run *run, unsigned i, struct aq_ba
                  AQ_OK);
     scan_few(run, i, rows);
     cr_assert_eq(aq_vector_append_int(&columns[12], (int64_t)scan_noise(run, i)), AQ_OK);
+    cr_assert_eq(aq_vector_append_int(&columns[13], scan_step(run, i)), AQ_OK);
+    bool odd = i % 97 == 5;
+    if (odd && run->kind != SCAN_ODD)
+        cr_assert_eq(aq_vector_append_null(&columns[14]), AQ_OK);
+    else
+        cr_assert_eq(aq_vector_append_double(&columns[14],
+                                             odd ? (double)NAN : (double)scan_step(run, i) / 10),
+                     AQ_OK);
     rows->row_count++;
 }
 

@@ -58,7 +58,8 @@ static size_t tile_rows(unsigned tile, const struct scan_run **runs, unsigned *r
     return count;
 }
 
-/* The rows of `tile` that `passes` are what the bitmap says, and what is in [part) of the other column. */
+/* The rows of `tile` that `passes` are what the bitmap says, and what is in [part) of the other column, in vectors with one
+ * of them. */
 static void expect_rows(const char *sql, unsigned tile, bool (*passes)(unsigned n))
 {
     static const struct scan_run *runs[SCAN_ROWS];
@@ -83,7 +84,8 @@ static void expect_rows(const char *sql, unsigned tile, bool (*passes)(unsigned 
     cr_expect(end == 0 || late.part.row_first == first, "%s", sql);
     cr_expect_eq(other->row_count, end == 0 ? 0 : count, "%s: columns beyond WHERE", sql);
     for (size_t row = first; row < end; row++)
-        cr_assert_eq(other->ints[row], (int64_t)scan_noise(runs[row], rows[row]));
+        if (passes(rows[row]) || (row > 0 && row % 1024 != 0 && passes(rows[row - 1])))
+            cr_assert_eq(other->ints[row], (int64_t)scan_noise(runs[row], rows[row]));
     late_close(&late);
 }
 
