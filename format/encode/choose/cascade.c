@@ -16,6 +16,8 @@
 #define ALTERNATE_ROWS_MIN 128 /* below this packed bits are as small */
 #define DELTA_RUN_BITS 128     /* of a run of equal differences, at most */
 #define FAST_DELTA_BITS_MIN 3  /* that a difference must save where reading is to be fast */
+#define FAST_DICT_BITS_MIN 32  /* of a value that may be worth a code, there, */
+#define FAST_DICT_ROWS_MIN 16  /* and mean number of rows per entry */
 #define DICT_ENTRIES_MAX 4096  /* of integers */
 #define TEXT_ROWS_SURE \
     16 /* mean number of rows per text from which nothing but a dictionary is worth a look */
@@ -93,28 +95,46 @@ static struct bits count_bits(const int64_t *values, size_t count)
     return bits;
 }
 
-/* Whether differences are worth the sums that reading makes of them: in frames by one look; where reading is to be fast if
- * they are in runs (times at even distances), or much smaller, vector by vector, for a vector is as wide as its widest. */
-static bool prefers_deltas(enum aq_profile profile, const int64_t *values, size_t count,
-                           unsigned depth, const struct profile *seen)
+/* Whether differences are worth the sums that reading makes of them: if they are in runs (times at even distances), or much
+ * smaller, vector by vector, for a vector is as wide as its widest. */
+static bool prefers_deltas(const struct bits *bits, size_t count, unsigned depth)
 {
-    if (profile == AQ_PROFILE_FRAME)
-        return span_deltas(values, count, seen) < ((uint64_t)seen->max - (uint64_t)seen->min) / 2;
-    struct bits bits = count_bits(values, count);
-    if (depth + 3 < AQ_NODE_DEPTH_MAX && bits.delta_run_count <= count / (2 * RUN_ROWS_MIN) &&
-        bits.delta_run_count * DELTA_RUN_BITS < bits.packed)
+    if (depth + 3 < AQ_NODE_DEPTH_MAX && bits->delta_run_count <= count / (2 * RUN_ROWS_MIN) &&
+        bits->delta_run_count * DELTA_RUN_BITS < bits->packed)
         return true;
-    return bits.packed_deltas + FAST_DELTA_BITS_MIN * count < bits.packed;
+    return bits->packed_deltas + FAST_DELTA_BITS_MIN * count < bits->packed;
+}
+
+/* Neither constant nor runs, for fast reading. A few wide values are read as fast by codes, from much less. */
+static enum aq_status encode_ints_fast(struct aq_encoder *encoder, const int64_t *values,
+                                       size_t count, unsigned depth, struct aq_bytes *out)
+{
+    struct bits bits = count_bits(values, count);
+    size_t entry_max = count / FAST_DICT_ROWS_MIN;
+    entry_max = entry_max < DICT_ENTRIES_MAX ? entry_max : DICT_ENTRIES_MAX;
+    if (prefers_deltas(&bits, count, depth))
+        return aq_delta_encode(encoder, values, count, depth, out);
+    if (bits.packed >= FAST_DICT_BITS_MIN * count) {
+        enum aq_status status =
+            aq_dict_encode(encoder, values, count, entry_max, AQ_ENTRIES_AS_MET, depth, out);
+        if (status != AQ_NOT_FOUND)
+            return status;
+    }
+    aq_bitpack_encode(values, count, out);
+    return AQ_OK;
 }
 
 static enum aq_status encode_ints_quick(struct aq_encoder *encoder, const int64_t *values,
                                         size_t count, unsigned depth, const struct profile *seen,
                                         struct aq_bytes *out)
 {
+    bool nests = depth + 1 < AQ_NODE_DEPTH_MAX;
     if (depth + 2 < AQ_NODE_DEPTH_MAX && seen->run_count <= count / (2 * RUN_ROWS_MIN))
         return aq_run_encode(encoder, values, count, depth, out);
-    if (depth + 1 < AQ_NODE_DEPTH_MAX &&
-        prefers_deltas(encoder->options->profile, values, count, depth, seen))
+    if (nests && encoder->options->profile == AQ_PROFILE_FAST)
+        return encode_ints_fast(encoder, values, count, depth, out);
+    uint64_t span = (uint64_t)seen->max - (uint64_t)seen->min;
+    if (nests && span_deltas(values, count, seen) < span / 2)
         return aq_delta_encode(encoder, values, count, depth, out);
     aq_bitpack_encode(values, count, out);
     return AQ_OK;

@@ -172,3 +172,28 @@ Test(choice, fast_archives_have_no_deltas_for_two_bits)
     struct aq_vector vector = make_ints(wave, ROWS);
     expect_choice(&vector, AQ_PROFILE_FAST, "bitpack 7");
 }
+
+/* 300 different ones of 60 bits. */
+static int64_t wide_of_300(size_t row)
+{
+    (void)row;
+    return (int64_t)(next_random() % 300 * UINT64_C(0x9e3779b97f4a7c15) >> 4);
+}
+
+static int64_t any_60_bits(size_t row)
+{
+    (void)row;
+    return (int64_t)(next_random() >> 4);
+}
+
+Test(choice, fast_archives_have_codes_of_wide_values)
+{
+    struct aq_vector vector = make_ints(wide_of_300, ROWS);
+    expect_choice(&vector, AQ_PROFILE_FAST, "dict(bitpack 60, bitpack 9)");
+    vector = make_ints(wide_of_300, 4000);
+    expect_choice(&vector, AQ_PROFILE_FAST, "bitpack 60");
+    vector = make_ints(any_60_bits, ROWS);
+    expect_choice(&vector, AQ_PROFILE_FAST, "bitpack 60");
+    vector = make_ints(of_200, ROWS);
+    expect_choice(&vector, AQ_PROFILE_FAST, "bitpack 8");
+}
