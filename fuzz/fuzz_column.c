@@ -11,6 +11,8 @@
 #include "fuzz/support/column_mutate.h"
 
 #define HEAD_BYTES 3
+/* Enough for what only long columns have; more would take the time of many short ones. */
+#define ROWS_END 12289
 #define AS_VALUES 0x80
 #define AGAIN 0x40 /* of values: from their beginning, until there are so many */
 #define DRAWN 0x20 /* any of them, rather */
@@ -96,7 +98,8 @@ static void fuzz_values(struct aq_slice bytes, size_t count, uint8_t how, struct
         random = random * UINT64_C(6364136223846793005) + 1442695040888963407;
         append_again(vector, (how & DRAWN) != 0 ? (random >> 33) % own : vector->row_count - own);
     }
-    check_survives(vector, AQ_PROFILE_FRAME);
+    if (vector->row_count == own)
+        check_survives(vector, AQ_PROFILE_FRAME);
     check_survives(vector, AQ_PROFILE_ARCHIVE);
 }
 
@@ -235,7 +238,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         return 0;
     struct aq_vector vector;
     struct aq_slice rest = aq_slice_make(data + HEAD_BYTES, size - HEAD_BYTES);
-    size_t count = aq_load_u16(data + 1);
+    size_t count = aq_load_u16(data + 1) % ROWS_END;
     aq_vector_init(&vector, types[(data[0] & 0x1f) % (sizeof types / sizeof types[0])]);
     if ((data[0] & AS_VALUES) != 0)
         fuzz_values(rest, count, data[0], &vector);
