@@ -18,12 +18,6 @@
 #define STATS_BYTES_MAX 192
 #define FIXED_BYTES_MAX 256
 
-struct column_total {
-    struct aq_column_stats stats;
-    uint8_t min[AQ_STATS_TEXT_BYTES_MAX]; /* where the slices of `stats` point */
-    uint8_t max[AQ_STATS_TEXT_BYTES_MAX];
-};
-
 struct aq_archive_writer {
     struct aq_archive_options options;
     size_t column_count; /* stored, declared or not */
@@ -33,7 +27,7 @@ struct aq_archive_writer {
     bool without_twins;
     uint32_t incompatible; /* features of the tiles so far */
     struct aq_content_hash content;
-    struct column_total *totals;
+    struct aq_stats_total *totals;
     struct aq_bytes schema; /* coded */
     struct aq_bytes tiles;  /* the root's list of them */
     struct aq_encode_scratch scratch;
@@ -134,23 +128,6 @@ uint64_t aq_archive_writer_size(const struct aq_archive_writer *writer)
     return writer->size_bytes;
 }
 
-static void keep_bound(struct aq_slice *bound, uint8_t *own)
-{
-    memmove(own, bound->data, bound->size);
-    bound->data = own;
-}
-
-/* Bounds of the merged statistics may point into the tile, which goes. */
-static void add_total(struct column_total *total, enum aq_type type,
-                      const struct aq_column_stats *stats)
-{
-    aq_stats_merge(type, &total->stats, stats);
-    if (aq_type_physical(type) != AQ_PHYSICAL_SLICE || !total->stats.bounds_known)
-        return;
-    keep_bound(&total->stats.min.slice, total->min);
-    keep_bound(&total->stats.max.slice, total->max);
-}
-
 void aq_span_encode(bool known, int64_t min_us, int64_t max_us, struct aq_bytes *out)
 {
     aq_bytes_u8(out, known);
@@ -240,8 +217,8 @@ enum aq_status aq_archive_writer_append(struct aq_archive_writer *writer,
     if (writer->tiles.failed)
         return out_of_memory(err);
     for (size_t i = 0; i < writer->column_count; i++)
-        add_total(&writer->totals[i], aq_schema_stored_column(writer->options.schema, i).type,
-                  &output->stats[i]);
+        aq_stats_total_add(aq_schema_stored_column(writer->options.schema, i).type,
+                           &writer->totals[i], &output->stats[i]);
     aq_content_hash_add(&writer->content, &tile->content);
     writer->row_count += output->entry.row_count;
     writer->tile_count++;

@@ -328,6 +328,22 @@ static aq_int128 get_sum(struct aq_reader *reader)
     return (aq_int128)((coded >> 1) ^ -(coded & 1));
 }
 
+static void keep_bound(struct aq_slice *bound, uint8_t *own)
+{
+    memmove(own, bound->data, bound->size);
+    bound->data = own;
+}
+
+void aq_stats_total_add(enum aq_type type, struct aq_stats_total *total,
+                        const struct aq_column_stats *part)
+{
+    aq_stats_merge(type, &total->stats, part);
+    if (aq_type_physical(type) != AQ_PHYSICAL_SLICE || !total->stats.bounds_known)
+        return;
+    keep_bound(&total->stats.min.slice, total->min);
+    keep_bound(&total->stats.max.slice, total->max);
+}
+
 void aq_stats_encode(enum aq_type type, const struct aq_column_stats *stats, struct aq_bytes *out)
 {
     aq_bytes_u8(out, (uint8_t)((stats->bounds_known ? FLAG_BOUNDS : 0) |

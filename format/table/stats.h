@@ -36,6 +36,16 @@ enum aq_status aq_stats_compute(const struct aq_vector *vector, size_t first, si
 /** Widen `to` by `from` (same type). An all-zero `to` is the neutral element. */
 void aq_stats_merge(enum aq_type type, struct aq_column_stats *to,
                     const struct aq_column_stats *from);
+
+/** Statistics of parts that go: where their bounds are slices, these point into the total. Zero-initialise. */
+struct aq_stats_total {
+    struct aq_column_stats stats;
+    uint8_t min[AQ_STATS_TEXT_BYTES_MAX];
+    uint8_t max[AQ_STATS_TEXT_BYTES_MAX];
+};
+void aq_stats_total_add(enum aq_type type, struct aq_stats_total *total,
+                        const struct aq_column_stats *part);
+
 void aq_stats_encode(enum aq_type type, const struct aq_column_stats *stats, struct aq_bytes *out);
 /** Slices of `stats` are borrowed from the reader's bytes. Sets reader->failed when malformed. */
 void aq_stats_decode(enum aq_type type, struct aq_reader *reader, struct aq_column_stats *stats);

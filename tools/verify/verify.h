@@ -67,6 +67,9 @@ enum aq_status aq_verify_section(struct aq_verify *verify, const struct aq_store
                                  const struct aq_frame_view *view,
                                  const struct aq_section_entry *section,
                                  const struct aq_catalog *catalog, struct aq_error *err) AQ_RESULT;
+/** Whether both say the same of a column of `type`. (verify_tile.c) */
+enum aq_status aq_verify_stats_equal(enum aq_type type, const struct aq_column_stats *a,
+                                     const struct aq_column_stats *b, bool *equal) AQ_RESULT;
 /** One decoded tile: order, runs, statistics, bounds; adds its rows to `content` (verify_tile.c). */
 enum aq_status aq_verify_tile(struct aq_verify *verify, const struct aq_store_file *file,
                               const struct aq_archive_root *root, size_t tile,

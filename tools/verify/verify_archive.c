@@ -5,6 +5,7 @@
  * rows' content hash is the one the catalog has. Failures: a bad directory loses its tile, a bad
  * chunk its column in that tile; the others are still checked. */
 #include <inttypes.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "tools/verify/verify.h"
@@ -16,7 +17,8 @@ struct walk {
     struct aq_archive_view view;
     uint64_t covered; /* all bytes before it have been checked */
     struct aq_content_hash content;
-    bool whole; /* every tile could be decoded */
+    bool whole;                    /* every tile could be decoded */
+    struct aq_stats_total *totals; /* one a stored column: of the tiles so far */
 };
 
 static enum aq_status soften(struct aq_verify *verify, enum aq_status status,
@@ -116,8 +118,11 @@ static enum aq_status check_tile(struct walk *walk, size_t tile, struct aq_error
         walk->covered = entry->directory_offset + entry->directory_size_bytes;
         status = AQ_OK;
     } else {
-        for (size_t i = 0; i < directory.chunk_count && status >= 0; i++)
-            status = check_chunk(walk, tile, &directory.chunks[i], &good, err);
+        for (size_t i = 0; i < directory.chunk_count && status >= 0; i++) {
+            const struct aq_chunk_entry *chunk = &directory.chunks[i];
+            aq_stats_total_add(chunk->type, &walk->totals[i], &chunk->stats);
+            status = check_chunk(walk, tile, chunk, &good, err);
+        }
         if (status >= 0)
             status = check_gap(walk, entry->directory_offset, entry->directory_size_bytes, err);
         if (status >= 0 && good && walk->verify->deep)
@@ -129,6 +134,21 @@ static enum aq_status check_tile(struct walk *walk, size_t tile, struct aq_error
     aq_bytes_deinit(&bytes);
     aq_arena_deinit(&arena);
     return status;
+}
+
+/* What is said of the whole file, and answers queries alone, is what the directories say of its tiles. */
+static enum aq_status check_totals(struct walk *walk)
+{
+    const struct aq_archive_root *root = &walk->view.root;
+    for (size_t i = 0; walk->whole && i < aq_schema_stored_count(&root->schema); i++) {
+        struct aq_column column = aq_schema_stored_column(&root->schema, i);
+        bool equal = true;
+        AQ_TRY(aq_verify_stats_equal(column.type, &root->stats[i], &walk->totals[i].stats, &equal));
+        if (!equal)
+            aq_verify_fault_at(walk->verify, walk->file->path, walk->view.root_offset,
+                               "%s: the file's statistics are not those of its tiles", column.name);
+    }
+    return AQ_OK;
 }
 
 static void check_entry(struct walk *walk)
@@ -187,10 +207,17 @@ enum aq_status aq_verify_archive(struct aq_verify *verify, const struct aq_store
         if (catalog != NULL && memcmp(walk.view.root.store_id.bytes, catalog->store_id.bytes,
                                       sizeof(catalog->store_id.bytes)) != 0)
             aq_verify_fault_at(verify, file->path, 0, "belongs to another store");
-        status = check_tiles(&walk, err);
+        walk.totals =
+            calloc(aq_schema_stored_count(&walk.view.root.schema) + 1, sizeof(*walk.totals));
+        status = walk.totals == NULL ? AQ_NO_MEMORY : check_tiles(&walk, err);
+        if (status >= 0)
+            status = check_totals(&walk);
+        if (status == AQ_NO_MEMORY)
+            aq_error_set(err, AQ_NO_MEMORY, "no memory to verify an archive");
         if (status >= 0)
             check_entry(&walk);
     }
+    free(walk.totals);
     aq_archive_view_deinit(&walk.view);
     return status;
 }

@@ -23,8 +23,8 @@ static void fault(const struct tile *tile, uint64_t offset, const char *what, co
                        column[0] != '\0' ? ": " : "", what);
 }
 
-static enum aq_status equal_stats(enum aq_type type, const struct aq_column_stats *a,
-                                  const struct aq_column_stats *b, bool *equal)
+enum aq_status aq_verify_stats_equal(enum aq_type type, const struct aq_column_stats *a,
+                                     const struct aq_column_stats *b, bool *equal)
 {
     struct aq_bytes bytes_a = {0}, bytes_b = {0};
     aq_stats_encode(type, a, &bytes_a);
@@ -50,7 +50,7 @@ static enum aq_status check_run_stats(struct tile *tile, const struct aq_run_ent
         stats.bounds_known = false;
     if (!said->sum_known)
         stats.sum_known = false;
-    AQ_TRY(equal_stats(vector->type, said, &stats, &equal));
+    AQ_TRY(aq_verify_stats_equal(vector->type, said, &stats, &equal));
     if (!equal)
         fault(tile, tile->entry->directory_offset, "a run's statistics are not those of its values",
               column);
@@ -133,7 +133,7 @@ static enum aq_status check_stats(struct tile *tile, const struct aq_chunk_entry
     struct aq_column_stats stats = {0};
     bool equal = true;
     AQ_TRY(aq_stats_compute(vector, 0, vector->row_count, &tile->arena, &stats));
-    AQ_TRY(equal_stats(chunk->type, &chunk->stats, &stats, &equal));
+    AQ_TRY(aq_verify_stats_equal(chunk->type, &chunk->stats, &stats, &equal));
     if (!equal)
         fault(tile, tile->entry->directory_offset, "its statistics are not those of its values",
               column);
@@ -207,6 +207,9 @@ static enum aq_status check_run(struct tile *tile, const struct aq_run_entry *ru
         if (!aq_slice_equal(text, run->key) ||
             aq_vector_compare_bits(keys, run->row_first, keys, last) != 0)
             fault(tile, offset, "a run's key is not that of its rows", "");
+        if (aq_slice_compare(text, tile->entry->key_min) < 0 ||
+            aq_slice_compare(text, tile->entry->key_max) > 0)
+            fault(tile, offset, "a run's key is outside the tile's bounds", "");
     }
     if (schema->time_column == AQ_COLUMN_NONE)
         return AQ_OK;
