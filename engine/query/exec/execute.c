@@ -117,16 +117,16 @@ static bool any_tie_open(const struct aq_exec *exec)
 {
     bool open = false;
     for (size_t i = 0; i < exec->worker_count; i++)
-        open |= exec->workers[i].tie_open;
+        open |= exec->workers[i].groups.tie_open;
     return open;
 }
 
 /* Partial groups into the first worker's. */
-static enum aq_status merge_groups(struct aq_exec *exec, bool *tie_open, struct aq_error *err)
+static enum aq_status merge_groups(struct aq_exec *exec, struct aq_error *err)
 {
     for (size_t i = 1; i < exec->worker_count; i++) {
         enum aq_status status =
-            aq_group_sink_merge(&exec->workers[0].groups, &exec->workers[i].groups, tie_open);
+            aq_group_sink_merge(&exec->workers[0].groups, &exec->workers[i].groups);
         if (status != AQ_OK)
             return aq_error_set(err, status, "out of memory");
         aq_worker_deinit(&exec->workers[i]);
@@ -269,10 +269,9 @@ static enum aq_status collect(struct aq_exec *exec, struct aq_error *err)
 {
     AQ_TRY(open_source(exec, err));
     AQ_TRY(scan_source(exec, err));
-    bool tie_open = any_tie_open(exec);
-    if (exec->plan->grouped && !tie_open)
-        AQ_TRY(merge_groups(exec, &tie_open, err));
-    if (tie_open) {
+    if (exec->plan->grouped && !any_tie_open(exec))
+        AQ_TRY(merge_groups(exec, err));
+    if (any_tie_open(exec)) {
         drop_workers(exec);
         exec->all_ties = true;
         return collect(exec, err);

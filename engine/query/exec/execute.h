@@ -38,7 +38,6 @@ struct aq_worker {
     struct aq_exec *exec;
     struct aq_error err;
     enum aq_status status;
-    bool tie_open; /* first or last met a tie: run again with all columns */
     struct aq_eval eval;
     struct aq_vector *columns; /* views of the chunk, one an input */
     bool *plain;               /* inputs whose different values are not worth asking for */
@@ -123,9 +122,8 @@ enum aq_status aq_scan_round(struct aq_worker *worker);
 /** The column that an input of the plan's dataset is. */
 uint32_t aq_scan_column_id(const struct aq_plan *plan, uint32_t input);
 /** Whether the plan needs no row of a unit: pruned, or answered by statistics. */
-enum aq_status aq_scan_needs_none(struct aq_runtime *runtime, const struct aq_plan *plan,
-                                  const struct aq_unit *unit, bool *none,
-                                  struct aq_error *err) AQ_RESULT;
+enum aq_status aq_scan_needs_none(const struct aq_exec *exec, const struct aq_unit *unit,
+                                  bool *none, struct aq_error *err) AQ_RESULT;
 /** Read, filter and sink one unit. */
 enum aq_status aq_scan_unit(struct aq_worker *worker, const struct aq_unit *unit);
 

@@ -46,19 +46,20 @@ uint32_t aq_scan_column_id(const struct aq_plan *plan, uint32_t input)
     return plan->schema->columns[plan->source_ids[plan->inputs[input]]].id;
 }
 
-enum aq_status aq_scan_needs_none(struct aq_runtime *runtime, const struct aq_plan *plan,
-                                  const struct aq_unit *unit, bool *none, struct aq_error *err)
+enum aq_status aq_scan_needs_none(const struct aq_exec *exec, const struct aq_unit *unit,
+                                  bool *none, struct aq_error *err)
 {
+    const struct aq_plan *plan = exec->plan;
     struct aq_group_sink trial = {0};
     struct aq_stretches stretches = {0};
     enum aq_prune prune = aq_prune_unit(plan, unit);
     *none = prune == AQ_PRUNE_NONE;
     if (*none)
         return AQ_OK;
-    if (plan->grouped && aq_group_sink_init(&trial, plan) != AQ_OK)
+    if (plan->grouped && aq_group_sink_init(&trial, plan, exec->all_ties) != AQ_OK)
         return aq_error_set(err, AQ_NO_MEMORY, "out of memory");
     enum aq_status status =
-        aq_runs_judge(runtime->snapshot, plan, unit, prune, &trial, &stretches, err);
+        aq_runs_judge(exec->runtime->snapshot, plan, unit, prune, &trial, &stretches, err);
     *none = stretches.count == 0;
     aq_stretches_deinit(&stretches);
     if (plan->grouped)
@@ -138,7 +139,7 @@ enum aq_status aq_scan_unit(struct aq_worker *worker, const struct aq_unit *unit
         atomic_fetch_add(stretches.answered_count > 0 ? &runtime->unit_stats_count
                                                       : &runtime->unit_pruned_count,
                          1);
-        status = aq_worker_check(worker);
+        status = worker->groups.tie_open ? AQ_END : aq_worker_check(worker);
     } else if (status == AQ_OK) {
         status = walk_unit(worker, unit, &stretches);
     }

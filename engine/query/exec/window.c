@@ -93,7 +93,7 @@ static enum aq_status drop_answered(const struct aq_exec *exec, const struct aq_
     size_t kept = 0;
     for (size_t i = 0; i < *count; i++) {
         bool none;
-        AQ_TRY(aq_scan_needs_none(exec->runtime, exec->plan, chosen[i], &none, err));
+        AQ_TRY(aq_scan_needs_none(exec, chosen[i], &none, err));
         if (!none)
             chosen[kept++] = chosen[i];
     }

@@ -46,7 +46,8 @@ enum aq_status aq_worker_init(struct aq_worker *worker, struct aq_exec *exec, st
     if (status == AQ_OK)
         status = aq_eval_init(&worker->eval, plan->node_count, plan->sql, &worker->err);
     if (status == AQ_OK)
-        status = plan->grouped ? aq_group_sink_init(&worker->groups, plan) : init_rows(worker);
+        status = plan->grouped ? aq_group_sink_init(&worker->groups, plan, exec->all_ties)
+                               : init_rows(worker);
     worker->eval.columns = worker->columns;
     if (status != AQ_OK)
         aq_error_set(err, status, "out of memory");
@@ -147,8 +148,7 @@ static enum aq_status sink_chunk(struct aq_worker *worker, size_t row_count, boo
     if (row_count == 0)
         return AQ_OK;
     if (plan->grouped)
-        return aq_group_sink_add(&worker->groups, &worker->eval, selection, row_count,
-                                 worker->exec->all_ties, &worker->tie_open);
+        return aq_group_sink_add(&worker->groups, &worker->eval, selection, row_count);
     return add_rows(worker, selection, row_count);
 }
 
@@ -161,7 +161,7 @@ enum aq_status aq_worker_chunk(struct aq_worker *worker, size_t row_count, bool 
     else if (status == AQ_LIMIT && worker->err.status == AQ_OK)
         aq_error_set(&worker->err, status, "the query makes more than 2^32 groups");
     AQ_TRY(status);
-    if (worker->tie_open)
+    if (worker->groups.tie_open)
         return AQ_END; /* begin again */
     return aq_worker_check(worker);
 }
@@ -178,7 +178,7 @@ static void *run_job(void *context)
     struct thread_job *job = context;
     struct aq_worker *worker = job->worker;
     worker->status = job->work(worker);
-    if (worker->status < 0 || worker->tie_open)
+    if (worker->status < 0 || worker->groups.tie_open)
         atomic_store(&worker->exec->failed, true);
     return NULL;
 }

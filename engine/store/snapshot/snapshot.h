@@ -65,6 +65,12 @@ const struct aq_run_entry *aq_unit_runs(const struct aq_unit *unit, size_t *run_
 enum aq_status aq_unit_run_stats(struct aq_snapshot *snapshot, const struct aq_unit *unit,
                                  uint32_t column_id, struct aq_arena *arena,
                                  struct aq_column_stats *stats, struct aq_error *err) AQ_RESULT;
+struct aq_run_ends;
+/** As aq_unit_run_stats: the first and last values, by the dataset's time, of each run; none is given where the archive says
+ * nothing of them. */
+enum aq_status aq_unit_run_ends(struct aq_snapshot *snapshot, const struct aq_unit *unit,
+                                uint32_t column_id, struct aq_arena *arena,
+                                struct aq_run_ends *ends, struct aq_error *err) AQ_RESULT;
 /** Whether all rows of an archive's unit that are stored count, and its directory is known. */
 bool aq_unit_is_whole(const struct aq_unit *unit);
 

@@ -267,6 +267,36 @@ enum aq_status aq_unit_run_stats(struct aq_snapshot *snapshot, const struct aq_u
     return locate(snapshot, unit, root->tiles[unit->index].directory_offset, status, err);
 }
 
+/* Whether the time of the archive is the one that the dataset has now. */
+static bool has_same_time(const struct aq_snapshot *snapshot, const struct aq_unit *unit,
+                          const struct aq_schema *of_file)
+{
+    const struct aq_schema *schema =
+        aq_catalog_schema_by_id(snapshot->catalog, unit->dataset_id, 0);
+    return schema != NULL && schema->time_column != AQ_COLUMN_NONE &&
+           of_file->time_column != AQ_COLUMN_NONE &&
+           schema->columns[schema->time_column].id == of_file->columns[of_file->time_column].id;
+}
+
+enum aq_status aq_unit_run_ends(struct aq_snapshot *snapshot, const struct aq_unit *unit,
+                                uint32_t column_id, struct aq_arena *arena,
+                                struct aq_run_ends *ends, struct aq_error *err)
+{
+    const struct aq_chunk_entry *chunk = aq_unit_chunk(unit, column_id);
+    if (chunk == NULL || !aq_unit_is_whole(unit))
+        return AQ_NOT_FOUND;
+    const struct aq_unit_detail *detail = unit->detail;
+    const struct aq_archive_root *root = &detail->file->root;
+    const struct aq_tile_directory *tile = aq_unit_directory(unit);
+    if (!has_same_time(snapshot, unit, &root->schema))
+        return AQ_NOT_FOUND;
+    enum aq_status status =
+        aq_run_ends_decode(tile, &root->schema, (size_t)(chunk - tile->chunks), arena, ends, err);
+    if (status == AQ_CORRUPT)
+        err->offset = 0; /* of the directory */
+    return locate(snapshot, unit, root->tiles[unit->index].directory_offset, status, err);
+}
+
 static enum aq_status read_tile(struct aq_snapshot *snapshot, const struct aq_unit *unit,
                                 const uint32_t *column_ids, const struct aq_unit_part *part,
                                 struct aq_batch *batch, struct aq_error *err)

@@ -53,6 +53,8 @@ static const struct scan_run scan_runs[] = {
 #define SCAN_TILES 4
 #define SCAN_ROWS 11225
 
+static unsigned scan_rows_a_time = 1; /* more: ties */
+
 static struct aq_store *scan_store;
 static struct aq_snapshot *scan_snapshot;
 
@@ -106,7 +108,9 @@ static inline void scan_row(const struct scan_run *run, unsigned i, struct aq_ba
     bool null = run->kind == SCAN_ALL_NULLS || (run->kind == SCAN_SOME_NULLS && i % 7 == 0);
     cr_assert_eq(aq_vector_append_slice(&columns[0], aq_slice_of(run->city)), AQ_OK);
     cr_assert_eq(aq_vector_append_int(&columns[1], run->station), AQ_OK);
-    cr_assert_eq(aq_vector_append_int(&columns[2], READING_BASE + (int64_t)i * 20000000), AQ_OK);
+    cr_assert_eq(aq_vector_append_int(&columns[2],
+                                      READING_BASE + (int64_t)(i / scan_rows_a_time) * 20000000),
+                 AQ_OK);
     cr_assert_eq(aq_vector_append_int(&columns[3], i), AQ_OK);
     cr_assert_eq(null ? aq_vector_append_null(&columns[4])
                       : aq_vector_append_double(&columns[4], scan_value(run, i)),
@@ -413,6 +417,52 @@ static inline void scan_plan_init(struct scan_plan *made, const char *sql)
 static inline void scan_plan_deinit(struct scan_plan *made)
 {
     aq_arena_deinit(&made->arena);
+}
+
+/* What becomes of a tile, as text: "answered 1; 0+2000 all; 4000+1024 some". */
+static inline const char *judged(const char *sql, unsigned tile)
+{
+    static char text[400];
+    struct scan_plan made;
+    struct aq_stretches stretches = {0};
+    struct aq_group_sink groups = {0};
+    struct aq_error err = {0};
+    size_t unit_count;
+    scan_plan_init(&made, sql);
+    const struct aq_unit *units = scan_units("tiled", &unit_count);
+    cr_assert_lt(tile, unit_count);
+    if (made.plan->grouped)
+        cr_assert_eq(aq_group_sink_init(&groups, made.plan, false), AQ_OK);
+    enum aq_prune prune = aq_prune_unit(made.plan, &units[tile]);
+    int size = 0;
+    if (prune != AQ_PRUNE_NONE) {
+        cr_assert_eq(
+            aq_runs_judge(scan_snapshot, made.plan, &units[tile], prune, &groups, &stretches, &err),
+            AQ_OK, "%s", err.message);
+        size = snprintf(text, sizeof text, "answered %llu",
+                        (unsigned long long)stretches.answered_count);
+    } else {
+        snprintf(text, sizeof text, "nothing");
+    }
+    for (size_t i = 0; i < stretches.count; i++) {
+        const struct aq_stretch *stretch = &stretches.items[i];
+        char end[16] = "end";
+        if (stretch->row_count != AQ_STRETCH_TO_END)
+            snprintf(end, sizeof end, "%u", stretch->row_count);
+        size += snprintf(text + size, sizeof text - (size_t)size, "; %u+%s %s", stretch->first, end,
+                         stretch->all_pass ? "all" : "some");
+    }
+    aq_stretches_deinit(&stretches);
+    if (made.plan->grouped)
+        aq_group_sink_deinit(&groups);
+    scan_plan_deinit(&made);
+    return text;
+}
+
+static inline void expect_judged(const char *sql, unsigned tile, const char *expected)
+{
+    cr_expect_str_eq(judged(sql, tile), expected, "%s of tile %u:\n  %s", sql, tile,
+                     judged(sql, tile));
 }
 
 #endif

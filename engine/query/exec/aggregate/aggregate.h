@@ -4,7 +4,7 @@
 #define AQ_ENGINE_QUERY_EXEC_AGGREGATE_H
 
 #include "engine/query/plan.h"
-#include "format/table/stats.h"
+#include "format/archive/archive.h"
 
 /** A run of rows of one group. */
 struct aq_run {
@@ -43,7 +43,10 @@ struct aq_aggregate_function {
     /** Add a whole unit by its statistics; NULL: the function needs rows. False: these do not do. */
     bool (*update_stats)(const struct aq_aggregate *aggregate, void *state, uint64_t row_count,
                          const struct aq_column_stats *stats);
+    /* It picks the value of the row at this end of all rows, by the other argument, ties settled by other columns. */
     bool uses_ties;
+    enum aq_end end;
+    bool skips_nulls; /* of all rows that have a value */
 };
 
 /** The function for these arguments, or NULL. `known` tells whether any has the name. */

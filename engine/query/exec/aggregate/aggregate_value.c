@@ -457,11 +457,11 @@ static enum aq_type votes_result(const enum aq_type *args)
         .result = extreme_result, .update = stem##_update, .merge = stem##_merge,          \
         .finish = extreme_finish, .release = extreme_release, .update_stats = stem##_stats \
     }
-#define PICK(text, stem)                                                                          \
+#define PICK(text, stem, from, not_null)                                                          \
     {                                                                                             \
         .name = (text), .arg_count = 2, .state_size = sizeof(struct pick), .result = pick_result, \
         .update = stem##_update, .merge = stem##_merge, .finish = pick_finish,                    \
-        .release = pick_release, .uses_ties = true                                                \
+        .release = pick_release, .uses_ties = true, .end = (from), .skips_nulls = (not_null)      \
     }
 #define VOTES(text, end)                                                                      \
     {                                                                                         \
@@ -470,10 +470,14 @@ static enum aq_type votes_result(const enum aq_type *args)
     }
 
 static const struct aq_aggregate_function functions[] = {
-    EXTREME("min", min),           EXTREME("max", max),
-    PICK("first", first),          PICK("last", last),
-    PICK("arg_min", arg_min),      PICK("arg_max", arg_max),
-    VOTES("bool_and", and_finish), VOTES("every", and_finish),
+    EXTREME("min", min),
+    EXTREME("max", max),
+    PICK("first", first, AQ_END_FIRST, false),
+    PICK("last", last, AQ_END_LAST, false),
+    PICK("arg_min", arg_min, AQ_END_FIRST, true),
+    PICK("arg_max", arg_max, AQ_END_LAST, true),
+    VOTES("bool_and", and_finish),
+    VOTES("every", and_finish),
     VOTES("bool_or", or_finish),
 };
 

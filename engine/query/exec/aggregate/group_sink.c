@@ -23,9 +23,10 @@ static enum aq_status init_distinct(struct aq_group_sink *sink)
     return AQ_OK;
 }
 
-enum aq_status aq_group_sink_init(struct aq_group_sink *sink, const struct aq_plan *plan)
+enum aq_status aq_group_sink_init(struct aq_group_sink *sink, const struct aq_plan *plan,
+                                  bool all_ties)
 {
-    *sink = (struct aq_group_sink){.plan = plan};
+    *sink = (struct aq_group_sink){.plan = plan, .all_ties = all_ties};
     enum aq_type *types = calloc(plan->group_count + 1, sizeof *types);
     sink->states = calloc(plan->aggregate_count + 1, sizeof *sink->states);
     sink->distinct = calloc(plan->aggregate_count + 1, sizeof *sink->distinct);
@@ -203,10 +204,10 @@ static enum aq_status add_distinct(struct aq_group_sink *sink, size_t aggregate_
 /* first and last: the columns that order rows of equal time. */
 static enum aq_status update_with_ties(struct aq_group_sink *sink, size_t a,
                                        const struct aq_eval *eval, const struct grouped_rows *rows,
-                                       size_t tie_count, struct aq_aggregate_input *input,
-                                       int *outcome)
+                                       struct aq_aggregate_input *input, int *outcome)
 {
     const struct aq_plan *plan = sink->plan;
+    size_t tie_count = sink->all_ties ? plan->tie_count : plan->eager_tie_count;
     struct aq_vector *gathered = calloc(tie_count + 1, sizeof *gathered);
     const struct aq_vector **ties = calloc(tie_count + 1, sizeof(*ties));
     enum aq_status status = gathered == NULL || ties == NULL ? AQ_NO_MEMORY : AQ_OK;
@@ -232,8 +233,7 @@ static enum aq_status update_with_ties(struct aq_group_sink *sink, size_t a,
 }
 
 static enum aq_status add_aggregate(struct aq_group_sink *sink, size_t a, struct aq_eval *eval,
-                                    const struct grouped_rows *all, size_t tie_count,
-                                    bool *tie_open)
+                                    const struct grouped_rows *all)
 {
     const struct aq_aggregate *aggregate = &sink->plan->aggregates[a];
     struct grouped_rows rows = *all;
@@ -249,24 +249,22 @@ static enum aq_status add_aggregate(struct aq_group_sink *sink, size_t a, struct
         return add_distinct(sink, a, input.args, aggregate->arg_count, &rows);
     int outcome = AQ_OK;
     if (aggregate->function->uses_ties)
-        AQ_TRY(update_with_ties(sink, a, eval, &rows, tie_count, &input, &outcome));
+        AQ_TRY(update_with_ties(sink, a, eval, &rows, &input, &outcome));
     else
         outcome = aggregate->function->update(aggregate, sink->states[a], &input);
-    *tie_open |= outcome == AQ_TIE_OPEN;
+    sink->tie_open |= outcome == AQ_TIE_OPEN;
     return outcome == AQ_TIE_OPEN ? AQ_OK : (enum aq_status)outcome;
 }
 
 enum aq_status aq_group_sink_add(struct aq_group_sink *sink, struct aq_eval *eval,
-                                 const uint32_t *selection, size_t row_count, bool all_ties,
-                                 bool *tie_open)
+                                 const uint32_t *selection, size_t row_count)
 {
     const struct aq_plan *plan = sink->plan;
     struct grouped_rows rows = {
         .selection = selection, .row_count = row_count, .groups = sink->groups, .runs = sink->runs};
     AQ_TRY(find_groups(sink, eval, selection, row_count, &rows.run_count));
-    size_t tie_count = all_ties ? plan->tie_count : plan->eager_tie_count;
     for (size_t a = 0; a < plan->aggregate_count; a++)
-        AQ_TRY(add_aggregate(sink, a, eval, &rows, tie_count, tie_open));
+        AQ_TRY(add_aggregate(sink, a, eval, &rows));
     return AQ_OK;
 }
 
@@ -279,38 +277,126 @@ static enum aq_status need_one_group(struct aq_group_sink *sink)
     return grow_states(sink);
 }
 
-/* Whether the function can do with statistics, whatever they say. */
-static bool takes_stats(const struct aq_aggregate *aggregate)
+static bool is_time(const struct aq_plan *plan, const struct aq_expr *expr)
 {
-    return aggregate->function->update_stats != NULL && !aggregate->distinct &&
-           aggregate->filter == NULL &&
-           (aggregate->arg_count == 0 || aggregate->args[0]->kind == AQ_EXPR_COLUMN);
+    return plan->source == AQ_SOURCE_DATASET && expr->kind == AQ_EXPR_COLUMN &&
+           plan->source_ids[plan->inputs[expr->index]] == plan->schema->time_column;
 }
 
-enum aq_status aq_group_sink_add_stats(struct aq_group_sink *sink,
-                                       const struct aq_vector *const *keys, uint64_t row_count,
-                                       const struct aq_column_stats *const *stats, bool *done)
+static bool takes_known(const struct aq_plan *plan, const struct aq_aggregate *aggregate)
+{
+    if (aggregate->distinct || aggregate->filter != NULL ||
+        (aggregate->arg_count > 0 && aggregate->args[0]->kind != AQ_EXPR_COLUMN))
+        return false;
+    return aggregate->function->uses_ties ? is_time(plan, aggregate->args[1])
+                                          : aggregate->function->update_stats != NULL;
+}
+
+bool aq_group_sink_takes_known(const struct aq_plan *plan)
+{
+    for (size_t a = 0; a < plan->aggregate_count; a++)
+        if (!takes_known(plan, &plan->aggregates[a]))
+            return false;
+    return true;
+}
+
+/* The value at an end of a run, as a vector of one row; false: it is not given. */
+static bool view_end(const struct aq_run_ends *ends, enum aq_end end, enum aq_type type,
+                     uint8_t *valid, struct aq_vector *view)
+{
+    if (ends == NULL || !ends->at[end].given)
+        return false;
+    *valid = !ends->at[end].null;
+    *view = (struct aq_vector){.type = type,
+                               .row_count = 1,
+                               .valid = valid,
+                               .values = (void *)(uintptr_t)&ends->at[end].value};
+    return true;
+}
+
+/* The rows at one end of a run have one value in each of the columns that are asked for: they are offered as one row. */
+static enum aq_status offer_end(struct aq_group_sink *sink, size_t a,
+                                const struct aq_known_rows *known, struct aq_vector *views,
+                                const struct aq_vector **ties, uint8_t *valid, bool *done)
+{
+    const struct aq_plan *plan = sink->plan;
+    const struct aq_aggregate *aggregate = &plan->aggregates[a];
+    const struct aq_aggregate_function *function = aggregate->function;
+    struct aq_run run = {.count = 1};
+    struct aq_aggregate_input input = {.runs = &run,
+                                       .run_count = 1,
+                                       .ties = ties,
+                                       .tie_count = plan->eager_tie_count,
+                                       .ties_complete = plan->eager_tie_count == plan->tie_count};
+    for (size_t i = 0; i < aggregate->arg_count && *done; i++) {
+        const struct aq_expr *arg = aggregate->args[i];
+        *done = view_end(known->ends[arg->index], function->end, arg->type, &valid[i], &views[i]);
+        input.args[i] = &views[i];
+    }
+    for (size_t t = 0, v = AQ_AGGREGATE_ARGS_MAX; t < input.tie_count && *done; t++, v++) {
+        uint32_t at = plan->ties[t];
+        *done = view_end(known->ends[at], function->end,
+                         plan->source_columns[plan->inputs[at]].type, &valid[v], &views[v]);
+        ties[t] = &views[v];
+    }
+    if (!*done)
+        return AQ_OK;
+    if (function->skips_nulls &&
+        valid[0] == 0) { /* another row may be picked, unless all are null */
+        *done = known->stats[a] != NULL && known->stats[a]->null_count == known->row_count;
+        return AQ_OK;
+    }
+    return (enum aq_status)function->update(aggregate, sink->states[a], &input);
+}
+
+static enum aq_status add_end(struct aq_group_sink *sink, size_t a,
+                              const struct aq_known_rows *known, bool *done)
+{
+    size_t tie_count = sink->plan->eager_tie_count;
+    *done = known->ends != NULL && (!sink->all_ties || tie_count == sink->plan->tie_count);
+    if (!*done)
+        return AQ_OK;
+    struct aq_vector *views = calloc(AQ_AGGREGATE_ARGS_MAX + tie_count, sizeof *views);
+    const struct aq_vector **ties = calloc(tie_count + 1, sizeof(*ties));
+    uint8_t *valid = calloc(AQ_AGGREGATE_ARGS_MAX + tie_count, 1);
+    enum aq_status status = AQ_NO_MEMORY;
+    if (views != NULL && ties != NULL && valid != NULL)
+        status = offer_end(sink, a, known, views, ties, valid, done);
+    free(views);
+    free(ties);
+    free(valid);
+    return status;
+}
+
+static enum aq_status add_known(struct aq_group_sink *sink, size_t a,
+                                const struct aq_known_rows *known, bool *done)
+{
+    const struct aq_aggregate *aggregate = &sink->plan->aggregates[a];
+    if (aggregate->function->uses_ties)
+        return add_end(sink, a, known, done);
+    *done = aggregate->function->update_stats(aggregate, sink->states[a], known->row_count,
+                                              known->stats[a]);
+    return AQ_OK;
+}
+
+enum aq_status aq_group_sink_add_known(struct aq_group_sink *sink,
+                                       const struct aq_known_rows *known, bool *done)
 {
     const struct aq_plan *plan = sink->plan;
     struct aq_group_sink trial;
-    *done = true;
+    *done = aq_group_sink_takes_known(plan);
     AQ_TRY(need_one_group(sink));
-    for (size_t a = 0; a < plan->aggregate_count; a++)
-        *done = *done && takes_stats(&plan->aggregates[a]);
     if (!*done)
         return AQ_OK;
     /* All aggregates or none: a trial that is merged only if every one of them could answer. */
-    AQ_TRY(aq_group_sink_init(&trial, plan));
-    enum aq_status status = aq_group_table_find(&trial.table, keys, 1, trial.groups);
+    AQ_TRY(aq_group_sink_init(&trial, plan, sink->all_ties));
+    enum aq_status status = aq_group_table_find(&trial.table, known->keys, 1, trial.groups);
     if (status == AQ_OK)
         status = grow_states(&trial);
-    for (size_t a = 0; a < plan->aggregate_count && *done && status == AQ_OK; a++) {
-        const struct aq_aggregate *aggregate = &plan->aggregates[a];
-        *done = aggregate->function->update_stats(aggregate, trial.states[a], row_count, stats[a]);
-    }
-    bool tie_open = false;
+    for (size_t a = 0; a < plan->aggregate_count && *done && status == AQ_OK; a++)
+        status = add_known(&trial, a, known, done);
     if (status == AQ_OK && *done)
-        status = aq_group_sink_merge(sink, &trial, &tie_open);
+        status = aq_group_sink_merge(sink, &trial);
     aq_group_sink_deinit(&trial);
     return status;
 }
@@ -381,8 +467,7 @@ static enum aq_status merge_states(struct aq_group_sink *to, struct aq_group_sin
     return AQ_OK;
 }
 
-enum aq_status aq_group_sink_merge(struct aq_group_sink *to, struct aq_group_sink *from,
-                                   bool *tie_open)
+enum aq_status aq_group_sink_merge(struct aq_group_sink *to, struct aq_group_sink *from)
 {
     if (from->table.group_count == 0)
         return AQ_OK;
@@ -395,7 +480,7 @@ enum aq_status aq_group_sink_merge(struct aq_group_sink *to, struct aq_group_sin
         status = grow_states(to);
     if (status == AQ_OK)
         status = merge_states(to, from, numbers, &open);
-    *tie_open |= open != 0;
+    to->tie_open |= open != 0;
     free(numbers);
     return status;
 }
