@@ -160,11 +160,13 @@ Test(forged_archive, feature_bits)
     }
 }
 
-/* The feature is that of files that have such a node: many restless values; not where it lost every trial, or was not tried. */
-Test(forged_archive, ans32_is_announced)
+/* The feature is that of files that have such a node: many restless values, or many runs of nulls; not where it lost every
+ * trial, or was not tried. */
+Test(forged_archive, late_encodings_are_announced)
 {
+    enum { CALM, RESTLESS, NULLS };
     struct aq_schema schema = make_schema(false, AQ_COLUMN_NONE);
-    for (unsigned restless = 0; restless < 2; restless++) {
+    for (unsigned kind = CALM; kind <= NULLS; kind++) {
         struct aq_batch rows;
         struct aq_bytes file = {0};
         struct aq_content_hash content;
@@ -176,11 +178,15 @@ Test(forged_archive, ans32_is_announced)
             int64_t n = (int64_t)((random >> 33) % 65536 >> (random >> 50) % 16);
             cr_assert_eq(aq_vector_append_slice(&rows.columns[0], aq_slice_of("hue")), AQ_OK);
             cr_assert_eq(aq_vector_append_int(&rows.columns[1], (int64_t)rows.row_count), AQ_OK);
-            cr_assert_eq(aq_vector_append_int(&rows.columns[2], restless == 0 ? n % 2 : n), AQ_OK);
+            if (kind == NULLS && rows.row_count / 30 % 2 == 0)
+                cr_assert_eq(aq_vector_append_null(&rows.columns[2]), AQ_OK);
+            else
+                cr_assert_eq(aq_vector_append_int(&rows.columns[2], kind == RESTLESS ? n : n % 2),
+                             AQ_OK);
         }
         write_archive(&schema, &rows, 1, NULL, &file, NULL, &content);
         uint32_t features = aq_load_u32(file.data + root_offset(&file) + AT_INCOMPATIBLE);
-        cr_assert_eq(features & AQ_ARCHIVE_WITH_LATE, restless == 0 ? 0 : AQ_ARCHIVE_WITH_LATE);
+        cr_assert_eq(features & AQ_ARCHIVE_WITH_LATE, kind == CALM ? 0 : AQ_ARCHIVE_WITH_LATE);
         cr_assert_eq(read_archive(aq_bytes_view(&file), &read, NULL), AQ_OK);
         cr_assert_eq(memcmp(&read, &content, sizeof read), 0);
         aq_bytes_deinit(&file);
