@@ -20,7 +20,6 @@
 #define SEGMENT_BITS 1024.0 /* what a change of scale costs, about */
 #define PATCH_BITS 96.0     /* what a patch costs, about */
 #define DIGIT_BITS 3.3219   /* what another decimal digit may cost */
-#define SCALE_BLOCK 1024    /* rows that are near the processor together */
 #define PATCH_BLOCK 64      /* rows, in which patches are looked for if they are not all decimals */
 
 static const double powers[EXPONENT_MAX + 1] = {1e0,  1e1,  1e2,  1e3,  1e4,  1e5,  1e6,  1e7,
@@ -355,19 +354,24 @@ static const struct segment *scale_rows(const struct aq_decoder *decoder,
     }
 }
 
-/* Steps become doubles: they are added up block by block, so that sums are near when they are scaled. */
+/* Steps become doubles; those before what is wanted are added up only. */
 static void scale_steps(const struct aq_decoder *decoder, const struct segment *segment,
                         int64_t *words)
 {
     uint64_t last = 0; /* integer */
     size_t end = decoder->wanted.end;
-    for (size_t at = 0, stop; at < end; at = stop) {
-        stop = end - at < SCALE_BLOCK ? end : at + SCALE_BLOCK;
-        decoder->kernels->sums(words + at, stop - at, last);
-        last = (uint64_t)words[stop - 1];
-        size_t first = at > decoder->wanted.first ? at : decoder->wanted.first;
-        if (first < stop)
-            segment = scale_rows(decoder, segment, first, stop, words);
+    size_t at = decoder->wanted.first < end ? decoder->wanted.first : end;
+    decoder->kernels->sums(words, at, 0);
+    if (at > 0)
+        last = (uint64_t)words[at - 1];
+    for (; at < end; segment++) {
+        size_t stop = segment->first + segment->count;
+        stop = stop < end ? stop : end;
+        if (at >= stop)
+            continue;
+        last = decoder->kernels->sum_decimals(words + at, stop - at, last, segment->multiple,
+                                              powers[segment->exponent]);
+        at = stop;
     }
 }
 

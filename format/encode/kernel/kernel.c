@@ -1,40 +1,24 @@
 /* The variants: kernel_body.inc compiled for each set of instructions. */
 #include "format/encode/kernel/kernel.h"
 
-#include <math.h>
-
-/* A power of ten to divide by. Its reciprocal in two doubles, which are exact to 2^-106: the sum of a double's products with
- * them, the larger one not rounded by itself, is off by less than 2^-105, and a quotient by 10^e <= 10^22 is no nearer to the
- * middle of two doubles than 1 / (2^54 x 5^e) > 2^-105.09; that of 10^22, the only one for which this is close, is off by less
- * than 2^-107. So both ways to divide give the same bits.
- * @source Brisebarre, Muller, "Correctly rounded multiplication by arbitrary precision constants", IEEE TC 57(2), 2008. */
-struct divisor {
-    double power;
-    double high; /* 1 / power */
-    double low;  /* what it lacks */
-};
-
-static inline struct divisor make_divisor(double power)
-{
-    double high = 1 / power;
-    return (struct divisor){power, high, fma(-high, power, 1) / power};
-}
-
 #define DIVIDE(value, divisor) ((value) / (divisor).power)
 #define MULTIPLY(value, divisor) __builtin_fma((value), (divisor).high, (value) * (divisor).low)
 
 #define KERNEL(name) name##_portable
 #define KERNEL_TARGET
 #define KERNEL_DIVIDE DIVIDE
+#define KERNEL_SUMS aq_sums_portable
 #include "format/encode/kernel/kernel_body.inc"
 #undef KERNEL
 #undef KERNEL_TARGET
 #undef KERNEL_DIVIDE
+#undef KERNEL_SUMS
 
 static const struct aq_kernels portable = {.name = "portable",
                                            .unpack = aq_unpack_portable,
                                            .sums = aq_sums_portable,
                                            .decimals = decimals_portable,
+                                           .sum_decimals = sum_decimals_portable,
                                            .merge = merge_portable,
                                            .look = look_portable,
                                            .to_decimals = to_decimals_portable,
@@ -49,10 +33,12 @@ static const struct aq_kernels portable = {.name = "portable",
 #define KERNEL_DIVIDE MULTIPLY
 
 #define KERNEL(name) name##_avx2
+#define KERNEL_SUMS aq_sums_avx2
 #define KERNEL_TARGET __attribute__((target("avx2,bmi,bmi2,fma")))
 #include "format/encode/kernel/kernel_body.inc"
 #undef KERNEL
 #undef KERNEL_TARGET
+#undef KERNEL_SUMS
 
 #define KERNEL(name) name##_avx512
 #define KERNEL_TARGET \
@@ -65,6 +51,7 @@ static const struct aq_kernels avx2 = {.name = "AVX2",
                                        .unpack = aq_unpack_portable,
                                        .sums = aq_sums_avx2,
                                        .decimals = decimals_avx2,
+                                       .sum_decimals = sum_decimals_avx2,
                                        .merge = merge_avx2,
                                        .look = look_avx2,
                                        .to_decimals = to_decimals_avx2,
@@ -78,6 +65,7 @@ static const struct aq_kernels avx512 = {.name = "AVX-512",
                                          .unpack = aq_unpack_avx512,
                                          .sums = aq_sums_avx512,
                                          .decimals = decimals_avx512,
+                                         .sum_decimals = aq_sum_decimals_avx512,
                                          .merge = merge_avx512,
                                          .look = look_avx512,
                                          .to_decimals = to_decimals_avx512,

@@ -7,6 +7,8 @@
 #ifndef AQ_FORMAT_ENCODE_KERNEL_KERNEL_H
 #define AQ_FORMAT_ENCODE_KERNEL_KERNEL_H
 
+#include <math.h>
+
 #include "format/encode/ans/ans32.h"
 #include "format/table/vector.h"
 
@@ -60,6 +62,25 @@ struct aq_ans32_streams {
     const uint8_t *end;
 };
 
+/* ---- decimals ---- */
+
+/** A power of ten to divide by. Its reciprocal in two doubles, which are exact to 2^-106: the sum of a double's products with
+ * them, the larger one not rounded by itself, is off by less than 2^-105, and a quotient by 10^e <= 10^22 is no nearer to the
+ * middle of two doubles than 1 / (2^54 x 5^e) > 2^-105.09; that of 10^22, the only one for which this is close, is off by less
+ * than 2^-107. So both ways to divide give the same bits.
+ * @source Brisebarre, Muller, "Correctly rounded multiplication by arbitrary precision constants", IEEE TC 57(2), 2008. */
+struct aq_divisor {
+    double power;
+    double high; /* 1 / power */
+    double low;  /* what it lacks */
+};
+
+static inline struct aq_divisor aq_divisor_make(double power)
+{
+    double high = 1 / power;
+    return (struct aq_divisor){power, high, fma(-high, power, 1) / power};
+}
+
 /* ---- the variants ---- */
 
 #define AQ_SURPRISE_LANES 8
@@ -72,6 +93,9 @@ struct aq_kernels {
     void (*sums)(int64_t *values, size_t count, uint64_t before);
     /** Integers become the bits of doubles in their place: double(integer x multiple) / power, one of 10^0 to 10^22. */
     void (*decimals)(int64_t *words, size_t count, uint64_t multiple, double power);
+    /** As sums, and the sums then as decimals. Returns the last sum. */
+    uint64_t (*sum_decimals)(int64_t *steps, size_t count, uint64_t before, uint64_t multiple,
+                             double power);
     /** Byte p of each word is in planes[p]; plane_count is 1 to 8. */
     void (*merge)(const uint8_t *const *planes, unsigned plane_count, uint64_t *words,
                   size_t count);
@@ -120,6 +144,8 @@ void aq_sums_portable(int64_t *values, size_t count, uint64_t before);
 #ifdef __x86_64__
 void aq_sums_avx2(int64_t *values, size_t count, uint64_t before);
 void aq_sums_avx512(int64_t *values, size_t count, uint64_t before);
+uint64_t aq_sum_decimals_avx512(int64_t *steps, size_t count, uint64_t before, uint64_t multiple,
+                                double power);
 #endif
 
 /* unpack.c */

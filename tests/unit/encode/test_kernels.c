@@ -10,7 +10,7 @@
 #define ROWS 5000
 
 /* Every kernel is compared here: so is one that is added. */
-_Static_assert(sizeof(struct aq_kernels) == 12 * sizeof(void *), "a kernel without its test");
+_Static_assert(sizeof(struct aq_kernels) == 13 * sizeof(void *), "a kernel without its test");
 
 static uint64_t random_state = 1;
 
@@ -154,6 +154,32 @@ Test(kernels, sums_of_every_length)
                              variants[v]->name, i, count);
             }
         }
+}
+
+Test(kernels, sums_become_decimals)
+{
+    size_t variant_count;
+    const struct aq_kernels *const *variants = aq_kernels_all(&variant_count);
+    static const uint64_t multiples[] = {1, 5, UINT64_C(0x8000000000000001)};
+    static int64_t steps[ROWS];
+    static int64_t words[ROWS];
+    for (size_t i = 0; i < ROWS; i++)
+        steps[i] = any_integer();
+    for (size_t v = 0; v < variant_count; v++)
+        for (size_t m = 0; m < 3; m++)
+            for (size_t count = 0; count <= ROWS; count += count < 40 ? 1 : 991) {
+                uint64_t sum = next_random();
+                memcpy(words, steps, sizeof words);
+                uint64_t last = variants[v]->sum_decimals(words, count, sum, multiples[m], 1e3);
+                for (size_t i = 0; i < count; i++) {
+                    sum += (uint64_t)steps[i];
+                    double expected = (double)(int64_t)(sum * multiples[m]) / 1e3;
+                    cr_assert_eq(memcmp(&words[i], &expected, sizeof expected), 0, "%s, %zu of %zu",
+                                 variants[v]->name, i, count);
+                }
+                cr_assert_eq(last, sum, "%s, %zu", variants[v]->name, count);
+                cr_assert_eq(memcmp(words + count, steps + count, (ROWS - count) * 8), 0);
+            }
 }
 
 Test(kernels, merge_every_number_of_planes)
