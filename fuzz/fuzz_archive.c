@@ -148,16 +148,48 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     return 0;
 }
 
-/* A part of the file: a u32, so many bytes, then zeros up to the end. They are a coded column, or anything. */
-static void mutate_body(uint8_t *unit, size_t size_field_at, size_t unit_size, bool column,
+/* Change one field of a coded column that lies in body[0, size) as a slice, the first one from where `seed` says; the new
+ * size. */
+static size_t mutate_within(uint8_t *body, size_t size, unsigned seed)
+{
+    struct fields *fields = malloc(sizeof *fields);
+    assert(fields != NULL);
+    for (size_t i = 0; i < size; i++) {
+        size_t at = (seed + i) % size;
+        struct aq_reader reader = aq_reader_make(aq_slice_make(body + at, size - at));
+        size_t length = (size_t)aq_reader_varint(&reader);
+        uint8_t *column = body + at + 1; /* behind a length of one byte */
+        if (length < 4 || length > 127 || length > aq_reader_left(&reader) ||
+            !fields_find(aq_slice_make(column, length), fields) ||
+            aq_reader_left(&fields->reader) > 0)
+            continue;
+        size_t length_new = column_mutate(column, length, length, seed);
+        memmove(column + length_new, column + length, size - at - 1 - length);
+        body[at] = (uint8_t)length_new;
+        size -= length - length_new;
+        break;
+    }
+    free(fields);
+    return size;
+}
+
+enum body { BODY_ANY, BODY_COLUMN, BODY_WITH_COLUMNS };
+
+/* A part of the file: a u32, so many bytes, then zeros up to the end. They are a coded column, have some in them, or are anything. */
+static void mutate_body(uint8_t *unit, size_t size_field_at, size_t unit_size, enum body of,
                         unsigned seed)
 {
     size_t room = unit_size - size_field_at - 4;
     uint8_t *body = unit + size_field_at + 4;
     size_t size = aq_load_u32(unit + size_field_at);
     size = size < room ? size : room;
-    size_t size_new = column && seed % 8 != 0 ? column_mutate(body, size, room, seed)
-                                              : LLVMFuzzerMutate(body, size, room);
+    size_t size_new;
+    if (of == BODY_COLUMN && seed % 8 != 0)
+        size_new = column_mutate(body, size, room, seed);
+    else if (of == BODY_WITH_COLUMNS && seed % 2 != 0)
+        size_new = mutate_within(body, size, seed);
+    else
+        size_new = LLVMFuzzerMutate(body, size, room);
     memset(body + size_new, 0, room - size_new);
     aq_store_u32(unit + size_field_at, (uint32_t)size_new);
 }
@@ -172,7 +204,7 @@ static void mutate_part(uint8_t *data, const struct aq_archive_root *root, uint6
     struct aq_tile_directory directory;
     struct aq_arena arena = {0};
     if (tile == NULL || choice % 16 == 0) {
-        mutate_body(data + root_offset, ROOT_AT_BODY_SIZE, root_size - 8, false, 0);
+        mutate_body(data + root_offset, ROOT_AT_BODY_SIZE, root_size - 8, BODY_ANY, 0);
         return;
     }
     entry = *tile;
@@ -181,10 +213,11 @@ static void mutate_part(uint8_t *data, const struct aq_archive_root *root, uint6
     entry.directory_checksum = aq_checksum(bytes.data, bytes.size);
     if (choice % 16 < 5 ||
         aq_tile_directory_decode(bytes, &entry, root, &arena, &directory, NULL) != AQ_OK) {
-        mutate_body(data + tile->directory_offset, 0, tile->directory_size_bytes, false, 0);
+        mutate_body(data + tile->directory_offset, 0, tile->directory_size_bytes, BODY_WITH_COLUMNS,
+                    choice / 16);
     } else {
         const struct aq_chunk_entry *chunk = &directory.chunks[choice / 64 % directory.chunk_count];
-        mutate_body(data + chunk->offset, 0, chunk->size_bytes, true, choice);
+        mutate_body(data + chunk->offset, 0, chunk->size_bytes, BODY_COLUMN, choice);
     }
     aq_arena_deinit(&arena);
 }

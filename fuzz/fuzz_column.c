@@ -100,6 +100,7 @@ static void fuzz_values(struct aq_slice bytes, size_t count, uint8_t how, struct
     }
     if (vector->row_count == own)
         check_survives(vector, AQ_PROFILE_FRAME);
+    check_survives(vector, AQ_PROFILE_FAST);
     check_survives(vector, AQ_PROFILE_ARCHIVE);
 }
 

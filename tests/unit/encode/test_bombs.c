@@ -169,6 +169,33 @@ Test(bombs, as_many_parts_as_rows)
 #undef ALL
 }
 
+/* Memory that a caller keeps from column to column does not keep what one of them took. */
+Test(bombs, kept_memory_stays_small)
+{
+    enum { RUNS = 1 << 20 };
+    struct aq_decode_scratch kept = {0};
+    struct aq_arena arena = {0};
+    struct aq_bytes coded = {0};
+    struct aq_vector vector;
+    aq_vector_init(&vector, AQ_TYPE_BIGINT);
+    aq_bytes_varint(&coded, RUNS);
+    aq_bytes_append(&coded, "\0\2", 2);
+    aq_bytes_varint(&coded, RUNS);
+    aq_bytes_append(&coded, "\1\0\1\2", 4);
+    for (size_t cut = 0; cut < 2; cut++) { /* taken, and refused at its end */
+        struct aq_slice bytes = aq_slice_make(coded.data, coded.size - cut);
+        struct aq_wanted wanted = {.end = RUNS};
+        cr_assert_eq(aq_column_decode_rows(bytes, AQ_TYPE_BIGINT, RUNS, &wanted, &kept, &arena,
+                                           &vector, NULL),
+                     cut == 0 ? AQ_OK : AQ_CORRUPT);
+        cr_assert(kept.arena.used_bytes == 0 && kept.arena.head == NULL);
+    }
+    aq_decode_scratch_deinit(&kept);
+    aq_arena_deinit(&arena);
+    aq_vector_deinit(&vector);
+    aq_bytes_deinit(&coded);
+}
+
 /* A node of entropy coding whose streams are said to be as long as an address space, and one that is true: one token, which takes
  * no bit, for all rows. */
 Test(bombs, streams)
