@@ -94,8 +94,8 @@ static double write_and_check(const size_t *lengths, size_t run_count)
     cr_assert_eq(check_ends(&opened, &rows, 1), 2 * run_count);
     for (size_t c = 2; c < COLUMN_COUNT; c++)
         given += check_ends(&opened, &rows, c);
-    double share =
-        (double)given / (double)(2 * (COLUMN_COUNT - 2) * opened.directory.run_ends_count);
+    size_t all = 2 * (COLUMN_COUNT - 2) * opened.directory.run_ends_count;
+    double share = (double)given / (double)all;
     uint64_t chunks = opened.root.tiles[0].directory_offset - 64;
     cr_assert_leq(opened.root.tiles[0].directory_size_bytes, 1000 + chunks / AQ_RUN_STATS_SHARE);
     aq_arena_deinit(&opened.arena);
