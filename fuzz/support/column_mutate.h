@@ -80,7 +80,7 @@ static inline void mutation_shift_share(struct mutation *mutation, const struct 
         return;
     uint64_t from = mutation_varint_at(mutation, field + 1);
     uint64_t own = mutation_varint_at(mutation, field);
-    uint64_t share = mutation_next(mutation) % (from + 1);
+    uint64_t share = from == 0 ? 0 : mutation_next(mutation) % from + 1;
     mutation_put_varint(mutation, field + 1, from - share);
     mutation_put_varint(mutation, field, own + share);
 }
