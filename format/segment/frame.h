@@ -126,12 +126,25 @@ enum aq_status aq_section_decode(struct aq_slice section, const struct aq_sectio
                                  const struct aq_schema *schema, const uint32_t *column_ids,
                                  struct aq_batch *batch, struct aq_error *err) AQ_RESULT;
 
-/** As aq_section_decode, of some rows alone: the others are unspecified (aq_column_decode_rows). */
-enum aq_status aq_section_decode_rows(struct aq_slice section, const struct aq_section_entry *entry,
-                                      const struct aq_schema *schema, const uint32_t *column_ids,
-                                      const struct aq_wanted *rows,
-                                      struct aq_decode_scratch *scratch, struct aq_batch *batch,
-                                      struct aq_error *err) AQ_RESULT;
+/** A section whose checksum is good, and where its columns are. */
+struct aq_section {
+    struct aq_slice bytes; /* borrowed */
+    size_t column_count;
+    struct aq_section_column {
+        uint32_t id;
+        uint8_t type;
+        size_t offset; /* of the coded column (format/encode/encode.h), in the section */
+        size_t size;
+    } * columns; /* the arena's */
+};
+enum aq_status aq_section_open(struct aq_slice bytes, const struct aq_section_entry *entry,
+                               struct aq_arena *arena, struct aq_section *section,
+                               struct aq_error *err) AQ_RESULT;
+/** The column with this id, of `type` both there and in `schema`, which the section names; NULL where it has none. */
+enum aq_status aq_section_find(const struct aq_section *section, const struct aq_schema *schema,
+                               uint32_t id, enum aq_type type,
+                               const struct aq_section_column **column,
+                               struct aq_error *err) AQ_RESULT;
 
 /** The partition directory of a section; keys are borrowed from `section`, the array from `arena`. */
 enum aq_status aq_section_partitions(struct aq_slice section, const struct aq_section_entry *entry,

@@ -218,15 +218,8 @@ enum aq_status aq_section_partitions(struct aq_slice section, const struct aq_se
     return aq_reader_status(&reader, "a section's partition directory", err);
 }
 
-/* A column as the section's column table lists it. */
-struct stored_column {
-    uint32_t id;
-    uint8_t type;
-    size_t offset; /* in the section */
-    size_t size;
-};
-
-static void get_column_table(struct aq_reader *reader, size_t count, struct stored_column *columns)
+static void get_column_table(struct aq_reader *reader, size_t count,
+                             struct aq_section_column *columns)
 {
     for (size_t i = 0; i < count; i++) {
         uint64_t id = aq_reader_varint(reader);
@@ -242,25 +235,25 @@ static void get_column_table(struct aq_reader *reader, size_t count, struct stor
     }
 }
 
-/* All columns of a section, found and bounded. */
-static enum aq_status find_columns(struct aq_slice section, const struct aq_section_entry *entry,
-                                   struct aq_arena *arena, struct stored_column **columns,
-                                   size_t *column_count, struct aq_error *err)
+enum aq_status aq_section_open(struct aq_slice bytes, const struct aq_section_entry *entry,
+                               struct aq_arena *arena, struct aq_section *section,
+                               struct aq_error *err)
 {
-    struct aq_reader reader = aq_reader_make(section);
+    AQ_TRY(check_section(bytes, entry, err));
+    struct aq_reader reader = aq_reader_make(bytes);
     get_partitions(&reader, aq_reader_count(&reader), entry->row_count, NULL);
     size_t count = aq_reader_count(&reader);
     if (count > AQ_COLUMNS_MAX + AQ_SYSTEM_COLUMN_COUNT)
         aq_reader_fail(&reader);
     AQ_TRY(aq_reader_status(&reader, "a section's partition directory", err));
-    *columns = aq_arena_alloc(arena, count * sizeof **columns);
-    if (*columns == NULL)
+    *section = (struct aq_section){.bytes = bytes, .column_count = count};
+    section->columns = aq_arena_alloc(arena, count * sizeof *section->columns);
+    if (section->columns == NULL)
         return aq_error_set(err, AQ_NO_MEMORY, "no memory for %zu columns", count);
-    get_column_table(&reader, count, *columns);
-    *column_count = count;
+    get_column_table(&reader, count, section->columns);
     AQ_TRY(aq_reader_status(&reader, "a section's column table", err));
     size_t left = aq_reader_left(&reader);
-    if (left >= AQ_FRAME_BLOCK_BYTES || !all_zero(section.data + reader.offset, left))
+    if (left >= AQ_FRAME_BLOCK_BYTES || !all_zero(bytes.data + reader.offset, left))
         return corrupt(err, reader.offset, "a section's padding is not zero");
     return AQ_OK;
 }
@@ -299,72 +292,62 @@ static enum aq_status fill_nulls(struct aq_vector *vector, size_t row_count)
     return AQ_OK;
 }
 
-/* What is wanted of a section. */
-struct wanted {
-    struct aq_slice section;
-    const struct aq_section_entry *entry;
-    const struct aq_schema *schema;
-    const uint32_t *column_ids;
-    const struct aq_wanted *rows;
-    struct aq_decode_scratch *scratch;
-};
+enum aq_status aq_section_find(const struct aq_section *section, const struct aq_schema *schema,
+                               uint32_t id, enum aq_type type,
+                               const struct aq_section_column **column, struct aq_error *err)
+{
+    size_t at = 0;
+    *column = NULL;
+    while (at < section->column_count && section->columns[at].id != id)
+        at++;
+    if (at == section->column_count)
+        return AQ_OK;
+    *column = &section->columns[at];
+    if ((*column)->type != declared_type(schema, id) || (*column)->type != type)
+        return corrupt(err, (*column)->offset, "a column's type is not the declared one");
+    return AQ_OK;
+}
 
-static enum aq_status decode_column(const struct wanted *wanted, const struct stored_column *column,
+static enum aq_status decode_column(const struct aq_section *section,
+                                    const struct aq_section_column *column, size_t row_count,
                                     struct aq_arena *arena, struct aq_vector *vector,
                                     struct aq_error *err)
 {
-    if (column->type != declared_type(wanted->schema, column->id) || column->type != vector->type)
-        return corrupt(err, column->offset, "a column's type is not the declared one");
-    struct aq_slice bytes = aq_slice_make(wanted->section.data + column->offset, column->size);
-    enum aq_status status =
-        aq_column_decode_rows(bytes, vector->type, wanted->entry->row_count, wanted->rows,
-                              wanted->scratch, arena, vector, err);
+    struct aq_slice coded = aq_slice_make(section->bytes.data + column->offset, column->size);
+    enum aq_status status = aq_column_decode(coded, vector->type, row_count, arena, vector, err);
     if (status == AQ_CORRUPT && err != NULL && err->offset >= 0)
         err->offset += (int64_t)column->offset;
     return status;
 }
 
-static enum aq_status decode_columns(const struct wanted *wanted, struct aq_arena *arena,
-                                     struct aq_batch *batch, struct aq_error *err)
+static enum aq_status decode_columns(struct aq_slice bytes, const struct aq_section_entry *entry,
+                                     const struct aq_schema *schema, const uint32_t *column_ids,
+                                     struct aq_arena *arena, struct aq_batch *batch,
+                                     struct aq_error *err)
 {
-    struct stored_column *columns = NULL;
-    size_t column_count = 0;
-    uint32_t row_count = wanted->entry->row_count;
-    AQ_TRY(check_section(wanted->section, wanted->entry, err));
-    AQ_TRY(find_columns(wanted->section, wanted->entry, arena, &columns, &column_count, err));
+    struct aq_section section;
+    AQ_TRY(aq_section_open(bytes, entry, arena, &section, err));
     for (size_t i = 0; i < batch->column_count; i++) {
-        size_t at = 0;
-        while (at < column_count && columns[at].id != wanted->column_ids[i])
-            at++;
-        if (at == column_count)
-            AQ_TRY(fill_nulls(&batch->columns[i], row_count));
-        else
-            AQ_TRY(decode_column(wanted, &columns[at], &batch->arena, &batch->columns[i], err));
+        const struct aq_section_column *column;
+        struct aq_vector *vector = &batch->columns[i];
+        AQ_TRY(aq_section_find(&section, schema, column_ids[i], vector->type, &column, err));
+        AQ_TRY(column == NULL
+                   ? fill_nulls(vector, entry->row_count)
+                   : decode_column(&section, column, entry->row_count, &batch->arena, vector, err));
     }
-    batch->row_count = row_count;
+    batch->row_count = entry->row_count;
     return AQ_OK;
-}
-
-enum aq_status aq_section_decode_rows(struct aq_slice section, const struct aq_section_entry *entry,
-                                      const struct aq_schema *schema, const uint32_t *column_ids,
-                                      const struct aq_wanted *rows,
-                                      struct aq_decode_scratch *scratch, struct aq_batch *batch,
-                                      struct aq_error *err)
-{
-    struct wanted wanted = {section, entry, schema, column_ids, rows, scratch};
-    struct aq_arena arena = {0};
-    aq_batch_clear(batch);
-    enum aq_status status = decode_columns(&wanted, &arena, batch, err);
-    aq_arena_deinit(&arena);
-    if (status != AQ_OK)
-        aq_batch_clear(batch);
-    return status;
 }
 
 enum aq_status aq_section_decode(struct aq_slice section, const struct aq_section_entry *entry,
                                  const struct aq_schema *schema, const uint32_t *column_ids,
                                  struct aq_batch *batch, struct aq_error *err)
 {
-    struct aq_wanted all = {.end = entry->row_count};
-    return aq_section_decode_rows(section, entry, schema, column_ids, &all, NULL, batch, err);
+    struct aq_arena arena = {0};
+    aq_batch_clear(batch);
+    enum aq_status status = decode_columns(section, entry, schema, column_ids, &arena, batch, err);
+    aq_arena_deinit(&arena);
+    if (status != AQ_OK)
+        aq_batch_clear(batch);
+    return status;
 }

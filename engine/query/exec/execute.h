@@ -33,6 +33,24 @@ struct aq_runtime {
 
 struct aq_exec;
 
+/** What may spare work in the units of a query, or be in vain: then it is tried only now and then. Zero-initialise. */
+struct aq_trials {
+    unsigned vain_count; /* units in a row */
+};
+#define AQ_TRIALS_VAIN_MAX 3
+#define AQ_TRIALS_PERIOD 16
+static inline bool aq_trials_next(struct aq_trials *trials)
+{
+    bool next =
+        trials->vain_count < AQ_TRIALS_VAIN_MAX || trials->vain_count % AQ_TRIALS_PERIOD == 0;
+    trials->vain_count += !next;
+    return next;
+}
+static inline void aq_trials_end(struct aq_trials *trials, bool in_vain)
+{
+    trials->vain_count = in_vain ? trials->vain_count + 1 : 0;
+}
+
 /** One thread's part in running one level. */
 struct aq_worker {
     struct aq_exec *exec;
@@ -40,11 +58,13 @@ struct aq_worker {
     enum aq_status status;
     struct aq_eval eval;
     struct aq_vector *columns; /* views of the chunk, one an input */
-    bool *plain;               /* inputs whose different values are not worth asking for */
-    unsigned vain_count;       /* units in a row of which bounds of vectors told nothing */
-    struct aq_batch unit_rows; /* a dataset's unit as read */
+    bool *
+        plain; /* inputs whose different values are not worth asking tiles for; behind them those of frames */
+    struct aq_trials bounds_trials[2]; /* asking for bounds of vectors, of tiles and of frames */
+    struct aq_trials late_trials[2];   /* reading the columns of WHERE first */
+    struct aq_batch unit_rows;         /* a dataset's unit as read */
     struct aq_decode_scratch scratch;
-    struct aq_held_chunks held; /* of the unit being read */
+    struct aq_held held; /* of the unit being read */
     uint32_t selection[AQ_CHUNK_ROWS];
     uint64_t *
         passed; /* bitmap of the unit's rows for which WHERE is true, where that is known already; else NULL */
@@ -113,7 +133,8 @@ static inline uint64_t aq_low_bits(size_t count)
 {
     return count < 64 ? (UINT64_C(1) << count) - 1 : UINT64_MAX;
 }
-/** The rows [first, first + row_count) that are in worker->passed, counted from `first`, into worker->selection. */
+/** How many of rows [first, first + row_count) are in worker->passed; unless all are, they, counted from `first`, are in
+ * worker->selection then. */
 size_t aq_worker_passed(struct aq_worker *worker, size_t first, size_t row_count);
 
 /* scan.c: what the source holds, as chunks */
@@ -190,7 +211,7 @@ struct aq_conditions {
     struct aq_expr *const *items;
 };
 struct aq_conditions aq_expr_conditions(struct aq_expr *const *where);
-/** Read into worker->unit_rows what `stretches`, at least one, want of an archive's unit: first what WHERE asks for,
+/** Read into worker->unit_rows what `stretches`, at least one, want of a unit: first what WHERE asks for,
  * then, of vectors with rows that pass, the rest. `part` gets the rows that are there; row_end 0: none passes. */
 enum aq_status aq_late_read(struct aq_worker *worker, const struct aq_unit *unit,
                             const struct aq_stretches *stretches, const uint32_t *ids,

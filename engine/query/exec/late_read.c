@@ -1,4 +1,4 @@
-/* Reading a tile in steps, each of the rows that are left: what WHERE asks of a column's different values, the columns
+/* Reading a unit in steps, each of the rows that are left: what WHERE asks of a column's different values, the columns
  * that the rest of WHERE asks for, and what is wanted of rows that pass, in the vectors that have any. Where no row does,
  * nothing else is read; of sorted rows those that pass lie together, so what is read is little more than what is wanted.
  *
@@ -204,6 +204,15 @@ static enum aq_status read_columns(struct late *late, bool all)
                                           late->part, &worker->unit_rows, &worker->err);
 }
 
+/* Those in which rows may pass. */
+static size_t count_vectors(const struct late *late)
+{
+    size_t count = 0;
+    for (size_t vector = 0; vector < aq_vector_count(late->unit->row_count); vector++)
+        count += aq_bitmap_has(late->vectors, vector);
+    return count;
+}
+
 static enum aq_status read_by_steps(struct late *late)
 {
     struct aq_worker *worker = late->worker;
@@ -216,7 +225,9 @@ static enum aq_status read_by_steps(struct late *late)
             aq_expr_mark_columns(late->conditions.items[i], late->marked);
     for (size_t c = 0; c < worker->unit_rows.column_count; c++)
         marked_count += late->marked[c];
-    if (tested_count == 0 && marked_count == worker->unit_rows.column_count) {
+    struct aq_trials *trials = &worker->late_trials[late->unit->kind == AQ_FILE_SEGMENT];
+    bool at_once = marked_count == worker->unit_rows.column_count || !aq_trials_next(trials);
+    if (tested_count == 0 && at_once) {
         free(worker->passed); /* WHERE is evaluated as the rows are walked */
         worker->passed = NULL;
         return read_columns(late, true);
@@ -225,7 +236,9 @@ static enum aq_status read_by_steps(struct late *late)
     if (tested_count < late->conditions.count && late->part->row_end > 0) {
         AQ_TRY(read_columns(late, false));
         AQ_TRY(filter_rows(late));
+        size_t before = count_vectors(late);
         narrow(late);
+        aq_trials_end(trials, count_vectors(late) == before);
     }
     memset(late->marked, 0, worker->unit_rows.column_count);
     mark_results(worker->exec, late->marked);

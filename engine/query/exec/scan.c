@@ -95,11 +95,8 @@ static enum aq_status read_unit(struct aq_worker *worker, const struct aq_unit *
         .row_end = unit->row_count, .scratch = &worker->scratch, .held = &worker->held};
     if (plan->table != NULL)
         status = read_table(worker, unit, ids);
-    else if (count > 0 && unit->kind == AQ_FILE_ARCHIVE)
-        status = aq_late_read(worker, unit, stretches, ids, part);
     else if (count > 0)
-        status = aq_unit_read_part(worker->exec->runtime->snapshot, unit, ids, part,
-                                   &worker->unit_rows, &worker->err);
+        status = aq_late_read(worker, unit, stretches, ids, part);
     else
         worker->unit_rows.row_count = unit->row_count; /* count(*): no column is needed */
     if (plan->table != NULL)
@@ -143,7 +140,7 @@ enum aq_status aq_scan_unit(struct aq_worker *worker, const struct aq_unit *unit
     } else if (status == AQ_OK) {
         status = walk_unit(worker, unit, &stretches);
     }
-    aq_held_chunks_deinit(&worker->held);
+    aq_held_deinit(&worker->held);
     aq_stretches_deinit(&stretches);
     return status;
 }

@@ -162,14 +162,19 @@ enum aq_status aq_value_filter(struct aq_worker *worker, const struct aq_unit *u
     const struct aq_expr *column = NULL;
     struct aq_factored factored;
     *done = false;
-    if (!names_one_column(expr, &column) || column == NULL || worker->plain[column->index])
+    if (!names_one_column(expr, &column) || column == NULL)
+        return AQ_OK;
+    bool *plain = &worker->plain[column->index];
+    if (unit->kind == AQ_FILE_SEGMENT)
+        plain += worker->exec->plan->input_count;
+    if (*plain)
         return AQ_OK;
     uint32_t id = aq_scan_column_id(worker->exec->plan, column->index);
     struct aq_snapshot *snapshot = worker->exec->runtime->snapshot;
     enum aq_status status = aq_unit_factor(snapshot, unit, id, column->type, part->row_first,
                                            part->row_end, &worker->held, &factored, &worker->err);
     if (status == AQ_NOT_FOUND) {
-        worker->plain[column->index] = true; /* most likely of the other tiles, too */
+        *plain = true; /* most likely of the other tiles or frames, too */
         worker->err = (struct aq_error){0};
         return AQ_OK;
     }

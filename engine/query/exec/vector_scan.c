@@ -1,4 +1,4 @@
-/* What the coding of a tile's columns spares of it before anything is unpacked: vectors of 1,024 rows whose values all lie
+/* What the coding of a unit's columns spares of it before anything is unpacked: vectors of 1,024 rows whose values all lie
  * beyond what WHERE asks for, or all within it.
  *
  * Happy path: bounds of the columns that tests in WHERE ask about; each vector is judged by them as a run is by its
@@ -9,9 +9,8 @@
 #include "engine/query/exec/execute.h"
 #include "format/encode/encode.h"
 
-/* After so many units in a row that told nothing only each so many-th one is asked, since asking reads a column twice. */
-#define VAIN_MAX 3
-#define VAIN_PERIOD 16
+/* Asking takes about a quarter of what unpacking one column does. */
+#define GAIN_PART 4
 
 /* The vectors of a unit, with what is known of them by input. */
 struct vectors {
@@ -82,17 +81,17 @@ static enum aq_status ask_all(struct vectors *vectors, bool *told)
     return AQ_OK;
 }
 
-/* Whether some vector is decided. */
-static bool judge(struct vectors *vectors)
+/* How many vectors are decided. */
+static size_t judge(struct vectors *vectors)
 {
     const struct aq_plan *plan = vectors->worker->exec->plan;
-    bool decided = false;
+    size_t decided = 0;
     for (size_t vector = 0; vector < vectors->count; vector++) {
         for (size_t i = 0; i < vectors->input_count; i++)
             vectors->of_vector[i] = vectors->stats[i] == NULL ? NULL : &vectors->stats[i][vector];
         enum aq_prune verdict = aq_prune_run(plan, vectors->unit, vectors->of_vector);
         vectors->verdicts[vector] = (uint8_t)verdict;
-        decided |= verdict != AQ_PRUNE_SOME;
+        decided += verdict != AQ_PRUNE_SOME;
     }
     return decided;
 }
@@ -148,21 +147,16 @@ enum aq_status aq_vectors_judge(struct aq_worker *worker, const struct aq_unit *
                               .count = aq_vector_count(unit->row_count),
                               .input_count = worker->exec->plan->input_count};
     bool told = false;
-    if (!is_open(worker, unit, stretches))
+    struct aq_trials *trials = &worker->bounds_trials[unit->kind == AQ_FILE_SEGMENT];
+    if (!is_open(worker, unit, stretches) || !aq_trials_next(trials))
         return AQ_OK;
-    if (worker->vain_count >= VAIN_MAX && worker->vain_count % VAIN_PERIOD != 0) {
-        worker->vain_count++;
-        return AQ_OK;
-    }
     enum aq_status status = init(&vectors);
     if (status == AQ_OK)
         status = ask_all(&vectors, &told);
-    if (status == AQ_OK && told && judge(&vectors)) {
+    size_t decided = status == AQ_OK && told ? judge(&vectors) : 0;
+    if (decided > 0)
         status = cut(&vectors, stretches);
-        worker->vain_count = 0;
-    } else {
-        worker->vain_count++;
-    }
+    aq_trials_end(trials, decided * GAIN_PART < vectors.count);
     aq_arena_deinit(&vectors.arena);
     return status;
 }

@@ -25,7 +25,7 @@ static enum aq_status init_inputs(struct aq_worker *worker)
 {
     const struct aq_plan *plan = worker->exec->plan;
     worker->columns = calloc(plan->input_count + 1, sizeof *worker->columns);
-    worker->plain = calloc(plan->input_count + 1, sizeof *worker->plain);
+    worker->plain = calloc(2 * plan->input_count + 1, sizeof *worker->plain);
     enum aq_type *types = calloc(plan->input_count + 1, sizeof *types);
     enum aq_status status = AQ_NO_MEMORY;
     if (worker->columns != NULL && worker->plain != NULL && types != NULL) {
@@ -62,7 +62,7 @@ void aq_worker_deinit(struct aq_worker *worker)
     free(worker->passed);
     aq_batch_deinit(&worker->unit_rows);
     aq_decode_scratch_deinit(&worker->scratch);
-    aq_held_chunks_deinit(&worker->held);
+    aq_held_deinit(&worker->held);
     if (worker->groups.plan != NULL)
         aq_group_sink_deinit(&worker->groups);
     aq_batch_deinit(&worker->rows);
@@ -116,9 +116,23 @@ static enum aq_status add_rows(struct aq_worker *worker, const uint32_t *selecti
     return aq_sort_trim(plan, &worker->rows, (size_t)keep);
 }
 
+/* Whether rows [first, first + row_count) are all in a bitmap. */
+static bool has_all(const uint64_t *bitmap, size_t first, size_t row_count)
+{
+    for (size_t row = 0, count; row < row_count; row += count) {
+        size_t bit = (first + row) % 64;
+        count = row_count - row < 64 - bit ? row_count - row : 64 - bit;
+        if ((~bitmap[(first + row) / 64] >> bit & aq_low_bits(count)) != 0)
+            return false;
+    }
+    return true;
+}
+
 size_t aq_worker_passed(struct aq_worker *worker, size_t first, size_t row_count)
 {
     size_t kept = 0;
+    if (has_all(worker->passed, first, row_count))
+        return row_count;
     for (size_t row = 0; row < row_count;) {
         size_t bit = (first + row) % 64;
         size_t count = row_count - row < 64 - bit ? row_count - row : 64 - bit;

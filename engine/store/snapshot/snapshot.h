@@ -4,6 +4,7 @@
 #define AQ_ENGINE_STORE_SNAPSHOT_H
 
 #include "engine/store/store.h"
+#include "format/segment/frame.h"
 
 struct aq_snapshot;
 
@@ -71,7 +72,7 @@ struct aq_run_ends;
 enum aq_status aq_unit_run_ends(struct aq_snapshot *snapshot, const struct aq_unit *unit,
                                 uint32_t column_id, struct aq_arena *arena,
                                 struct aq_run_ends *ends, struct aq_error *err) AQ_RESULT;
-/** Whether all rows of an archive's unit that are stored count, and its directory is known. */
+/** Whether all rows that are stored count, and it is known where columns are. */
 bool aq_unit_is_whole(const struct aq_unit *unit);
 
 /** Bytes of a column in an archive's unit, 0 where that is not known, as above. */
@@ -87,39 +88,40 @@ enum aq_status aq_unit_read(struct aq_snapshot *snapshot, const struct aq_unit *
                             const uint32_t *column_ids, struct aq_batch *batch,
                             struct aq_error *err) AQ_RESULT;
 
-/** Chunks of one unit that have been read and verified, so that who asks of a column bounds, different values and rows reads
- * it once; those whose rows have been read are let go. Zero-initialise; deinit before the next unit. */
-struct aq_held_chunk {
-    uint64_t offset;
-    uint8_t *bytes;
-    struct aq_slice coded;
+/** What has been read of one unit and verified, so that who asks of a column bounds, different values and rows reads it once:
+ * chunks, which are let go when their rows have been read; or a frame's section. Zero-initialise; deinit before the next
+ * unit. */
+struct aq_held {
+    size_t chunk_count;
+    struct aq_held_chunk {
+        uint64_t offset;
+        uint8_t *bytes;
+        struct aq_slice coded;
+    } * chunks;
+    struct aq_section section;
+    struct aq_arena arena; /* the section's */
 };
-struct aq_held_chunks {
-    size_t count;
-    struct aq_held_chunk *items;
-};
-void aq_held_chunks_deinit(struct aq_held_chunks *held);
+void aq_held_deinit(struct aq_held *held);
 
 struct aq_decode_scratch;
 /** Some columns and rows of a unit. */
 struct aq_unit_part {
-    const bool *columns; /* of the batch, those to read; NULL: all, as a frame section's must be */
+    const bool *columns; /* of the batch, those to read; NULL: all */
     uint32_t row_first;  /* rows from here to row_end are wanted, others are unspecified */
     uint32_t row_end;
     const uint64_t *vectors; /* NULL, or of these only those of vectors whose bit is set */
     struct aq_decode_scratch *scratch; /* NULL, or that of the caller, in use by nobody else */
-    struct aq_held_chunks *held;       /* the same; of this unit */
+    struct aq_held *held;              /* the same; of this unit */
 };
 
-/** As aq_unit_read, of a part; of an archive's unit the batch is not cleared, so that another part's columns may
- * be there. */
+/** As aq_unit_read, of a part; the batch is not cleared, so that another part's columns may be there. */
 enum aq_status aq_unit_read_part(struct aq_snapshot *snapshot, const struct aq_unit *unit,
                                  const uint32_t *column_ids, const struct aq_unit_part *part,
                                  struct aq_batch *batch, struct aq_error *err) AQ_RESULT;
 
 struct aq_factored;
 /**
- * Rows [row_first, row_end) of one column of an archive's unit as its different values (format/encode/encode.h).
+ * Rows [row_first, row_end) of one column of a unit as its different values (format/encode/encode.h).
  * @param held  Gets the chunk where rows have to be read, or has it.
  * @return AQ_OK; AQ_NOT_FOUND where it has to be read by aq_unit_read_part: it is not so encoded, damaged, or not there,
  * or not all stored rows count.
@@ -127,18 +129,18 @@ struct aq_factored;
  */
 enum aq_status aq_unit_factor(struct aq_snapshot *snapshot, const struct aq_unit *unit,
                               uint32_t column_id, enum aq_type type, uint32_t row_first,
-                              uint32_t row_end, struct aq_held_chunks *held,
-                              struct aq_factored *factored, struct aq_error *err) AQ_RESULT;
+                              uint32_t row_end, struct aq_held *held, struct aq_factored *factored,
+                              struct aq_error *err) AQ_RESULT;
 
 /**
- * Statistics of each vector of one column of an archive's unit, as its coding tells them (aq_column_bounds).
+ * Statistics of each vector of one column of a unit, as its coding tells them (aq_column_bounds).
  * @param held   Gets the chunk, or has it.
  * @param stats  aq_vector_count(unit->row_count) of them.
  * @return As aq_unit_factor.
  * @thread Any.
  */
 enum aq_status aq_unit_bounds(struct aq_snapshot *snapshot, const struct aq_unit *unit,
-                              uint32_t column_id, enum aq_type type, struct aq_held_chunks *held,
+                              uint32_t column_id, enum aq_type type, struct aq_held *held,
                               struct aq_column_stats *stats, struct aq_error *err) AQ_RESULT;
 
 /** Tiles up to this size are fetched by one request, directory and all columns. */

@@ -42,7 +42,8 @@ const struct aq_run_entry *aq_unit_runs(const struct aq_unit *unit, size_t *run_
 bool aq_unit_is_whole(const struct aq_unit *unit)
 {
     const struct aq_unit_detail *detail = unit->detail;
-    return unit->kind == AQ_FILE_ARCHIVE && detail->kept == NULL && aq_unit_directory(unit) != NULL;
+    return detail->kept == NULL &&
+           (unit->kind == AQ_FILE_SEGMENT || aq_unit_directory(unit) != NULL);
 }
 
 uint64_t aq_unit_column_bytes(const struct aq_unit *unit, uint32_t column_id)

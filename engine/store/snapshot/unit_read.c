@@ -52,24 +52,6 @@ static enum aq_status section_bytes(struct aq_snapshot *snapshot, const struct a
     return AQ_OK;
 }
 
-static enum aq_status decode_section(const struct aq_catalog *catalog, struct aq_slice bytes,
-                                     const struct aq_section_entry *section,
-                                     const uint32_t *column_ids, const struct aq_unit_part *part,
-                                     struct aq_batch *batch, struct aq_error *err)
-{
-    const struct aq_schema *schema =
-        aq_catalog_schema_by_id(catalog, section->dataset_id, section->schema_version);
-    if (schema == NULL)
-        return aq_error_set_at(err, AQ_CORRUPT, "", 0,
-                               "names version %" PRIu32 " of dataset %" PRIu32
-                               ", which was never declared",
-                               section->schema_version, section->dataset_id);
-    struct aq_wanted rows = {
-        .first = part->row_first, .end = part->row_end, .vectors = part->vectors};
-    return aq_section_decode_rows(bytes, section, schema, column_ids, &rows, part->scratch, batch,
-                                  err);
-}
-
 /* The declarations to read a section by. An open segment may hold frames of one that is newer than the
  * snapshot's catalog; its columns are then null or not asked for. */
 static enum aq_status declarations_for(struct aq_snapshot *snapshot,
@@ -81,24 +63,6 @@ static enum aq_status declarations_for(struct aq_snapshot *snapshot,
         return aq_store_catalog(snapshot->store, true, catalog, err);
     *catalog = aq_catalog_retain(snapshot->catalog);
     return AQ_OK;
-}
-
-static enum aq_status read_section(struct aq_snapshot *snapshot, const struct aq_unit *unit,
-                                   const uint32_t *column_ids, const struct aq_unit_part *part,
-                                   struct aq_batch *batch, struct aq_error *err)
-{
-    const struct aq_unit_detail *detail = unit->detail;
-    const struct aq_section_entry *section = detail->section;
-    uint64_t offset = detail->frame_offset + section->offset;
-    const struct aq_catalog *catalog = NULL;
-    struct aq_slice bytes = {0};
-    AQ_TRY(section_bytes(snapshot, unit, &bytes, err));
-    enum aq_status status = declarations_for(snapshot, section, &catalog, err);
-    if (status == AQ_OK)
-        status = decode_section(catalog, bytes, section, column_ids, part, batch, err);
-    aq_catalog_release(catalog);
-    free((void *)bytes.data);
-    return locate(snapshot, unit, offset, status, err);
 }
 
 /* The keys live as long as the snapshot, not as the section they were read from. */
@@ -153,44 +117,46 @@ static enum aq_status fill_nulls(struct aq_vector *vector, size_t row_count)
     return AQ_OK;
 }
 
-void aq_held_chunks_deinit(struct aq_held_chunks *held)
+void aq_held_deinit(struct aq_held *held)
 {
-    for (size_t i = 0; i < held->count; i++)
-        free(held->items[i].bytes);
-    free(held->items);
-    *held = (struct aq_held_chunks){0};
+    for (size_t i = 0; i < held->chunk_count; i++)
+        free(held->chunks[i].bytes);
+    free(held->chunks);
+    free((void *)held->section.bytes.data);
+    aq_arena_deinit(&held->arena);
+    *held = (struct aq_held){0};
 }
 
 /* Where the chunk is among those held; their count: it is not. */
-static size_t find_held(const struct aq_held_chunks *held, const struct aq_chunk_entry *chunk)
+static size_t find_held(const struct aq_held *held, const struct aq_chunk_entry *chunk)
 {
     size_t at = 0;
-    while (at < held->count && held->items[at].offset != chunk->offset)
+    while (at < held->chunk_count && held->chunks[at].offset != chunk->offset)
         at++;
     return at;
 }
 
-static void let_go(struct aq_held_chunks *held, const struct aq_chunk_entry *chunk)
+static void let_go(struct aq_held *held, const struct aq_chunk_entry *chunk)
 {
     size_t at = find_held(held, chunk);
-    if (at == held->count)
+    if (at == held->chunk_count)
         return;
-    free(held->items[at].bytes);
-    held->items[at] = held->items[--held->count];
+    free(held->chunks[at].bytes);
+    held->chunks[at] = held->chunks[--held->chunk_count];
 }
 
 /* The coded column of a chunk, held from here on. */
 static enum aq_status hold_chunk(struct aq_snapshot *snapshot, const struct aq_unit *unit,
-                                 const struct aq_chunk_entry *chunk, struct aq_held_chunks *held,
+                                 const struct aq_chunk_entry *chunk, struct aq_held *held,
                                  struct aq_slice *coded, struct aq_error *err)
 {
     size_t at = find_held(held, chunk);
-    if (at == held->count) {
+    if (at == held->chunk_count) {
         struct aq_held_chunk own = {.offset = chunk->offset};
-        struct aq_held_chunk *items = realloc(held->items, (at + 1) * sizeof *items);
+        struct aq_held_chunk *items = realloc(held->chunks, (at + 1) * sizeof *items);
         if (items == NULL)
             return aq_error_set(err, AQ_NO_MEMORY, "out of memory");
-        held->items = items;
+        held->chunks = items;
         AQ_TRY(read_bytes(snapshot, unit, chunk->offset, chunk->size_bytes, &own.bytes, err));
         enum aq_status status =
             aq_chunk_open(aq_slice_make(own.bytes, chunk->size_bytes), chunk, &own.coded, err);
@@ -198,10 +164,20 @@ static enum aq_status hold_chunk(struct aq_snapshot *snapshot, const struct aq_u
             free(own.bytes);
             return status;
         }
-        held->items[held->count++] = own;
+        held->chunks[held->chunk_count++] = own;
     }
-    *coded = held->items[at].coded;
+    *coded = held->chunks[at].coded;
     return AQ_OK;
+}
+
+/* The rows of a part as they are stored. */
+static struct aq_wanted stored_rows(const struct aq_unit *unit, const struct aq_unit_part *part)
+{
+    const struct aq_unit_detail *detail = unit->detail;
+    if (detail->kept != NULL) /* rows are not numbered as they are stored */
+        return (struct aq_wanted){.end = aq_unit_stored_rows(unit)};
+    return (struct aq_wanted){
+        .first = part->row_first, .end = part->row_end, .vectors = part->vectors};
 }
 
 static enum aq_status decode_chunk(struct aq_snapshot *snapshot, const struct aq_unit *unit,
@@ -209,17 +185,12 @@ static enum aq_status decode_chunk(struct aq_snapshot *snapshot, const struct aq
                                    const struct aq_unit_part *part, struct aq_arena *arena,
                                    struct aq_vector *vector, struct aq_error *err)
 {
-    const struct aq_unit_detail *detail = unit->detail;
     struct aq_slice coded;
-    struct aq_wanted rows = {
-        .first = part->row_first, .end = part->row_end, .vectors = part->vectors};
-    uint32_t row_count = aq_unit_stored_rows(unit);
-    if (detail->kept != NULL) /* rows are not numbered as they are stored */
-        rows = (struct aq_wanted){.end = row_count};
+    struct aq_wanted rows = stored_rows(unit, part);
     enum aq_status status = hold_chunk(snapshot, unit, chunk, part->held, &coded, err);
     if (status == AQ_OK)
-        status = aq_column_decode_rows(coded, chunk->type, row_count, &rows, part->scratch, arena,
-                                       vector, err);
+        status = aq_column_decode_rows(coded, chunk->type, aq_unit_stored_rows(unit), &rows,
+                                       part->scratch, arena, vector, err);
     let_go(part->held, chunk);
     return locate(snapshot, unit, chunk->offset, status, err);
 }
@@ -312,49 +283,120 @@ static enum aq_status read_tile(struct aq_snapshot *snapshot, const struct aq_un
     return AQ_OK;
 }
 
+/* A frame's section, held from here on. */
+static enum aq_status hold_section(struct aq_snapshot *snapshot, const struct aq_unit *unit,
+                                   struct aq_held *held, struct aq_error *err)
+{
+    const struct aq_unit_detail *detail = unit->detail;
+    struct aq_section section = {0};
+    struct aq_slice bytes = {0};
+    if (held->section.bytes.data != NULL)
+        return AQ_OK;
+    AQ_TRY(section_bytes(snapshot, unit, &bytes, err));
+    enum aq_status status = aq_section_open(bytes, detail->section, &held->arena, &section, err);
+    if (status != AQ_OK)
+        free((void *)bytes.data);
+    else
+        held->section = section;
+    return status;
+}
+
+/* A column of a frame's section, as aq_section_find. */
+static enum aq_status find_column(struct aq_snapshot *snapshot, const struct aq_unit *unit,
+                                  uint32_t column_id, enum aq_type type, struct aq_held *held,
+                                  const struct aq_section_column **column, struct aq_error *err)
+{
+    const struct aq_unit_detail *detail = unit->detail;
+    const struct aq_section_entry *section = detail->section;
+    const struct aq_catalog *catalog = NULL;
+    AQ_TRY(hold_section(snapshot, unit, held, err));
+    AQ_TRY(declarations_for(snapshot, section, &catalog, err));
+    const struct aq_schema *schema =
+        aq_catalog_schema_by_id(catalog, section->dataset_id, section->schema_version);
+    enum aq_status status;
+    if (schema == NULL)
+        status = aq_error_set_at(err, AQ_CORRUPT, "", 0,
+                                 "names version %" PRIu32 " of dataset %" PRIu32
+                                 ", which was never declared",
+                                 section->schema_version, section->dataset_id);
+    else
+        status = aq_section_find(&held->section, schema, column_id, type, column, err);
+    aq_catalog_release(catalog);
+    return status;
+}
+
+static enum aq_status read_section_column(struct aq_snapshot *snapshot, const struct aq_unit *unit,
+                                          uint32_t column_id, const struct aq_unit_part *part,
+                                          struct aq_arena *arena, struct aq_vector *vector,
+                                          struct aq_error *err)
+{
+    const struct aq_section_column *column;
+    uint32_t row_count = aq_unit_stored_rows(unit);
+    struct aq_wanted rows = stored_rows(unit, part);
+    AQ_TRY(find_column(snapshot, unit, column_id, vector->type, part->held, &column, err));
+    if (column == NULL) {
+        enum aq_status status = fill_nulls(vector, row_count);
+        return status == AQ_OK ? AQ_OK : aq_error_set(err, status, "out of memory");
+    }
+    struct aq_slice coded =
+        aq_slice_make(part->held->section.bytes.data + column->offset, column->size);
+    enum aq_status status = aq_column_decode_rows(coded, vector->type, row_count, &rows,
+                                                  part->scratch, arena, vector, err);
+    if (status == AQ_CORRUPT && err->offset >= 0)
+        err->offset += (int64_t)column->offset;
+    return status;
+}
+
 static enum aq_status read_frame(struct aq_snapshot *snapshot, const struct aq_unit *unit,
                                  const uint32_t *column_ids, const struct aq_unit_part *part,
                                  struct aq_batch *batch, struct aq_error *err)
 {
     const struct aq_unit_detail *detail = unit->detail;
-    struct aq_unit_part stored = *part;
-    assert(part->columns == NULL);
-    if (detail->kept != NULL) { /* rows are not numbered as they are stored */
-        stored.row_first = 0;
-        stored.row_end = aq_unit_stored_rows(unit);
-        stored.vectors = NULL;
-    }
-    AQ_TRY(read_section(snapshot, unit, column_ids, &stored, batch, err));
-    for (size_t i = 0; i < batch->column_count; i++)
+    for (size_t i = 0; i < batch->column_count; i++) {
+        if (part->columns != NULL && !part->columns[i])
+            continue;
+        enum aq_status status = read_section_column(snapshot, unit, column_ids[i], part,
+                                                    &batch->arena, &batch->columns[i], err);
+        AQ_TRY(locate(snapshot, unit, detail->frame_offset + detail->section->offset, status, err));
         aq_unit_filter_column(unit, &batch->columns[i]);
+    }
     return AQ_OK;
 }
 
-/* The coded column of a chunk whose rows are those of the unit; AQ_NOT_FOUND: there is none, or it is damaged, and reading says
- * where, or reads it anew. */
+/* The coded column of a unit whose rows are as they are stored; AQ_NOT_FOUND: there is none, or it is damaged, and reading
+ * says where, or reads it anew. */
 static enum aq_status hold_column(struct aq_snapshot *snapshot, const struct aq_unit *unit,
-                                  uint32_t column_id, enum aq_type type,
-                                  struct aq_held_chunks *held, struct aq_slice *coded,
-                                  struct aq_error *err)
+                                  uint32_t column_id, enum aq_type type, struct aq_held *held,
+                                  struct aq_slice *coded, struct aq_error *err)
 {
     const struct aq_chunk_entry *chunk = aq_unit_chunk(unit, column_id);
-    if (chunk == NULL || chunk->type != type || !aq_unit_is_whole(unit))
+    const struct aq_section_column *column = NULL;
+    if (!aq_unit_is_whole(unit))
         return AQ_NOT_FOUND;
-    enum aq_status status = hold_chunk(snapshot, unit, chunk, held, coded, err);
-    return status == AQ_CORRUPT ? AQ_NOT_FOUND : status;
+    enum aq_status status = AQ_NOT_FOUND;
+    if (chunk != NULL && chunk->type == type)
+        status = hold_chunk(snapshot, unit, chunk, held, coded, err);
+    if (unit->kind == AQ_FILE_SEGMENT)
+        status = find_column(snapshot, unit, column_id, type, held, &column, err);
+    if (status == AQ_OK && column != NULL)
+        *coded = aq_slice_make(held->section.bytes.data + column->offset, column->size);
+    if (status == AQ_CORRUPT || (status == AQ_OK && chunk == NULL && column == NULL))
+        return AQ_NOT_FOUND;
+    return status;
 }
 
 /* The same of what was made of it; what nobody reads any more is let go. */
 static enum aq_status made_of_column(const struct aq_unit *unit, uint32_t column_id,
-                                     struct aq_held_chunks *held, enum aq_status status)
+                                     struct aq_held *held, enum aq_status status)
 {
-    if (status != AQ_NOT_FOUND)
-        let_go(held, aq_unit_chunk(unit, column_id));
+    const struct aq_chunk_entry *chunk = aq_unit_chunk(unit, column_id);
+    if (status != AQ_NOT_FOUND && chunk != NULL)
+        let_go(held, chunk);
     return status == AQ_CORRUPT ? AQ_NOT_FOUND : status;
 }
 
 enum aq_status aq_unit_bounds(struct aq_snapshot *snapshot, const struct aq_unit *unit,
-                              uint32_t column_id, enum aq_type type, struct aq_held_chunks *held,
+                              uint32_t column_id, enum aq_type type, struct aq_held *held,
                               struct aq_column_stats *stats, struct aq_error *err)
 {
     struct aq_slice coded;
@@ -365,8 +407,8 @@ enum aq_status aq_unit_bounds(struct aq_snapshot *snapshot, const struct aq_unit
 
 enum aq_status aq_unit_factor(struct aq_snapshot *snapshot, const struct aq_unit *unit,
                               uint32_t column_id, enum aq_type type, uint32_t row_first,
-                              uint32_t row_end, struct aq_held_chunks *held,
-                              struct aq_factored *factored, struct aq_error *err)
+                              uint32_t row_end, struct aq_held *held, struct aq_factored *factored,
+                              struct aq_error *err)
 {
     struct aq_slice coded;
     AQ_TRY(hold_column(snapshot, unit, column_id, type, held, &coded, err));
@@ -381,7 +423,7 @@ enum aq_status aq_unit_read_part(struct aq_snapshot *snapshot, const struct aq_u
 {
     struct aq_error failure = {.offset = -1};
     struct aq_decode_scratch own = {0};
-    struct aq_held_chunks own_held = {0};
+    struct aq_held own_held = {0};
     struct aq_unit_part wanted = *part;
     assert(part->row_end <= unit->row_count);
     if (wanted.scratch == NULL)
@@ -392,7 +434,7 @@ enum aq_status aq_unit_read_part(struct aq_snapshot *snapshot, const struct aq_u
                                 ? read_frame(snapshot, unit, column_ids, &wanted, batch, &failure)
                                 : read_tile(snapshot, unit, column_ids, &wanted, batch, &failure);
     aq_decode_scratch_deinit(&own);
-    aq_held_chunks_deinit(&own_held);
+    aq_held_deinit(&own_held);
     batch->row_count = unit->row_count;
     if (status < 0) {
         aq_batch_clear(batch);
