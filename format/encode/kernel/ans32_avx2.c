@@ -49,14 +49,42 @@ TARGET __m256i context(enum aq_ans_kind kind, const struct lanes *lanes)
     return _mm256_or_si256(size, _mm256_and_si256(lanes->last, all(1)));
 }
 
+/* The map of contexts, 16 of them in a vector, in both of its halves. */
+struct map {
+    __m256i quarters[AQ_ANS32_CONTEXTS_MAX / 16];
+};
+
+TARGET struct map load_map(const uint8_t *tables)
+{
+    struct map map;
+    for (unsigned q = 0; q < AQ_ANS32_CONTEXTS_MAX / 16; q++)
+        map.quarters[q] =
+            _mm256_broadcastsi128_si256(_mm_loadu_si128((const void *)(tables + 16 * q)));
+    return map;
+}
+
+/* A byte of which the highest bit is set looks up nothing: so are those of contexts in other quarters, and all but the first of
+ * each lane. */
+TARGET __m256i look_up(const struct map *map, __m256i contexts)
+{
+    __m256i table = _mm256_setzero_si256();
+    _Pragma("GCC unroll 4") for (unsigned q = 0; q < AQ_ANS32_CONTEXTS_MAX / 16; q++)
+    {
+        __m256i from = _mm256_xor_si256(contexts, all(16 * q));
+        from = _mm256_adds_epu8(from, all(0xffffff70));
+        table = _mm256_or_si256(table, _mm256_shuffle_epi8(map->quarters[q], from));
+    }
+    return table;
+}
+
 /* A token and its first raw bits. */
 TARGET void take(const struct aq_ans32_streams *streams, enum aq_ans_kind kind,
-                 const uint32_t *tables, struct lanes *lanes, const uint8_t **at)
+                 const struct map *map, struct lanes *lanes, const uint8_t **at)
 {
     __m256i place = _mm256_and_si256(lanes->state, all(AQ_ANS32_SCALE - 1));
     if (kind != AQ_ANS_NONE)
         place = _mm256_or_si256(
-            place, _mm256_i32gather_epi32((const int *)tables, context(kind, lanes), 4));
+            place, _mm256_slli_epi32(look_up(map, context(kind, lanes)), AQ_ANS32_SCALE_BITS));
     __m256i entry = _mm256_i32gather_epi32((const int *)streams->entries, place, 4);
     __m256i frequency = _mm256_and_si256(_mm256_srli_epi32(entry, 10), all(1023));
     __m256i state = _mm256_add_epi32(
@@ -90,11 +118,10 @@ TARGET bool any_left(const struct lanes *parts)
 }
 
 TARGET void take_step(const struct aq_ans32_streams *streams, enum aq_ans_kind kind,
-                      const uint32_t *tables, struct lanes *parts, const uint8_t **at,
-                      uint32_t *row)
+                      const struct map *map, struct lanes *parts, const uint8_t **at, uint32_t *row)
 {
     _Pragma("GCC unroll 4") for (unsigned p = 0; p < PARTS; p++)
-        take(streams, kind, tables, &parts[p], at);
+        take(streams, kind, map, &parts[p], at);
     for (int taken = AQ_ANS32_RAW_FIRST; any_left(parts); taken += AQ_ANS32_RAW_MORE)
         for (unsigned p = 0; p < PARTS; p++)
             take_more(&parts[p], taken, at);
@@ -125,19 +152,17 @@ TARGET size_t take_blocks(struct aq_ans32_streams *streams, enum aq_ans_kind kin
                           size_t count)
 {
     uint32_t rows[ROWS][AQ_ANS32_LANES];
-    uint32_t tables[AQ_ANS32_CONTEXTS_MAX];
     size_t starts[AQ_ANS32_LANES];
     struct lanes parts[PARTS];
     for (unsigned lane = 0; lane < AQ_ANS32_LANES; lane++)
         starts[lane] = aq_ans32_lane_start(count, lane);
-    for (unsigned i = 0; i < AQ_ANS32_CONTEXTS_MAX; i++)
-        tables[i] = (uint32_t)streams->tables[i] << AQ_ANS32_SCALE_BITS;
+    struct map map = load_map(streams->tables);
     load_lanes(streams, parts);
     const uint8_t *at = streams->at;
     size_t done = 0;
     while (done + ROWS <= count / AQ_ANS32_LANES) {
         for (unsigned row = 0; row < ROWS && at <= streams->end; row++)
-            take_step(streams, kind, tables, parts, &at, rows[row]);
+            take_step(streams, kind, &map, parts, &at, rows[row]);
         if (at > streams->end)
             break;
         for (unsigned lane = 0; lane < AQ_ANS32_LANES; lane++)
