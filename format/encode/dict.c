@@ -1,11 +1,16 @@
 /* Dictionaries: a node of the different values in order of first occurrence, a node of codes. The
  * order makes codes deterministic, and ascending where a sorted column meets its values. Where there are many integers,
- * ascending ones are smaller: their differences are, and codes keep what is alike in values near each other. */
+ * ascending ones are smaller: their differences are, and codes keep what is alike in values near each other. Archives try the
+ * most frequent first, too, where codes may then take less (choose/frequency.c). */
 #include "format/base/checksum.h"
-#include "format/encode/node.h"
+#include "format/encode/ans/ans32.h"
+#include "format/encode/choose/estimate.h"
 
 #include <stdlib.h>
 
+/* Of what codes take: where an estimate, which knows no context, is more, no other order is tried. */
+#define FREQUENCY_PAYS 1.2
+#define FEW_ENTRIES 64 /* of which contexts may know each */
 #define SLOTS_MIN 64
 
 /* Open addressing; a slot holds a code plus one. */
@@ -148,24 +153,121 @@ static enum aq_status sort_entries(struct aq_encoder *encoder, struct int_dictio
     return AQ_OK;
 }
 
+/* What a node is made of: integers, or strings. */
+struct parts {
+    int64_t *entries;
+    struct aq_slice *texts; /* NULL, or instead of `entries` */
+    size_t entry_count;
+    int64_t *codes;
+    size_t count;
+    unsigned depth;
+};
+
+/* Returns the bytes of its codes by *codes_size. */
+static enum aq_status encode_parts(struct aq_encoder *encoder, const struct parts *parts,
+                                   uint32_t codes_plan, struct aq_bytes *out, size_t *codes_size)
+{
+    bool of_ints = parts->texts == NULL;
+    encoder->plan = 0;
+    aq_bytes_u8(out, of_ints ? AQ_ENCODING_DICT : AQ_ENCODING_TEXT_DICT);
+    aq_bytes_varint(out, parts->entry_count);
+    AQ_TRY(of_ints
+               ? aq_encode_ints(encoder, parts->entries, parts->entry_count, parts->depth + 1, out)
+               : aq_text_encode(encoder, parts->texts, parts->entry_count, 1, out));
+    size_t codes_at = out->size;
+    encoder->plan = codes_plan;
+    enum aq_status status =
+        aq_encode_ints(encoder, parts->codes, parts->count, parts->depth + 1, out);
+    *codes_size = out->size - codes_at;
+    return status;
+}
+
+static enum aq_status permute(struct aq_encoder *encoder, struct parts *parts,
+                              const uint32_t *ranks)
+{
+    bool of_ints = parts->texts == NULL;
+    int64_t *entries = aq_encoder_alloc(encoder, parts->entry_count, sizeof *entries);
+    struct aq_slice *texts = aq_encoder_alloc(encoder, parts->entry_count, sizeof *texts);
+    if (entries == NULL || texts == NULL)
+        return AQ_NO_MEMORY;
+    for (size_t i = 0; i < parts->entry_count; i++) {
+        if (of_ints)
+            entries[ranks[i]] = parts->entries[i];
+        else
+            texts[ranks[i]] = parts->texts[i];
+    }
+    for (size_t i = 0; i < parts->count; i++)
+        parts->codes[i] = ranks[parts->codes[i]];
+    parts->entries = of_ints ? entries : NULL;
+    parts->texts = of_ints ? NULL : texts;
+    return AQ_OK;
+}
+
+/* The node that ends `out` from `begin` on, with entries by frequency instead, if that is smaller. */
+static enum aq_status encode_again(struct aq_encoder *encoder, struct parts *parts,
+                                   const uint32_t *ranks, size_t begin, size_t late_before,
+                                   struct aq_bytes *out)
+{
+    size_t end = out->size;
+    size_t late_of_first = encoder->late_count - late_before;
+    size_t codes_size;
+    AQ_TRY(permute(encoder, parts, ranks));
+    AQ_TRY(encode_parts(encoder, parts, AQ_SHAPE_LEAF, out, &codes_size));
+    if (out->failed)
+        return AQ_NO_MEMORY;
+    size_t size = out->size - end;
+    if (size < end - begin) {
+        memmove(out->data + begin, out->data + end, size);
+        out->size = begin + size;
+        encoder->late_count -= late_of_first;
+    } else {
+        out->size = end;
+        encoder->late_count = late_before + late_of_first;
+    }
+    return AQ_OK;
+}
+
+/* With entries as they are, or by frequency. */
+static enum aq_status encode_best(struct aq_encoder *encoder, struct parts *parts,
+                                  uint32_t codes_plan, struct aq_bytes *out)
+{
+    size_t begin = out->size;
+    size_t late_before = encoder->late_count;
+    size_t codes_size;
+    uint32_t *ranks;
+    double bits;
+    AQ_TRY(encode_parts(encoder, parts, codes_plan, out, &codes_size));
+    if (encoder->options->profile != AQ_PROFILE_ARCHIVE || out->failed ||
+        parts->count < AQ_ANS32_ROWS_MIN || parts->entry_count <= AQ_ANS_TOKENS_DIRECT)
+        return AQ_OK;
+    AQ_TRY(
+        aq_frequency_order(encoder, parts->codes, parts->count, parts->entry_count, &ranks, &bits));
+    if (bits > (double)codes_size * 8 * FREQUENCY_PAYS && parts->entry_count > FEW_ENTRIES)
+        return AQ_OK;
+    return encode_again(encoder, parts, ranks, begin, late_before, out);
+}
+
 enum aq_status aq_dict_encode(struct aq_encoder *encoder, const int64_t *values, size_t count,
                               size_t entry_max, enum aq_entry_order order, unsigned depth,
                               struct aq_bytes *out)
 {
     struct int_dictionary dictionary = {0};
     uint32_t codes_plan = encoder->plan;
+    size_t codes_size;
     int64_t *codes = aq_encoder_alloc(encoder, count, sizeof *codes);
     if (codes == NULL)
         return AQ_NO_MEMORY;
     encoder->plan = 0;
     AQ_TRY(build_ints(encoder, values, count, entry_max, &dictionary, codes));
-    if (order == AQ_ENTRIES_ASCENDING)
-        AQ_TRY(sort_entries(encoder, &dictionary, codes, count));
-    aq_bytes_u8(out, AQ_ENCODING_DICT);
-    aq_bytes_varint(out, dictionary.entry_count);
-    AQ_TRY(aq_encode_ints(encoder, dictionary.entries, dictionary.entry_count, depth + 1, out));
-    encoder->plan = codes_plan;
-    return aq_encode_ints(encoder, codes, count, depth + 1, out);
+    struct parts parts = {.entries = dictionary.entries,
+                          .entry_count = dictionary.entry_count,
+                          .codes = codes,
+                          .count = count,
+                          .depth = depth};
+    if (order == AQ_ENTRIES_AS_MET)
+        return encode_best(encoder, &parts, codes_plan, out);
+    AQ_TRY(sort_entries(encoder, &dictionary, codes, count));
+    return encode_parts(encoder, &parts, codes_plan, out, &codes_size);
 }
 
 enum aq_status aq_text_dict_encode(struct aq_encoder *encoder, const struct aq_slice *values,
@@ -178,10 +280,11 @@ enum aq_status aq_text_dict_encode(struct aq_encoder *encoder, const struct aq_s
         return AQ_NO_MEMORY;
     for (size_t i = 0; i < dictionary.entry_count; i++)
         entries[i] = values[dictionary.firsts[i]];
-    aq_bytes_u8(out, AQ_ENCODING_TEXT_DICT);
-    aq_bytes_varint(out, dictionary.entry_count);
-    AQ_TRY(aq_text_encode(encoder, entries, dictionary.entry_count, 1, out));
-    return aq_encode_ints(encoder, dictionary.codes, count, 1, out);
+    struct parts parts = {.texts = entries,
+                          .entry_count = dictionary.entry_count,
+                          .codes = dictionary.codes,
+                          .count = count};
+    return encode_best(encoder, &parts, 0, out);
 }
 
 /* The entry count both kinds begin with. */

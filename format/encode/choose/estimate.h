@@ -30,6 +30,11 @@ static inline enum aq_shape aq_plan_shape(aq_plan plan)
  * AQ_SHAPE_OPEN. */
 aq_plan aq_plan_make(const int64_t *values, size_t count, size_t run_count, unsigned depth);
 
+/** The place of each of `entry_count` codes, all of which occur, by how often it does, equals in their order; and the bits of
+ * all codes in that order. (frequency.c) */
+enum aq_status aq_frequency_order(struct aq_encoder *encoder, const int64_t *codes, size_t count,
+                                  size_t entry_count, uint32_t **ranks, double *bits) AQ_RESULT;
+
 /** log2(x) for x > 0, to a millionth; the same bits on every machine, which libm does not promise. */
 double aq_log2(double x);
 
