@@ -189,12 +189,13 @@ static enum aq_status add_columns(struct walk *walk, struct aq_error *err)
 }
 
 /* Why the tiles are as they are: how many rows a series has decides how many share one, and how they are cut. */
-static const char *shape_reason(uint64_t rows_of_tile, double runs)
+static const char *shape_reason(uint64_t rows_of_tile, double runs, size_t tile_count)
 {
     if (rows_of_tile < AQ_TILE_ROWS_MAX / 2)
         return "few rows, so that little is cut";
     if (runs < 1.5)
-        return "one series fills a tile, and is cut by time";
+        return tile_count == 1 ? "one series, and all of it in a tile"
+                               : "one series fills a tile, and is cut by time";
     if (runs > AQ_TILE_RUNS_MAX)
         return "short series fill a tile, up to 65,536 rows, each with all of its time";
     return "neighbours share a tile, up to 65,536 rows, and what is more is cut by time";
@@ -211,8 +212,26 @@ static void explain_shape(struct aq_inspect *inspect, const struct walk *walk)
     snprintf(text, sizeof(text),
              "%zu x %llu rows: %.1f runs of one (key, series) side by side, %.0f rows each; %s",
              root->tile_count, (unsigned long long)rows_of_tile, runs, rows_of_run,
-             shape_reason(rows_of_tile, runs));
+             shape_reason(rows_of_tile, runs, root->tile_count));
     aq_inspect_text(inspect, "shape", text);
+}
+
+/* What is not a column: statistics, lists of runs, root; what columns are found and left out by. */
+static void tell_rest(struct aq_inspect *inspect, const struct walk *walk)
+{
+    uint64_t size = walk->file->size_bytes;
+    uint64_t rest = size;
+    char bytes[AQ_HUMAN_BYTES_MAX];
+    char text[128];
+    for (size_t i = 0; i < aq_schema_stored_count(&walk->view.root.schema); i++)
+        rest -= walk->columns[i].bytes;
+    if (inspect->json) {
+        aq_inspect_count(inspect, "bytes_beside_columns", rest);
+        return;
+    }
+    snprintf(text, sizeof(text), "%s, %.1f %%: statistics, runs, directories, root",
+             aq_human_size(rest, bytes), 100.0 * (double)rest / (double)size);
+    aq_inspect_text(inspect, "beside columns", text);
 }
 
 static enum aq_status print(struct aq_inspect *inspect, struct walk *walk, struct aq_error *err)
@@ -222,6 +241,7 @@ static enum aq_status print(struct aq_inspect *inspect, struct walk *walk, struc
     aq_inspect_text(inspect, "dataset", root->schema.dataset);
     aq_inspect_count(inspect, "rows", root->row_count);
     aq_inspect_size(inspect, "bytes", walk->file->size_bytes);
+    tell_rest(inspect, walk);
     explain_shape(inspect, walk);
     AQ_TRY(aq_inspect_rows(inspect, "columns", &walk->column_rows, err));
     AQ_TRY(aq_inspect_rows(inspect, "tiles", &walk->tiles, err));

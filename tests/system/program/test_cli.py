@@ -398,9 +398,17 @@ def test_inspect_files(store):
         seen = json.loads(store.run("--json", "inspect", path).text)
         columns = {column["column"]: column for column in seen["columns"]}
         assert sum(column["bytes"] for column in columns.values()) == sum(chunk["bytes"] for chunk in seen["chunks"])
+        rest = seen["bytes"] - sum(column["bytes"] for column in columns.values())
+        assert seen["bytes_beside_columns"] == rest > 0 and f"beside columns: {rest} B, " in text
         answer = store.value("SELECT min(pm25)::text || ' ' || max(city) AS n FROM air")
         assert f"{columns['pm25']['min']} {columns['city']['max']}" == answer
         assert sum(run["rows"] for run in seen["runs"]) == seen["rows"] == 400
+
+
+def test_inspect_of_no_file(store, tmp_path):
+    assert "there is no such file" in aq.run("inspect", "none.aqa", cwd=tmp_path, code=aq.USAGE).message
+    assert "neither a file nor a dataset" in store.run("inspect", "none.aqa", code=aq.FAILED).message
+    assert "no store: give" in aq.run("inspect", "air", cwd=tmp_path, code=aq.USAGE).message
 
 
 SHAPES = {  # rows as (city, seconds), and what is said of their tiles

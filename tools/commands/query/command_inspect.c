@@ -85,7 +85,13 @@ static enum aq_status inspect_in_store(struct aq_program *program, struct aq_ins
 {
     struct aq_store *store = NULL;
     struct aq_snapshot *snapshot = NULL;
-    AQ_TRY(aq_program_store(program, AQ_ACCESS_READ, &store, err));
+    const struct aq_options *options = &program->options;
+    enum aq_status opened = aq_program_store(program, AQ_ACCESS_READ, &store, err);
+    if (opened == AQ_INVALID && name != NULL && strpbrk(name, "/.") != NULL &&
+        options->store == NULL && options->config == NULL)
+        return aq_error_set_at(err, opened, name, -1,
+                               "there is no such file; one that a store names wants --store, too");
+    AQ_TRY(opened);
     AQ_TRY(aq_snapshot_open(store, &snapshot, err));
     enum aq_status status = name != NULL ? inspect_name(program, inspect, snapshot, name, err)
                                          : aq_inspect_store(inspect, store, snapshot, err);
