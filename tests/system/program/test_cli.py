@@ -406,9 +406,11 @@ def test_inspect_files(store):
 
 
 def test_inspect_of_no_file(store, tmp_path):
-    assert "there is no such file" in aq.run("inspect", "none.aqa", cwd=tmp_path, code=aq.USAGE).message
+    elsewhere = tmp_path / "without a config"
+    elsewhere.mkdir()
+    assert "there is no such file" in aq.run("inspect", "none.aqa", cwd=elsewhere, code=aq.USAGE).message
+    assert "no store: give" in aq.run("inspect", "air", cwd=elsewhere, code=aq.USAGE).message
     assert "neither a file nor a dataset" in store.run("inspect", "none.aqa", code=aq.FAILED).message
-    assert "no store: give" in aq.run("inspect", "air", cwd=tmp_path, code=aq.USAGE).message
 
 
 SHAPES = {  # rows as (city, seconds), and what is said of their tiles
