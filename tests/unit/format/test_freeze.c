@@ -271,7 +271,7 @@ Test(freeze, an_archive_has_the_encodings_that_its_feature_is_for)
 {
     cr_assert(is_listed(LATE_ARCHIVE));
     struct aq_bytes bytes = read_file(LATE_ARCHIVE);
-    struct aq_slice file = aq_bytes_view(&bytes);
+    struct aq_slice part;
     struct aq_archive_root root;
     struct aq_tile_directory directory;
     struct aq_arena arena = {0};
@@ -284,13 +284,13 @@ Test(freeze, an_archive_has_the_encodings_that_its_feature_is_for)
         aq_archive_root_decode(aq_slice_make(bytes.data + root_at, root_size), &arena, &root, NULL),
         AQ_OK);
     const struct aq_tile_entry *tile = &root.tiles[0];
-    file = aq_slice_make(bytes.data + tile->directory_offset, tile->directory_size_bytes);
-    cr_assert_eq(aq_tile_directory_decode(file, tile, &root, &arena, &directory, NULL), AQ_OK);
+    part = aq_slice_make(bytes.data + tile->directory_offset, tile->directory_size_bytes);
+    cr_assert_eq(aq_tile_directory_decode(part, tile, &root, &arena, &directory, NULL), AQ_OK);
     cr_assert_eq(directory.run_stats_count, 2);
     for (size_t i = 0; i < directory.chunk_count; i++) {
         const struct aq_chunk_entry *chunk = &directory.chunks[i];
-        file = aq_slice_make(bytes.data + chunk->offset, chunk->size_bytes);
-        cr_assert_eq(aq_chunk_describe(file, chunk, text, sizeof text, NULL), AQ_OK);
+        part = aq_slice_make(bytes.data + chunk->offset, chunk->size_bytes);
+        cr_assert_eq(aq_chunk_describe(part, chunk, text, sizeof text, NULL), AQ_OK);
         snprintf(all + strlen(all), sizeof all - strlen(all), "%s\n", text);
     }
     cr_assert_not_null(strstr(all, "\nans32\n"), "%s", all);
