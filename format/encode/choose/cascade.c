@@ -24,7 +24,8 @@
 #define DICT_ROWS_MIN 8 /* mean number of rows per entry */
 
 #define SORTED_DICT_BYTES_MIN 2 /* a value takes otherwise where an ascending dictionary is tried */
-#define SORTED_DICT_ROWS_MIN 2  /* mean number of rows per entry of that */
+#define SORTED_CODES_BYTES_MIN 1 /* and where one is planned, and tried both ways */
+#define SORTED_DICT_ROWS_MIN 2   /* mean number of rows per entry of that */
 
 #define WEIGH_ROWS_MIN 256 /* fewer are tried in all ways */
 #define ANS_ROWS_MIN 1024  /* its tables take some hundred bytes */
@@ -282,6 +283,22 @@ static enum aq_status encode_flags(struct aq_encoder *encoder, const int64_t *va
                            encode_leaf(encoder, values, count, depth, AQ_SHAPE_LEAF, seen, out));
 }
 
+/* Codes that take much are those of many entries, which are smaller in ascending order; codes may be or not. */
+static enum aq_status encode_dict(struct aq_encoder *encoder, const int64_t *values, size_t count,
+                                  unsigned depth, struct aq_bytes *out)
+{
+    struct trials trials = trials_begin(encoder, out);
+    aq_plan codes_plan = encoder->plan;
+    enum aq_status status =
+        aq_dict_encode(encoder, values, count, count, AQ_ENTRIES_AS_MET, depth, out);
+    AQ_TRY(trials_judge_if(&trials, status));
+    if (trials.best_size <= count * SORTED_CODES_BYTES_MIN)
+        return AQ_OK;
+    encoder->plan = codes_plan;
+    status = aq_dict_encode(encoder, values, count, count, AQ_ENTRIES_ASCENDING, depth, out);
+    return trials_judge_if(&trials, status);
+}
+
 static enum aq_status encode_as_planned(struct aq_encoder *encoder, const int64_t *values,
                                         size_t count, unsigned depth, aq_plan plan,
                                         const struct profile *seen, struct aq_bytes *out)
@@ -293,7 +310,7 @@ static enum aq_status encode_as_planned(struct aq_encoder *encoder, const int64_
     case AQ_SHAPE_RUN:
         return aq_run_encode(encoder, values, count, depth, out);
     case AQ_SHAPE_DICT:
-        return aq_dict_encode(encoder, values, count, count, AQ_ENTRIES_AS_MET, depth, out);
+        return encode_dict(encoder, values, count, depth, out);
     default:
         return encode_leaf(encoder, values, count, depth, aq_plan_shape(plan), seen, out);
     }

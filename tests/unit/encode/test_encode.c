@@ -317,6 +317,27 @@ Test(encode, codes_go_by_frequency)
     aq_bytes_deinit(&out);
 }
 
+/* Times of whole minutes at which something happens now and then: minutes between them are codes, whose entries, multiples of
+ * sixty million, are told once and in order. */
+Test(encode, multiples_between_times_are_kept_once)
+{
+    enum { ROWS = 60000 };
+    struct aq_vector vector;
+    struct aq_bytes out = {0};
+    struct aq_encode_options options = {.profile = AQ_PROFILE_ARCHIVE};
+    int64_t minute = 0;
+    aq_vector_init(&vector, AQ_TYPE_TIMESTAMPTZ);
+    for (size_t i = 0; i < ROWS; i++) {
+        minute += (int64_t)(next_random() % 700);
+        cr_assert_eq(aq_vector_append_int(&vector, minute * 60000000), AQ_OK);
+    }
+    expect_round_trip(&vector, 0, ROWS, &options, &out);
+    expect_described(&out, "delta(dict(delta(");
+    cr_assert_lt(out.size * 8, ROWS * 10 + 8 * 500, "%zu bytes", out.size);
+    aq_bytes_deinit(&out);
+    aq_vector_deinit(&vector);
+}
+
 static struct aq_slice text_of_shape(unsigned shape, size_t i, char *buffer)
 {
     static const char *const winds[] = {"N", "NNE", "NE", "ENE", "", "\xf0\x9f\x98\x80"};
