@@ -165,15 +165,9 @@ def measure_messages(name):
         return measure(Rows(truth, *declared(config, name), folder), store, name)
 
 
-def doubles_of(path):
-    if path.suffix == ".bin":
-        return numpy.fromfile(path)
-    return numpy.array([float(word) for word in re.split(r"[,\s]+", path.read_text()) if word])
-
-
-def measure_doubles(path, folder):
+def measure_doubles(name, values, folder):
     """A line of the table of columns of doubles, in bits a value."""
-    values = doubles_of(path)
+    values = numpy.array(values)
     raw = values.tobytes()
     (folder / "values").write_bytes(raw)
     made = subprocess.run([DECODE, "column", "archive", "double", folder / "values"], check=True, capture_output=True, text=True)
@@ -187,7 +181,7 @@ def measure_doubles(path, folder):
     alp = min(found["ALP"], found["Vortex default"])
     zstd = [len(pyarrow.Codec("zstd", compression_level=level).compress(raw)) for level in (3, 19)]
     bits = [8 * held / len(values) for held in (own["bytes"], *found.values(), *zstd)]
-    return [path.stem, f"{len(values):,}", own["encoding"], *(f"{held:.2f}" for held in bits), f"{own['bytes'] / min(alp, zstd[0]):.2f}"]
+    return [name, f"{len(values):,}", own["encoding"], *(f"{held:.2f}" for held in bits), f"{own['bytes'] / min(alp, zstd[0]):.2f}"]
 
 
 def print_table(header, lines):
@@ -201,8 +195,7 @@ def print_doubles():
     with tempfile.TemporaryDirectory(prefix="aqstore-bench-") as name:
         folder = pathlib.Path(name)
         sets.unpack(sets.FLOATS.source, folder)
-        files = sorted([*folder.glob("**/*.bin"), *folder.glob("**/*.csv")])
-        lines = [measure_doubles(file, folder) for file in files]
+        lines = [measure_doubles(name, values, folder) for name, values in sets.columns_of_doubles(folder).items()]
     print("### Columns of doubles\n\nBits a value.\n")
     print_table(["column", "values", "encoding", "aqstore", "ALP", "Vortex", "Vortex compact", "zstd(3)", "zstd(19)",
                  "aqstore / smaller of ALP and zstd(3)"], lines)

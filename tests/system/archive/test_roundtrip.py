@@ -62,26 +62,17 @@ def test_nothing_of_a_message_is_lost(name, unpacked, tmp_path):
 
 
 def test_doubles_keep_every_bit(unpacked, tmp_path, long):
-    folder = unpacked(sets.FLOATS)[0].parents[1]
-    count = None if long else 20_000
-    sent = []
-    for path in sorted(folder.glob("1_rg_data_sample/*.bin")):
-        data = path.read_bytes()
-        values = struct.unpack(f"<{len(data) // 8}d", data[: len(data) // 8 * 8])[:count]
-        sent += [(path.stem, number, value) for number, value in enumerate(values)]
-    for path in sorted(folder.glob("issue/*.csv")):
-        values = [float(line) for line in path.read_text().split()][:count]
-        sent += [(path.stem, number, value) for number, value in enumerate(values)]
+    columns = sets.columns_of_doubles(unpacked(sets.FLOATS)[0].parents[1])
+    columns = {name: values[: None if long else 20_000] for name, values in columns.items()}
+    want = {(name, n): struct.pack("<d", value) for name, values in columns.items() for n, value in enumerate(values)}
     file = tmp_path / "floats.csv"
-    with file.open("w", newline="") as out:
-        csv.writer(out).writerows([("name", "n", "value"), *((name, n, repr(value)) for name, n, value in sent)])
+    sets.write_doubles(columns, file)
     store = aq.Store(tmp_path / "store", LOOKUPS)
-    assert store.load("floats", file)["rows"] == len(sent)
-    want = {(name, n): struct.pack("<d", value) for name, n, value in sent}
+    assert store.load("floats", file)["rows"] == len(want)
     for step in ("hot", "compacted"):
         with store.export("floats", "csv", tmp_path / step).open(newline="") as exported:
             rows = list(csv.DictReader(exported))
-        assert len(rows) == len(sent)
+        assert len(rows) == len(want)
         got = {(row["name"], int(row["n"])): struct.pack("<d", float(row["value"])) for row in rows}
         assert got == want, step
         store.compact()

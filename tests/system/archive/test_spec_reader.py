@@ -2,6 +2,8 @@
 
 import struct
 
+import pyarrow
+import pyarrow.parquet
 import pytest
 import xxhash
 
@@ -158,15 +160,35 @@ def test_beijing(unpacked, tmp_path, long):
     assert_reads_as_exported(store, "air", tmp_path / "export")
 
 
-def test_messages(unpacked, tmp_path):
+@pytest.mark.parametrize("name", sets.MESSAGES)
+def test_messages(name, unpacked, tmp_path):
     store = aq.Store(tmp_path / "store", aq.CONFIGS / "messages.yaml")
-    store.load("aqicn", *unpacked(sets.MESSAGES["aqicn"]))
-    assert_reads_as_exported(store, "aqicn", tmp_path / "export")
+    store.load(name, *unpacked(sets.MESSAGES[name]))
+    assert_reads_as_exported(store, name, tmp_path / "export")
+
+
+def test_columns_of_doubles(unpacked, tmp_path, long):
+    columns = sets.columns_of_doubles(unpacked(sets.FLOATS)[0].parents[1])
+    sets.write_doubles({name: values[: None if long else 3000] for name, values in columns.items()}, tmp_path / "floats.csv")
+    store = aq.Store(tmp_path / "store", sets.FLOATS.config_file)
+    store.load("floats", tmp_path / "floats.csv")
+    assert_reads_as_exported(store, "floats", tmp_path / "export")
+
+
+def test_flights_of_parquet(unpacked, tmp_path, long):
+    """A part of them: three million rows are too many for Python."""
+    (file,) = unpacked(sets.US_FLIGHTS)
+    part = tmp_path / "part.parquet"
+    rows = pyarrow.parquet.ParquetFile(file).iter_batches(200_000 if long else 10_000)
+    pyarrow.parquet.write_table(pyarrow.Table.from_batches([next(rows)]), part)
+    store = aq.Store(tmp_path / "store", sets.US_FLIGHTS.config_file)
+    store.load(sets.US_FLIGHTS.dataset, part)
+    assert_reads_as_exported(store, sets.US_FLIGHTS.dataset, tmp_path / "export")
 
 
 @pytest.mark.parametrize("data_set", [one for one in sets.CSV_SETS if one is not sets.BEIJING], ids=lambda one: one.name)
 def test_other_sets(data_set, unpacked, tmp_path, long):
-    if not long:
+    if not long and data_set.rows > 5000:
         pytest.skip("only with --long")
     store = aq.Store(tmp_path / "store", data_set.config_file)
     store.load(data_set.dataset, *unpacked(data_set)[: data_set.part])  # millions of rows are too many for Python

@@ -1,9 +1,11 @@
 """The shared data sets: where they are, how to unpack them, what DuckDB makes of them, what is asked of them."""
 
 import copy
+import csv
 import lzma
 import os
 import pathlib
+import struct
 import subprocess
 from dataclasses import dataclass
 
@@ -595,6 +597,25 @@ FLOATS = DataSet(
     columns=(),
     rows=0,
 )
+
+
+def columns_of_doubles(folder):
+    """{name: values} of an unpacked FLOATS."""
+    found = {}
+    for path in sorted(folder.glob("**/*.bin")):
+        data = path.read_bytes()
+        found[path.stem] = struct.unpack(f"<{len(data) // 8}d", data[: len(data) // 8 * 8])
+    for path in sorted(folder.glob("**/*.csv")):
+        found[path.stem] = tuple(float(word) for word in path.read_text().replace(",", " ").split())
+    return found
+
+
+def write_doubles(columns, path):
+    """CSV of the dataset `floats`, each value so that it reads back to the same bits."""
+    with path.open("w", newline="") as out:
+        csv.writer(out).writerows([("name", "n", "value"), *((name, n, repr(value)) for name, values in columns.items() for n, value in enumerate(values))])
+
+
 JSON_SUITE = DataSet(
     name="json-suite",
     config="text.yaml",
