@@ -162,6 +162,9 @@ enum aq_status aq_tile_directory_decode(struct aq_slice bytes, const struct aq_t
                                         struct aq_tile_directory *directory,
                                         struct aq_error *err) AQ_RESULT;
 
+/** Whether runs have statistics of this stored column: of the time, and of a key of text, the list of runs says it all. */
+bool aq_run_stats_stored(const struct aq_schema *schema, size_t column);
+
 /**
  * Statistics of stored column `column`, by run; row_count is 0 where a run has none. Bounds are values that
  * occur. Of the time, and of a key of text, short runs have them, too; those of a tile's only run are the tile's.

@@ -104,8 +104,6 @@ enum aq_status aq_run_stats_append(const struct aq_schema *schema,
 enum aq_status aq_run_stats_read(struct aq_slice section, const struct aq_schema *schema,
                                  struct aq_arena *arena, struct aq_tile_directory *directory,
                                  bool *valid) AQ_RESULT;
-/** Whether the section has this stored column: else the list of runs says it all. */
-bool aq_run_stats_stored(const struct aq_schema *schema, size_t column);
 
 /* run_ends.c */
 /** Append the section of first and last values to a tile's directory, behind that of statistics of runs, within what

@@ -36,7 +36,7 @@ enum aq_status aq_verify_stats_equal(enum aq_type type, const struct aq_column_s
     return status;
 }
 
-/* A run's bounds and sum may be left out; what is said must be so. */
+/* A run's bounds and sum may be left out; what is said must be so. What the list of runs says, check_run holds against rows. */
 static enum aq_status check_run_stats(struct tile *tile, const struct aq_run_entry *run,
                                       const struct aq_column_stats *said,
                                       const struct aq_vector *vector, const char *column)
@@ -62,6 +62,8 @@ static enum aq_status check_runs_stats(struct tile *tile, size_t column_index,
                                        struct aq_error *err)
 {
     const struct aq_tile_directory *directory = tile->directory;
+    if (!aq_run_stats_stored(&tile->root->schema, column_index))
+        return AQ_OK;
     struct aq_column_stats *stats = calloc(directory->run_count + 1, sizeof *stats);
     if (stats == NULL)
         return aq_error_set(err, AQ_NO_MEMORY, "no memory for statistics of runs");
@@ -114,10 +116,12 @@ static enum aq_status check_runs_ends(struct tile *tile, struct aq_error *err)
     enum aq_status status =
         ends != NULL ? AQ_OK
                      : aq_error_set(err, AQ_NO_MEMORY, "no memory for first and last values");
+    const struct aq_schema *schema = &tile->root->schema;
     for (size_t column = 0; status >= 0 && column < directory->chunk_count; column++) {
+        if (!aq_run_stats_stored(schema, column))
+            continue;
         status = aq_error_locate(
-            err,
-            aq_run_ends_decode(directory, &tile->root->schema, column, &tile->arena, ends, err),
+            err, aq_run_ends_decode(directory, schema, column, &tile->arena, ends, err),
             tile->file->path, (int64_t)tile->entry->directory_offset);
         for (size_t i = 0; status >= 0 && i < directory->run_count; i++)
             check_ends(tile, &directory->runs[i], &ends[i], column);
