@@ -8,7 +8,7 @@
 
 enum aq_profile {
     AQ_PROFILE_FRAME,   /* one cheap pass, no zstd on small input: the write path */
-    AQ_PROFILE_FAST,    /* as cheap, of a whole tile: scales of decimals by run */
+    AQ_PROFILE_FAST,    /* by two looks, of a whole tile: scales by run, deltas by vector, codes */
     AQ_PROFILE_ARCHIVE, /* smallest */
 };
 
