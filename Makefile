@@ -197,10 +197,10 @@ check-all: ## the same over the whole tree, nothing kept
 bench: all ## measure beside DuckDB on real data
 	@$(VENV)/python bench/run.py
 
-bench-size: all $B/bench/archive/decode ## measure bytes a row of every shared data set beside other formats
+bench-size: all $B/bench/archive/decode ## measure bytes a row of every shared data set beside other formats, into docs/benchmarks-size.md
 	@[ -x build/bench-venv/bin/python ] || python3 -m venv build/bench-venv
 	@build/bench-venv/bin/pip install -q -r bench/requirements.txt
-	@build/bench-venv/bin/python bench/archive/size.py
+	@build/bench-venv/bin/python bench/archive/size.py --into docs/benchmarks-size.md
 
 bench-decode: all $B/bench/archive/decode ## measure decoding beside memcpy, Vortex and Parquet
 	@[ -x build/bench-venv/bin/python ] || python3 -m venv build/bench-venv
