@@ -92,8 +92,8 @@ enum aq_status aq_unit_read(struct aq_snapshot *snapshot, const struct aq_unit *
  * chunks, which are let go when their rows have been read; or a frame's section. Zero-initialise; deinit before the next
  * unit. */
 struct aq_held {
-    size_t chunk_count;
     struct aq_held_chunk {
+        struct aq_held_chunk *next;
         uint64_t offset;
         uint8_t *bytes;
         struct aq_slice coded;

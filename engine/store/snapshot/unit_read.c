@@ -117,32 +117,46 @@ static enum aq_status fill_nulls(struct aq_vector *vector, size_t row_count)
     return AQ_OK;
 }
 
+/* Forget the chunk that `*at` is. */
+static void drop_held(struct aq_held_chunk **at)
+{
+    struct aq_held_chunk *chunk = *at;
+    *at = chunk->next;
+    free(chunk->bytes);
+    free(chunk);
+}
+
 void aq_held_deinit(struct aq_held *held)
 {
-    for (size_t i = 0; i < held->chunk_count; i++)
-        free(held->chunks[i].bytes);
-    free(held->chunks);
+    while (held->chunks != NULL)
+        drop_held(&held->chunks);
     free((void *)held->section.bytes.data);
     aq_arena_deinit(&held->arena);
     *held = (struct aq_held){0};
 }
 
-/* Where the chunk is among those held; their count: it is not. */
-static size_t find_held(const struct aq_held *held, const struct aq_chunk_entry *chunk)
+/* Where the chunk is, or NULL stands. */
+static struct aq_held_chunk **find_held(struct aq_held *held, const struct aq_chunk_entry *chunk)
 {
-    size_t at = 0;
-    while (at < held->chunk_count && held->chunks[at].offset != chunk->offset)
-        at++;
+    struct aq_held_chunk **at = &held->chunks;
+    while (*at != NULL && (*at)->offset != chunk->offset)
+        at = &(*at)->next;
     return at;
 }
 
 static void let_go(struct aq_held *held, const struct aq_chunk_entry *chunk)
 {
-    size_t at = find_held(held, chunk);
-    if (at == held->chunk_count)
-        return;
-    free(held->chunks[at].bytes);
-    held->chunks[at] = held->chunks[--held->chunk_count];
+    struct aq_held_chunk **at = find_held(held, chunk);
+    if (*at != NULL)
+        drop_held(at);
+}
+
+static enum aq_status read_held(struct aq_snapshot *snapshot, const struct aq_unit *unit,
+                                const struct aq_chunk_entry *chunk, struct aq_held_chunk *held,
+                                struct aq_error *err)
+{
+    AQ_TRY(read_bytes(snapshot, unit, chunk->offset, chunk->size_bytes, &held->bytes, err));
+    return aq_chunk_open(aq_slice_make(held->bytes, chunk->size_bytes), chunk, &held->coded, err);
 }
 
 /* The coded column of a chunk, held from here on. */
@@ -150,23 +164,19 @@ static enum aq_status hold_chunk(struct aq_snapshot *snapshot, const struct aq_u
                                  const struct aq_chunk_entry *chunk, struct aq_held *held,
                                  struct aq_slice *coded, struct aq_error *err)
 {
-    size_t at = find_held(held, chunk);
-    if (at == held->chunk_count) {
-        struct aq_held_chunk own = {.offset = chunk->offset};
-        struct aq_held_chunk *items = realloc(held->chunks, (at + 1) * sizeof *items);
-        if (items == NULL)
+    struct aq_held_chunk **at = find_held(held, chunk);
+    if (*at == NULL) {
+        *at = calloc(1, sizeof **at);
+        if (*at == NULL)
             return aq_error_set(err, AQ_NO_MEMORY, "out of memory");
-        held->chunks = items;
-        AQ_TRY(read_bytes(snapshot, unit, chunk->offset, chunk->size_bytes, &own.bytes, err));
-        enum aq_status status =
-            aq_chunk_open(aq_slice_make(own.bytes, chunk->size_bytes), chunk, &own.coded, err);
+        (*at)->offset = chunk->offset;
+        enum aq_status status = read_held(snapshot, unit, chunk, *at, err);
         if (status != AQ_OK) {
-            free(own.bytes);
+            drop_held(at);
             return status;
         }
-        held->chunks[held->chunk_count++] = own;
     }
-    *coded = held->chunks[at].coded;
+    *coded = (*at)->coded;
     return AQ_OK;
 }
 
@@ -185,7 +195,7 @@ static enum aq_status decode_chunk(struct aq_snapshot *snapshot, const struct aq
                                    const struct aq_unit_part *part, struct aq_arena *arena,
                                    struct aq_vector *vector, struct aq_error *err)
 {
-    struct aq_slice coded;
+    struct aq_slice coded = {0};
     struct aq_wanted rows = stored_rows(unit, part);
     enum aq_status status = hold_chunk(snapshot, unit, chunk, part->held, &coded, err);
     if (status == AQ_OK)
@@ -399,7 +409,7 @@ enum aq_status aq_unit_bounds(struct aq_snapshot *snapshot, const struct aq_unit
                               uint32_t column_id, enum aq_type type, struct aq_held *held,
                               struct aq_column_stats *stats, struct aq_error *err)
 {
-    struct aq_slice coded;
+    struct aq_slice coded = {0};
     AQ_TRY(hold_column(snapshot, unit, column_id, type, held, &coded, err));
     enum aq_status status = aq_column_bounds(coded, type, unit->row_count, stats, err);
     return status == AQ_OK ? AQ_OK : made_of_column(unit, column_id, held, status);
@@ -410,7 +420,7 @@ enum aq_status aq_unit_factor(struct aq_snapshot *snapshot, const struct aq_unit
                               uint32_t row_end, struct aq_held *held, struct aq_factored *factored,
                               struct aq_error *err)
 {
-    struct aq_slice coded;
+    struct aq_slice coded = {0};
     AQ_TRY(hold_column(snapshot, unit, column_id, type, held, &coded, err));
     return made_of_column(
         unit, column_id, held,
