@@ -43,11 +43,11 @@ LARGE_FRAMES = "ingest: {commit_size: 16MiB, commit_interval: 10s}\n"  # of rows
 # What is spent in which files, functions or libraries; the first that fits counts.
 STEPS = (
     ("choose", r"/encode/choose/|:look_|:surprise_"),
-    ("repeats", r"/encode/repeat\.c"),
-    ("dictionary", r"/encode/dict\.c"),
-    ("decimals", r"/encode/decimal\.c|:to_decimals_"),
-    ("delta, runs, planes", r"/encode/(delta|run|byteplane)\.|:split_"),
-    ("pack", r"/encode/bitpack\.c"),
+    ("repeats", r"/encode/nodes/repeat\.c"),
+    ("dictionary", r"/encode/nodes/dict\.c"),
+    ("decimals", r"/encode/nodes/decimal\.c|:to_decimals_"),
+    ("delta, runs, planes", r"/encode/nodes/(delta|run|byteplane)\.|:split_"),
+    ("pack", r"/encode/nodes/bitpack\.c"),
     ("entropy", r"/encode/(ans/|words\.)|:ans_|:tokens_"),
     ("zstd", r"libzstd"),
     ("statistics", r"/(stats|run_stats|exact_sum)\.[ch]"),

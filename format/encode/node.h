@@ -1,4 +1,4 @@
-/* What the encodings share: nodes of a coded column. Private to format/.
+/* What the encodings share: nodes of a coded column. Each encoding is a file of nodes/ or ans/. Private to format/.
  *
  * A node is one byte that names its encoding, then its body; the count of its values comes from its
  * parent and is never 0. Bytes: docs/archive-format.md, "Encodings". */
