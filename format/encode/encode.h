@@ -113,8 +113,8 @@ struct aq_factored {
 void aq_factored_deinit(struct aq_factored *factored);
 
 /**
- * As aq_column_decode_rows, of rows [first, end), where the column's encoding is of its different values (constants, runs, dictionaries, and
- * decimals of one scale that are).
+ * As aq_column_decode_rows, of rows [first, end), where the column's encoding is of its different values (constants, runs,
+ * dictionaries, and decimals of one scale that are).
  * @return AQ_OK; AQ_NOT_FOUND if it is not: decode it; AQ_CORRUPT; AQ_NO_MEMORY. Owns something on AQ_OK only.
  */
 enum aq_status aq_column_factor(struct aq_slice bytes, enum aq_type type, size_t count,

@@ -1,7 +1,8 @@
 /* Tiles of archives that are in the bucket: their directories, and fetching ahead.
  *
  * Happy path: a small tile is asked for whole, of others first the directories, which say where the columns
- * are, then the columns that are wanted; the object reader joins what lies together. What arrives is held in memory by the object reader, and reading a unit finds it there.
+ * are, then the columns that are wanted; the object reader joins what lies together. What arrives is held in memory by the
+ * object reader, and reading a unit finds it there.
  * Failures: fetching may be given too much, or be given nothing: reading a unit fetches what it lacks. */
 #include "engine/store/snapshot/snapshot_internal.h"
 
