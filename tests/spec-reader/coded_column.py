@@ -181,7 +181,7 @@ def read_decimal(cursor, count, depth):
     scales = []
     for _ in range(read_parts(cursor, depth, count)):
         values, exponent, multiple = cursor.varint(), cursor.u8(), cursor.varint()
-        must(1 <= values <= count and exponent <= 22 and 1 <= multiple < 1 << 63, f"{cursor.what}: a decimal's scale")
+        must(1 <= values <= count and exponent <= 22 and 1 <= multiple < 1 << 64, f"{cursor.what}: a decimal's scale")
         scales.append((values, exponent, multiple))
     must(sum(values for values, _, _ in scales) == count, f"{cursor.what}: decimals do not add up")
     patches = cursor.varint()
@@ -192,7 +192,7 @@ def read_decimal(cursor, count, depth):
         bits = read_node(cursor, INTEGERS, patches, depth)
     numbers = read_node(cursor, INTEGERS, count, depth)
     lengths = [values for values, _, _ in scales]
-    multiples = numpy.repeat(numpy.array([multiple for _, _, multiple in scales], numpy.int64), lengths)
+    multiples = numpy.repeat(numpy.array([multiple for _, _, multiple in scales], numpy.uint64).view(numpy.int64), lengths)
     powers = numpy.repeat(numpy.array([float(10**exponent) for _, exponent, _ in scales]), lengths)
     doubles = (numbers * multiples).astype(numpy.float64) / powers
     if patches:
