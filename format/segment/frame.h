@@ -146,6 +146,18 @@ enum aq_status aq_section_find(const struct aq_section *section, const struct aq
                                const struct aq_section_column **column,
                                struct aq_error *err) AQ_RESULT;
 
+static inline struct aq_slice aq_section_column_bytes(const struct aq_section *section,
+                                                      const struct aq_section_column *column)
+{
+    return aq_slice_make(section->bytes.data + column->offset, column->size);
+}
+/** As aq_column_decode_rows, of a section's column; of NULL, nulls. Offsets of errors count from the section's first byte. */
+enum aq_status aq_section_decode_column(const struct aq_section *section,
+                                        const struct aq_section_column *column, size_t row_count,
+                                        const struct aq_wanted *wanted,
+                                        struct aq_decode_scratch *scratch, struct aq_arena *arena,
+                                        struct aq_vector *vector, struct aq_error *err) AQ_RESULT;
+
 /** The partition directory of a section; keys are borrowed from `section`, the array from `arena`. */
 enum aq_status aq_section_partitions(struct aq_slice section, const struct aq_section_entry *entry,
                                      struct aq_arena *arena, struct aq_partition **partitions,

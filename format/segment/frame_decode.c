@@ -277,21 +277,6 @@ static uint8_t declared_type(const struct aq_schema *schema, uint32_t id)
     return 0;
 }
 
-static enum aq_status fill_nulls(struct aq_vector *vector, size_t row_count)
-{
-    aq_vector_clear(vector);
-    if (row_count == 0)
-        return AQ_OK;
-    AQ_TRY(aq_vector_append_null(vector));
-    size_t value_size = aq_type_physical(vector->type) == AQ_PHYSICAL_SLICE
-                            ? sizeof(struct aq_slice)
-                            : sizeof(int64_t);
-    AQ_TRY(aq_vector_resize(vector, row_count));
-    memset(vector->values, 0, row_count * value_size);
-    memset(vector->valid, 0, row_count);
-    return AQ_OK;
-}
-
 enum aq_status aq_section_find(const struct aq_section *section, const struct aq_schema *schema,
                                uint32_t id, enum aq_type type,
                                const struct aq_section_column **column, struct aq_error *err)
@@ -308,13 +293,19 @@ enum aq_status aq_section_find(const struct aq_section *section, const struct aq
     return AQ_OK;
 }
 
-static enum aq_status decode_column(const struct aq_section *section,
-                                    const struct aq_section_column *column, size_t row_count,
-                                    struct aq_arena *arena, struct aq_vector *vector,
-                                    struct aq_error *err)
+enum aq_status aq_section_decode_column(const struct aq_section *section,
+                                        const struct aq_section_column *column, size_t row_count,
+                                        const struct aq_wanted *wanted,
+                                        struct aq_decode_scratch *scratch, struct aq_arena *arena,
+                                        struct aq_vector *vector, struct aq_error *err)
 {
-    struct aq_slice coded = aq_slice_make(section->bytes.data + column->offset, column->size);
-    enum aq_status status = aq_column_decode(coded, vector->type, row_count, arena, vector, err);
+    if (column == NULL) {
+        enum aq_status filled = aq_vector_fill_nulls(vector, row_count);
+        return filled == AQ_OK ? AQ_OK : aq_error_set(err, filled, "out of memory");
+    }
+    enum aq_status status =
+        aq_column_decode_rows(aq_section_column_bytes(section, column), vector->type, row_count,
+                              wanted, scratch, arena, vector, err);
     if (status == AQ_CORRUPT && err != NULL && err->offset >= 0)
         err->offset += (int64_t)column->offset;
     return status;
@@ -326,14 +317,14 @@ static enum aq_status decode_columns(struct aq_slice bytes, const struct aq_sect
                                      struct aq_error *err)
 {
     struct aq_section section;
+    struct aq_wanted all = {.end = entry->row_count};
     AQ_TRY(aq_section_open(bytes, entry, arena, &section, err));
     for (size_t i = 0; i < batch->column_count; i++) {
         const struct aq_section_column *column;
         struct aq_vector *vector = &batch->columns[i];
         AQ_TRY(aq_section_find(&section, schema, column_ids[i], vector->type, &column, err));
-        AQ_TRY(column == NULL
-                   ? fill_nulls(vector, entry->row_count)
-                   : decode_column(&section, column, entry->row_count, &batch->arena, vector, err));
+        AQ_TRY(aq_section_decode_column(&section, column, entry->row_count, &all, NULL,
+                                        &batch->arena, vector, err));
     }
     batch->row_count = entry->row_count;
     return AQ_OK;

@@ -100,6 +100,18 @@ enum aq_status aq_vector_append_null(struct aq_vector *vector)
     return AQ_OK;
 }
 
+enum aq_status aq_vector_fill_nulls(struct aq_vector *vector, size_t row_count)
+{
+    aq_vector_clear(vector);
+    if (row_count == 0)
+        return AQ_OK;
+    AQ_TRY(aq_vector_resize(vector, row_count));
+    AQ_TRY(aq_vector_need_validity(vector));
+    memset(vector->values, 0, row_count * value_size(vector->type));
+    memset(vector->valid, 0, row_count);
+    return AQ_OK;
+}
+
 enum aq_status aq_vector_append_from(struct aq_vector *vector, const struct aq_vector *from,
                                      size_t row, struct aq_arena *arena)
 {

@@ -77,6 +77,8 @@ static inline AQ_RESULT enum aq_status aq_vector_append_slice(struct aq_vector *
 }
 
 enum aq_status aq_vector_append_null(struct aq_vector *vector) AQ_RESULT;
+/** `row_count` nulls in place of what it has. */
+enum aq_status aq_vector_fill_nulls(struct aq_vector *vector, size_t row_count) AQ_RESULT;
 /** Append row `row` of `from` (same physical type); slice bytes are copied into `arena` unless it
  * is NULL, else shared. */
 enum aq_status aq_vector_append_from(struct aq_vector *vector, const struct aq_vector *from,

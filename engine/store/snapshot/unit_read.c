@@ -108,15 +108,6 @@ enum aq_status aq_unit_partition(struct aq_snapshot *snapshot, struct aq_unit *u
     return locate(snapshot, unit, detail->frame_offset + detail->section->offset, status, err);
 }
 
-static enum aq_status fill_nulls(struct aq_vector *vector, size_t row_count)
-{
-    aq_vector_clear(vector);
-    AQ_TRY(aq_vector_reserve(vector, row_count));
-    for (size_t i = 0; i < row_count; i++)
-        AQ_TRY(aq_vector_append_null(vector));
-    return AQ_OK;
-}
-
 /* Forget the chunk that `*at` is. */
 static void drop_held(struct aq_held_chunk **at)
 {
@@ -212,7 +203,7 @@ static enum aq_status read_chunk(struct aq_snapshot *snapshot, const struct aq_u
 {
     const struct aq_chunk_entry *chunk = aq_unit_chunk(unit, column_id);
     if (chunk == NULL) {
-        enum aq_status status = fill_nulls(vector, aq_unit_stored_rows(unit));
+        enum aq_status status = aq_vector_fill_nulls(vector, aq_unit_stored_rows(unit));
         return status == AQ_OK ? AQ_OK : aq_error_set(err, status, "out of memory");
     }
     if (chunk->type != vector->type)
@@ -344,17 +335,8 @@ static enum aq_status read_section_column(struct aq_snapshot *snapshot, const st
     uint32_t row_count = aq_unit_stored_rows(unit);
     struct aq_wanted rows = stored_rows(unit, part);
     AQ_TRY(find_column(snapshot, unit, column_id, vector->type, part->held, &column, err));
-    if (column == NULL) {
-        enum aq_status status = fill_nulls(vector, row_count);
-        return status == AQ_OK ? AQ_OK : aq_error_set(err, status, "out of memory");
-    }
-    struct aq_slice coded =
-        aq_slice_make(part->held->section.bytes.data + column->offset, column->size);
-    enum aq_status status = aq_column_decode_rows(coded, vector->type, row_count, &rows,
-                                                  part->scratch, arena, vector, err);
-    if (status == AQ_CORRUPT && err->offset >= 0)
-        err->offset += (int64_t)column->offset;
-    return status;
+    return aq_section_decode_column(&part->held->section, column, row_count, &rows, part->scratch,
+                                    arena, vector, err);
 }
 
 static enum aq_status read_frame(struct aq_snapshot *snapshot, const struct aq_unit *unit,
@@ -389,7 +371,7 @@ static enum aq_status hold_column(struct aq_snapshot *snapshot, const struct aq_
     if (unit->kind == AQ_FILE_SEGMENT)
         status = find_column(snapshot, unit, column_id, type, held, &column, err);
     if (status == AQ_OK && column != NULL)
-        *coded = aq_slice_make(held->section.bytes.data + column->offset, column->size);
+        *coded = aq_section_column_bytes(&held->section, column);
     if (status == AQ_CORRUPT || (status == AQ_OK && chunk == NULL && column == NULL))
         return AQ_NOT_FOUND;
     return status;
