@@ -34,7 +34,7 @@ static void read_parts(struct aq_slice bytes, const struct aq_chunk_entry *chunk
     if (aq_chunk_open(bytes, chunk, &coded, NULL) != AQ_OK)
         return;
     enum aq_status status =
-        aq_column_factor(coded, chunk->type, row_count, 0, row_count, &factored, NULL);
+        aq_column_factor(coded, chunk->type, row_count, 0, row_count, NULL, &factored, NULL);
     assert(whole || status != AQ_OK);
     if (status == AQ_OK)
         aq_factored_deinit(&factored);

@@ -140,7 +140,7 @@ static void fuzz_factored(struct aq_slice bytes, size_t count, enum aq_type type
                           const struct aq_vector *whole)
 {
     struct aq_factored factored;
-    enum aq_status status = aq_column_factor(bytes, type, count, 0, count, &factored, NULL);
+    enum aq_status status = aq_column_factor(bytes, type, count, 0, count, NULL, &factored, NULL);
     assert(status != AQ_OK || whole != NULL);
     assert(status == AQ_OK || status == AQ_NOT_FOUND || whole == NULL);
     size_t place = 0;
@@ -164,7 +164,7 @@ static void fuzz_bounds(struct aq_slice bytes, size_t count, enum aq_type type,
 {
     struct aq_column_stats *bounds = calloc(aq_vector_count(count) + 1, sizeof *bounds);
     assert(bounds != NULL);
-    enum aq_status status = aq_column_bounds(bytes, type, count, bounds, NULL);
+    enum aq_status status = aq_column_bounds(bytes, type, count, NULL, bounds, NULL);
     assert(status == AQ_OK || status == AQ_NOT_FOUND || whole == NULL);
     for (size_t row = 0; status == AQ_OK && whole != NULL && row < count; row++) {
         const struct aq_column_stats *own = &bounds[row / AQ_VECTOR_ROWS_MAX];

@@ -118,18 +118,20 @@ void aq_factored_deinit(struct aq_factored *factored);
  * @return AQ_OK; AQ_NOT_FOUND if it is not: decode it; AQ_CORRUPT; AQ_NO_MEMORY. Owns something on AQ_OK only.
  */
 enum aq_status aq_column_factor(struct aq_slice bytes, enum aq_type type, size_t count,
-                                size_t first, size_t end, struct aq_factored *factored,
-                                struct aq_error *err) AQ_RESULT;
+                                size_t first, size_t end, struct aq_decode_scratch *scratch,
+                                struct aq_factored *factored, struct aq_error *err) AQ_RESULT;
 
 /**
  * Statistics of each vector as far as they can be told without unpacking its values: rows, nulls, and bounds that no
  * value is beyond and that none need reach. Of bit packing, of decimals over it, and of columns that are all null.
+ * @param scratch  As for aq_column_decode_rows.
  * @param stats  aq_vector_count(count) of them.
  * @return AQ_OK; AQ_NOT_FOUND if the column is coded in another way: decode it; AQ_CORRUPT; AQ_NO_MEMORY. What is wrong
  * with values may go unnoticed.
  */
 enum aq_status aq_column_bounds(struct aq_slice bytes, enum aq_type type, size_t count,
-                                struct aq_column_stats *stats, struct aq_error *err) AQ_RESULT;
+                                struct aq_decode_scratch *scratch, struct aq_column_stats *stats,
+                                struct aq_error *err) AQ_RESULT;
 
 /** "delta(bitpack 7) + zstd": for people. */
 enum aq_status aq_column_describe(struct aq_slice bytes, char *out, size_t out_size,

@@ -242,6 +242,29 @@ static enum aq_status finish(struct aq_decoder *decoder, enum aq_status status,
     return aq_reader_finish(&decoder->reader, "a coded column", err);
 }
 
+/* With the caller's scratch, or `own`, which is empty. */
+static struct aq_decoder decoder_make(struct aq_slice bytes, struct aq_arena *arena,
+                                      struct aq_wanted wanted, struct aq_decode_scratch *scratch,
+                                      struct aq_decode_scratch *own)
+{
+    return (struct aq_decoder){.reader = aq_reader_make(bytes),
+                               .arena = arena,
+                               .scratch = scratch == NULL ? own : scratch,
+                               .kernels = aq_kernels(),
+                               .wanted = wanted,
+                               .bytes_left = AQ_DECODED_BYTES_MAX};
+}
+
+/* What is kept of the scratch is for the next column. */
+static void decoder_end(struct aq_decoder *decoder, struct aq_decode_scratch *own)
+{
+    if (decoder->scratch->arena.used_bytes > KEPT_BYTES_MAX)
+        aq_arena_deinit(&decoder->scratch->arena);
+    else
+        aq_arena_reset(&decoder->scratch->arena);
+    aq_decode_scratch_deinit(own);
+}
+
 enum aq_status aq_column_decode(struct aq_slice bytes, enum aq_type type, size_t count,
                                 struct aq_arena *arena, struct aq_vector *vector,
                                 struct aq_error *err)
@@ -258,20 +281,11 @@ enum aq_status aq_column_decode_rows(struct aq_slice bytes, enum aq_type type, s
     assert(vector->type == type && wanted->first <= wanted->end && wanted->end <= count);
     aq_vector_clear(vector);
     struct aq_decode_scratch own = {0};
-    struct aq_decoder decoder = {.reader = aq_reader_make(bytes),
-                                 .arena = arena,
-                                 .scratch = scratch == NULL ? &own : scratch,
-                                 .kernels = aq_kernels(),
-                                 .wanted = *wanted,
-                                 .bytes_left = AQ_DECODED_BYTES_MAX};
+    struct aq_decoder decoder = decoder_make(bytes, arena, *wanted, scratch, &own);
     enum aq_status status = finish(&decoder, decode_column(&decoder, vector, count), err);
     if (status != AQ_OK)
         aq_vector_clear(vector);
-    if (decoder.scratch->arena.used_bytes > KEPT_BYTES_MAX)
-        aq_arena_deinit(&decoder.scratch->arena);
-    else
-        aq_arena_reset(&decoder.scratch->arena);
-    aq_decode_scratch_deinit(&own);
+    decoder_end(&decoder, &own);
     return status;
 }
 
@@ -309,26 +323,22 @@ void aq_factored_deinit(struct aq_factored *factored)
 }
 
 enum aq_status aq_column_factor(struct aq_slice bytes, enum aq_type type, size_t count,
-                                size_t first, size_t end, struct aq_factored *factored,
-                                struct aq_error *err)
+                                size_t first, size_t end, struct aq_decode_scratch *scratch,
+                                struct aq_factored *factored, struct aq_error *err)
 {
     assert(first <= end && end <= count);
     *factored = (struct aq_factored){0};
     aq_vector_init(&factored->values, type);
     aq_vector_init(&factored->codes, AQ_TYPE_BIGINT);
-    struct aq_decode_scratch scratch = {0};
-    struct aq_decoder decoder = {.reader = aq_reader_make(bytes),
-                                 .arena = &factored->arena,
-                                 .scratch = &scratch,
-                                 .kernels = aq_kernels(),
-                                 .wanted = {.first = first, .end = end},
-                                 .bytes_left = AQ_DECODED_BYTES_MAX};
+    struct aq_decode_scratch own = {0};
+    struct aq_wanted wanted = {.first = first, .end = end};
+    struct aq_decoder decoder = decoder_make(bytes, &factored->arena, wanted, scratch, &own);
     enum aq_status status = factor_column(&decoder, count, factored);
     if (status != AQ_NOT_FOUND)
         status = finish(&decoder, status, err);
     if (status != AQ_OK)
         aq_factored_deinit(factored);
-    aq_decode_scratch_deinit(&scratch);
+    decoder_end(&decoder, &own);
     return status;
 }
 
@@ -371,19 +381,17 @@ static enum aq_status bound_column(struct aq_decoder *decoder, enum aq_type type
 }
 
 enum aq_status aq_column_bounds(struct aq_slice bytes, enum aq_type type, size_t count,
-                                struct aq_column_stats *stats, struct aq_error *err)
+                                struct aq_decode_scratch *scratch, struct aq_column_stats *stats,
+                                struct aq_error *err)
 {
-    struct aq_decode_scratch scratch = {0};
-    struct aq_decoder decoder = {.reader = aq_reader_make(bytes),
-                                 .scratch = &scratch,
-                                 .kernels = aq_kernels(),
-                                 .wanted = {.end = count},
-                                 .bytes_left = AQ_DECODED_BYTES_MAX};
+    struct aq_decode_scratch own = {0};
+    struct aq_wanted all = {.end = count};
+    struct aq_decoder decoder = decoder_make(bytes, NULL, all, scratch, &own);
     memset(stats, 0, aq_vector_count(count) * sizeof *stats);
     enum aq_status status = bound_column(&decoder, type, count, stats);
     if (status != AQ_NOT_FOUND)
         status = finish(&decoder, status, err);
-    aq_decode_scratch_deinit(&scratch);
+    decoder_end(&decoder, &own);
     return status;
 }
 
@@ -424,22 +432,18 @@ enum aq_status aq_column_describe(struct aq_slice bytes, char *out, size_t out_s
                                   struct aq_error *err)
 {
     struct aq_arena arena = {0};
-    struct aq_decode_scratch scratch = {0};
+    struct aq_decode_scratch own = {0};
     struct aq_bytes trace = {0};
     struct aq_vector vector;
     aq_vector_init(&vector, AQ_TYPE_BYTEA); /* the widest values, whichever come */
-    struct aq_decoder decoder = {.reader = aq_reader_make(bytes),
-                                 .arena = &arena,
-                                 .scratch = &scratch,
-                                 .kernels = aq_kernels(),
-                                 .bytes_left = AQ_DECODED_BYTES_MAX,
-                                 .trace = &trace};
+    struct aq_decoder decoder = decoder_make(bytes, &arena, (struct aq_wanted){0}, NULL, &own);
+    decoder.trace = &trace;
     enum aq_status status = finish(&decoder, describe_column(&decoder, &vector), err);
     if (status == AQ_OK)
         snprintf(out, out_size, "%.*s", (int)trace.size, (const char *)trace.data);
     aq_vector_deinit(&vector);
     aq_bytes_deinit(&trace);
     aq_arena_deinit(&arena);
-    aq_decode_scratch_deinit(&scratch);
+    decoder_end(&decoder, &own);
     return status;
 }

@@ -171,8 +171,9 @@ enum aq_status aq_value_filter(struct aq_worker *worker, const struct aq_unit *u
         return AQ_OK;
     uint32_t id = aq_scan_column_id(worker->exec->plan, column->index);
     struct aq_snapshot *snapshot = worker->exec->runtime->snapshot;
-    enum aq_status status = aq_unit_factor(snapshot, unit, id, column->type, part->row_first,
-                                           part->row_end, &worker->held, &factored, &worker->err);
+    enum aq_status status =
+        aq_unit_factor(snapshot, unit, id, column->type, part->row_first, part->row_end,
+                       &worker->held, &worker->scratch, &factored, &worker->err);
     if (status == AQ_NOT_FOUND) {
         *plain = true; /* most likely of the other tiles or frames, too */
         worker->err = (struct aq_error){0};

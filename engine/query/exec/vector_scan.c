@@ -53,9 +53,9 @@ static enum aq_status ask(struct vectors *vectors, uint32_t input, bool *told)
     struct aq_column_stats *stats = aq_arena_alloc(&vectors->arena, vectors->count * sizeof *stats);
     if (stats == NULL)
         return aq_error_set(&worker->err, AQ_NO_MEMORY, "out of memory");
-    enum aq_status status =
-        aq_unit_bounds(worker->exec->runtime->snapshot, vectors->unit,
-                       aq_scan_column_id(plan, input), type, &worker->held, stats, &worker->err);
+    enum aq_status status = aq_unit_bounds(worker->exec->runtime->snapshot, vectors->unit,
+                                           aq_scan_column_id(plan, input), type, &worker->held,
+                                           &worker->scratch, stats, &worker->err);
     if (status == AQ_NOT_FOUND)
         worker->err = (struct aq_error){0};
     else

@@ -123,25 +123,29 @@ struct aq_factored;
 /**
  * Rows [row_first, row_end) of one column of a unit as its different values (format/encode/encode.h).
  * @param held  Gets the chunk where rows have to be read, or has it.
+ * @param scratch  NULL, or that of the caller, in use by nobody else.
  * @return AQ_OK; AQ_NOT_FOUND where it has to be read by aq_unit_read_part: it is not so encoded, damaged, or not there,
  * or not all stored rows count.
  * @thread Any.
  */
 enum aq_status aq_unit_factor(struct aq_snapshot *snapshot, const struct aq_unit *unit,
                               uint32_t column_id, enum aq_type type, uint32_t row_first,
-                              uint32_t row_end, struct aq_held *held, struct aq_factored *factored,
+                              uint32_t row_end, struct aq_held *held,
+                              struct aq_decode_scratch *scratch, struct aq_factored *factored,
                               struct aq_error *err) AQ_RESULT;
 
 /**
  * Statistics of each vector of one column of a unit, as its coding tells them (aq_column_bounds).
  * @param held   Gets the chunk, or has it.
+ * @param scratch  As for aq_unit_factor.
  * @param stats  aq_vector_count(unit->row_count) of them.
  * @return As aq_unit_factor.
  * @thread Any.
  */
 enum aq_status aq_unit_bounds(struct aq_snapshot *snapshot, const struct aq_unit *unit,
                               uint32_t column_id, enum aq_type type, struct aq_held *held,
-                              struct aq_column_stats *stats, struct aq_error *err) AQ_RESULT;
+                              struct aq_decode_scratch *scratch, struct aq_column_stats *stats,
+                              struct aq_error *err) AQ_RESULT;
 
 /** Tiles up to this size are fetched by one request, directory and all columns. */
 #define AQ_SMALL_TILE_BYTES ((uint64_t)1 << 20)

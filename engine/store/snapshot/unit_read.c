@@ -389,24 +389,26 @@ static enum aq_status made_of_column(const struct aq_unit *unit, uint32_t column
 
 enum aq_status aq_unit_bounds(struct aq_snapshot *snapshot, const struct aq_unit *unit,
                               uint32_t column_id, enum aq_type type, struct aq_held *held,
-                              struct aq_column_stats *stats, struct aq_error *err)
+                              struct aq_decode_scratch *scratch, struct aq_column_stats *stats,
+                              struct aq_error *err)
 {
     struct aq_slice coded = {0};
     AQ_TRY(hold_column(snapshot, unit, column_id, type, held, &coded, err));
-    enum aq_status status = aq_column_bounds(coded, type, unit->row_count, stats, err);
+    enum aq_status status = aq_column_bounds(coded, type, unit->row_count, scratch, stats, err);
     return status == AQ_OK ? AQ_OK : made_of_column(unit, column_id, held, status);
 }
 
 enum aq_status aq_unit_factor(struct aq_snapshot *snapshot, const struct aq_unit *unit,
                               uint32_t column_id, enum aq_type type, uint32_t row_first,
-                              uint32_t row_end, struct aq_held *held, struct aq_factored *factored,
+                              uint32_t row_end, struct aq_held *held,
+                              struct aq_decode_scratch *scratch, struct aq_factored *factored,
                               struct aq_error *err)
 {
     struct aq_slice coded = {0};
     AQ_TRY(hold_column(snapshot, unit, column_id, type, held, &coded, err));
     return made_of_column(
         unit, column_id, held,
-        aq_column_factor(coded, type, unit->row_count, row_first, row_end, factored, err));
+        aq_column_factor(coded, type, unit->row_count, row_first, row_end, scratch, factored, err));
 }
 
 enum aq_status aq_unit_read_part(struct aq_snapshot *snapshot, const struct aq_unit *unit,

@@ -111,7 +111,8 @@ static void damage(struct aq_bytes *coded, enum aq_type type, size_t count)
         uint8_t was = coded->data[at];
         coded->data[at] ^= (uint8_t)(1u << next() % 8);
         aq_vector_init(&decoded, type);
-        enum aq_status status = aq_column_bounds(aq_bytes_view(coded), type, count, bounds, NULL);
+        enum aq_status status =
+            aq_column_bounds(aq_bytes_view(coded), type, count, NULL, bounds, NULL);
         cr_assert(status == AQ_OK || status == AQ_NOT_FOUND || status == AQ_CORRUPT);
         if (status == AQ_OK &&
             aq_column_decode(aq_bytes_view(coded), type, count, &arena, &decoded, NULL) == AQ_OK)
@@ -133,13 +134,14 @@ static bool try_column(enum aq_type type, size_t count, enum aq_profile profile)
     for (size_t i = 0; i < count; i++)
         append_value(&vector, &shape);
     cr_assert_eq(aq_column_encode(&vector, 0, count, profile, &coded), AQ_OK);
-    enum aq_status status = aq_column_bounds(aq_bytes_view(&coded), type, count, bounds, &err);
+    enum aq_status status =
+        aq_column_bounds(aq_bytes_view(&coded), type, count, NULL, bounds, &err);
     cr_assert(status == AQ_OK || status == AQ_NOT_FOUND, "%s", err.message);
     if (status == AQ_OK)
         expect_held(&vector, bounds);
     damage(&coded, type, count);
     coded.size--;
-    cr_assert_neq(aq_column_bounds(aq_bytes_view(&coded), type, count, bounds, NULL), AQ_OK);
+    cr_assert_neq(aq_column_bounds(aq_bytes_view(&coded), type, count, NULL, bounds, NULL), AQ_OK);
     aq_vector_deinit(&vector);
     aq_bytes_deinit(&coded);
     return status == AQ_OK;
@@ -178,7 +180,7 @@ Test(bounds, of_plain_bit_packing_are_tight)
                      AQ_OK);
     }
     cr_assert_eq(aq_column_encode(&ints, 0, 2500, AQ_PROFILE_FRAME, &coded), AQ_OK);
-    cr_assert_eq(aq_column_bounds(aq_bytes_view(&coded), AQ_TYPE_BIGINT, 2500, bounds, NULL),
+    cr_assert_eq(aq_column_bounds(aq_bytes_view(&coded), AQ_TYPE_BIGINT, 2500, NULL, bounds, NULL),
                  AQ_OK);
     for (int64_t vector = 0; vector < 3; vector++) {
         cr_expect_eq(bounds[vector].min.integer, vector * 1000);
@@ -188,7 +190,7 @@ Test(bounds, of_plain_bit_packing_are_tight)
     }
     coded.size = 0;
     cr_assert_eq(aq_column_encode(&doubles, 0, 2500, AQ_PROFILE_FRAME, &coded), AQ_OK);
-    cr_assert_eq(aq_column_bounds(aq_bytes_view(&coded), AQ_TYPE_DOUBLE, 2500, bounds, NULL),
+    cr_assert_eq(aq_column_bounds(aq_bytes_view(&coded), AQ_TYPE_DOUBLE, 2500, NULL, bounds, NULL),
                  AQ_OK);
     for (int64_t vector = 0; vector < 3; vector++) {
         cr_expect_eq(bounds[vector].min.real, (double)vector * 100);
@@ -210,21 +212,24 @@ Test(bounds, of_what_wraps_around)
     static const uint8_t ints[] = {2,    0,    4,    0xfa, 0xff, 0xff, 0xff, 0xff,
                                    0xff, 0xff, 0xff, 0xff, 0x01, 2,    0x0c};
     aq_bytes_append(&coded, ints, sizeof ints);
-    cr_assert_eq(aq_column_bounds(aq_bytes_view(&coded), AQ_TYPE_BIGINT, 2, bounds, NULL), AQ_OK);
+    cr_assert_eq(aq_column_bounds(aq_bytes_view(&coded), AQ_TYPE_BIGINT, 2, NULL, bounds, NULL),
+                 AQ_OK);
     cr_expect_eq(bounds[0].min.integer, INT64_MIN);
     cr_expect_eq(bounds[0].max.integer, INT64_MAX);
     coded.data[13] = 65;
-    cr_expect_eq(aq_column_bounds(aq_bytes_view(&coded), AQ_TYPE_BIGINT, 2, bounds, NULL),
+    cr_expect_eq(aq_column_bounds(aq_bytes_view(&coded), AQ_TYPE_BIGINT, 2, NULL, bounds, NULL),
                  AQ_CORRUPT);
     /* one segment, 10^-1, multiple 2^62; no patches; bitpack from 0 in two bits: 3 x 2^62 is too much */
     static const uint8_t doubles[] = {2,    0,    16,   1,    2,    1, 0x80, 0x80, 0x80, 0x80,
                                       0x80, 0x80, 0x80, 0x80, 0x40, 0, 4,    0,    2,    0x0c};
     coded.size = 0;
     aq_bytes_append(&coded, doubles, sizeof doubles);
-    cr_assert_eq(aq_column_bounds(aq_bytes_view(&coded), AQ_TYPE_DOUBLE, 2, bounds, NULL), AQ_OK);
+    cr_assert_eq(aq_column_bounds(aq_bytes_view(&coded), AQ_TYPE_DOUBLE, 2, NULL, bounds, NULL),
+                 AQ_OK);
     cr_expect_not(bounds[0].bounds_known);
     coded.data[18] = 1; /* 2^62 alone is not */
-    cr_assert_eq(aq_column_bounds(aq_bytes_view(&coded), AQ_TYPE_DOUBLE, 2, bounds, NULL), AQ_OK);
+    cr_assert_eq(aq_column_bounds(aq_bytes_view(&coded), AQ_TYPE_DOUBLE, 2, NULL, bounds, NULL),
+                 AQ_OK);
     cr_expect(bounds[0].bounds_known && bounds[0].min.real == 0 &&
               bounds[0].max.real == (double)(INT64_C(1) << 62) / 10);
     aq_bytes_deinit(&coded);
@@ -240,17 +245,17 @@ Test(bounds, of_nulls_and_others)
     for (size_t i = 0; i < 1025; i++)
         cr_assert_eq(aq_vector_append_null(&vector), AQ_OK);
     cr_assert_eq(aq_column_encode(&vector, 0, 1025, AQ_PROFILE_FAST, &coded), AQ_OK);
-    cr_assert_eq(aq_column_bounds(aq_bytes_view(&coded), AQ_TYPE_DOUBLE, 1025, bounds, NULL),
+    cr_assert_eq(aq_column_bounds(aq_bytes_view(&coded), AQ_TYPE_DOUBLE, 1025, NULL, bounds, NULL),
                  AQ_OK);
     expect_held(&vector, bounds);
-    cr_expect_eq(aq_column_bounds(aq_bytes_view(&coded), AQ_TYPE_DOUBLE, 1024, bounds, NULL),
+    cr_expect_eq(aq_column_bounds(aq_bytes_view(&coded), AQ_TYPE_DOUBLE, 1024, NULL, bounds, NULL),
                  AQ_CORRUPT);
     aq_vector_clear(&vector);
     for (size_t i = 0; i < 1025; i++)
         cr_assert_eq(aq_vector_append_double(&vector, (double)i), AQ_OK);
     coded.size = 0;
     cr_assert_eq(aq_column_encode(&vector, 0, 1025, AQ_PROFILE_FAST, &coded), AQ_OK);
-    cr_expect_eq(aq_column_bounds(aq_bytes_view(&coded), AQ_TYPE_DOUBLE, 1025, bounds, NULL),
+    cr_expect_eq(aq_column_bounds(aq_bytes_view(&coded), AQ_TYPE_DOUBLE, 1025, NULL, bounds, NULL),
                  AQ_NOT_FOUND, "deltas");
     aq_vector_deinit(&vector);
     aq_bytes_deinit(&coded);

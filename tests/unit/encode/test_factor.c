@@ -100,7 +100,7 @@ static bool factors(const struct aq_bytes *coded, const struct aq_vector *decode
     struct aq_factored factored;
     struct aq_error err = {0};
     enum aq_status status = aq_column_factor(aq_bytes_view(coded), decoded->type,
-                                             decoded->row_count, first, end, &factored, &err);
+                                             decoded->row_count, first, end, NULL, &factored, &err);
     cr_assert(status == AQ_OK || status == AQ_NOT_FOUND, "%s", err.message);
     if (status != AQ_OK)
         return false;
@@ -119,7 +119,7 @@ static void damage(struct aq_bytes *coded, enum aq_type type, size_t count)
         uint8_t was = coded->data[at];
         coded->data[at] ^= (uint8_t)(1u << next() % 8);
         enum aq_status status =
-            aq_column_factor(aq_bytes_view(coded), type, count, 0, count, &factored, NULL);
+            aq_column_factor(aq_bytes_view(coded), type, count, 0, count, NULL, &factored, NULL);
         aq_vector_init(&decoded, type);
         if (status == AQ_OK) {
             cr_assert_eq(
@@ -184,19 +184,19 @@ Test(factor, leaves_others_alone)
     for (size_t i = 0; i < 2000; i++)
         cr_assert_eq(aq_vector_append_int(&vector, (int64_t)(next() << 20)), AQ_OK);
     cr_assert_eq(aq_column_encode(&vector, 0, 2000, AQ_PROFILE_FAST, &coded), AQ_OK);
-    cr_expect_eq(
-        aq_column_factor(aq_bytes_view(&coded), AQ_TYPE_BIGINT, 2000, 0, 2000, &factored, NULL),
-        AQ_NOT_FOUND);
-    cr_expect_eq(
-        aq_column_factor(aq_bytes_view(&coded), AQ_TYPE_BIGINT, 1999, 0, 1999, &factored, NULL),
-        AQ_CORRUPT);
+    cr_expect_eq(aq_column_factor(aq_bytes_view(&coded), AQ_TYPE_BIGINT, 2000, 0, 2000, NULL,
+                                  &factored, NULL),
+                 AQ_NOT_FOUND);
+    cr_expect_eq(aq_column_factor(aq_bytes_view(&coded), AQ_TYPE_BIGINT, 1999, 0, 1999, NULL,
+                                  &factored, NULL),
+                 AQ_CORRUPT);
     coded.size = 0;
     for (size_t i = 0; i < 2000; i++)
         vector.ints[i] = i % 7 == 0 ? INT64_MAX : (int64_t)(i % 3);
     cr_assert_eq(aq_column_encode(&vector, 0, 2000, AQ_PROFILE_ARCHIVE, &coded), AQ_OK);
-    cr_assert_eq(
-        aq_column_factor(aq_bytes_view(&coded), AQ_TYPE_BIGINT, 2000, 0, 2000, &factored, NULL),
-        AQ_OK);
+    cr_assert_eq(aq_column_factor(aq_bytes_view(&coded), AQ_TYPE_BIGINT, 2000, 0, 2000, NULL,
+                                  &factored, NULL),
+                 AQ_OK);
     cr_expect_eq(factored.values.row_count, 4);
     aq_factored_deinit(&factored);
     aq_vector_deinit(&vector);
