@@ -17,8 +17,9 @@
 /* An incompatible feature, in the root: its body, and those of directories, may end with sections, each an id
  * and a slice. Those of unknown ids are passed over. */
 #define AQ_ARCHIVE_WITH_SECTIONS UINT32_C(1)
-/* Another: coded columns may have nodes of the encodings ans32 and repeat. */
-#define AQ_ARCHIVE_WITH_LATE UINT32_C(2)
+/* Others: coded columns may have nodes of the encodings ans32 and repeat; of the encoding multiple. */
+#define AQ_ARCHIVE_WITH_LATE AQ_LATE_LANES
+#define AQ_ARCHIVE_WITH_MULTIPLE AQ_LATE_MULTIPLE
 /* Sections of directories: name, id on disk, text. */
 #define AQ_SECTION_TABLE(X)                      \
     X(AQ_SECTION_RUN_STATS, 1, "run-statistics") \
@@ -73,16 +74,16 @@ struct aq_tile_output {
     bool has_sections;           /* the directory ends with some */
     uint32_t run_stats_rows_min; /* of the section of statistics of runs; 0: there is none */
     size_t run_stats_size;
-    bool has_late;              /* such nodes are in a chunk or the directory */
+    uint32_t late;              /* AQ_LATE_... of chunks and the directory */
     struct aq_tile_entry entry; /* offset and directory_offset unset; keys in `arena` */
     struct aq_arena arena;
 };
 enum aq_status aq_tile_encode(const struct aq_archive_options *options, const struct aq_batch *rows,
                               struct aq_encode_scratch *scratch, struct aq_tile_output *tile,
                               struct aq_error *err) AQ_RESULT;
-/** Append a column of a directory, coded, behind its size; `*has_late` is set if it has such nodes. */
+/** Append a column of a directory, coded, behind its size; `*late` gets its AQ_LATE_... besides. */
 enum aq_status aq_coded_append(const struct aq_vector *vector, struct aq_encode_scratch *scratch,
-                               bool *has_late, struct aq_bytes *out) AQ_RESULT;
+                               uint32_t *late, struct aq_bytes *out) AQ_RESULT;
 void aq_tile_output_deinit(struct aq_tile_output *tile);
 
 /* run_stats.c */
@@ -122,7 +123,7 @@ enum aq_status aq_run_ends_read(struct aq_slice section, const struct aq_schema 
 
 /** A field of a section of statistics: coded, behind its size, which is 0 if it is `empty`. */
 enum aq_status aq_field_append(const struct aq_vector *vector, bool empty,
-                               struct aq_encode_scratch *scratch, bool *has_late,
+                               struct aq_encode_scratch *scratch, uint32_t *late,
                                struct aq_bytes *out) AQ_RESULT;
 /** Read it into `vector`, of its type; the reader has failed: it is malformed. */
 enum aq_status aq_field_decode(struct aq_reader *reader, size_t count, struct aq_arena *arena,

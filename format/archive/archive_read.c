@@ -174,7 +174,8 @@ static enum aq_status read_root(struct aq_slice bytes, struct aq_arena *arena,
                                 struct aq_archive_root *root, struct aq_error *err)
 {
     AQ_TRY(aq_preamble_check_features(bytes, AQ_ARCHIVE_ROOT_MAGIC, AQ_ARCHIVE_VERSION,
-                                      AQ_ARCHIVE_WITH_SECTIONS | AQ_ARCHIVE_WITH_LATE,
+                                      AQ_ARCHIVE_WITH_SECTIONS | AQ_ARCHIVE_WITH_LATE |
+                                          AQ_ARCHIVE_WITH_MULTIPLE,
                                       "root of an archive", err));
     memcpy(root->store_id.bytes, bytes.data + AQ_ARCHIVE_ROOT_AT_STORE,
            sizeof root->store_id.bytes);

@@ -222,8 +222,7 @@ enum aq_status aq_archive_writer_append(struct aq_archive_writer *writer,
     aq_content_hash_add(&writer->content, &tile->content);
     writer->row_count += output->entry.row_count;
     writer->tile_count++;
-    writer->incompatible |= (output->has_sections ? AQ_ARCHIVE_WITH_SECTIONS : 0) |
-                            (output->has_late ? AQ_ARCHIVE_WITH_LATE : 0);
+    writer->incompatible |= (output->has_sections ? AQ_ARCHIVE_WITH_SECTIONS : 0) | output->late;
     return AQ_OK;
 }
 

@@ -82,7 +82,7 @@ struct output {
     struct aq_encode_scratch *scratch;
     struct aq_bytes body;
     struct aq_bytes column;
-    bool has_late;
+    uint32_t late;
 };
 
 static enum aq_status append_end(struct aq_vector *vector, const struct aq_run_end *end)
@@ -134,9 +134,9 @@ static enum aq_status append_fields(const struct fields *fields, const struct aq
     aq_bytes_clear(&output->column);
     if (!missing && one_value && same_bits(first, least))
         return AQ_OK;
-    AQ_TRY(aq_field_append(first, false, output->scratch, &output->has_late, &output->column));
-    AQ_TRY(aq_field_append(last, one_value, output->scratch, &output->has_late, &output->column));
-    return aq_field_append(&fields->missing, !missing, output->scratch, &output->has_late,
+    AQ_TRY(aq_field_append(first, false, output->scratch, &output->late, &output->column));
+    AQ_TRY(aq_field_append(last, one_value, output->scratch, &output->late, &output->column));
+    return aq_field_append(&fields->missing, !missing, output->scratch, &output->late,
                            &output->column);
 }
 
@@ -160,7 +160,7 @@ static enum aq_status append_column(struct output *output, size_t column)
 static enum aq_status append_columns(struct output *output)
 {
     aq_bytes_clear(&output->body);
-    output->has_late = false;
+    output->late = 0;
     aq_bytes_varint(&output->body, output->rows_min);
     for (size_t i = 0; i < output->schema->column_count; i++) {
         if (is_stored(output->schema, i))
@@ -190,7 +190,7 @@ static enum aq_status append_section(struct output *output, size_t size_max,
         aq_bytes_varint(&tile->directory, AQ_SECTION_RUN_ENDS);
         aq_bytes_slice(&tile->directory, aq_bytes_view(&output->body));
         tile->has_sections = true;
-        tile->has_late |= output->has_late;
+        tile->late |= output->late;
         return aq_bytes_status(&tile->directory);
     }
     return AQ_OK;

@@ -156,15 +156,15 @@ struct output {
     struct aq_encode_scratch *scratch;
     struct aq_bytes body;
     struct aq_bytes column;
-    bool has_late;
+    uint32_t late;
 };
 
 enum aq_status aq_field_append(const struct aq_vector *vector, bool empty,
-                               struct aq_encode_scratch *scratch, bool *has_late,
+                               struct aq_encode_scratch *scratch, uint32_t *late,
                                struct aq_bytes *out)
 {
     if (!empty)
-        return aq_coded_append(vector, scratch, has_late, out);
+        return aq_coded_append(vector, scratch, late, out);
     aq_bytes_slice(out, aq_slice_make(NULL, 0));
     return AQ_OK;
 }
@@ -172,7 +172,7 @@ enum aq_status aq_field_append(const struct aq_vector *vector, bool empty,
 static enum aq_status append_field(const struct aq_vector *vector, bool empty,
                                    struct output *output)
 {
-    return aq_field_append(vector, empty, output->scratch, &output->has_late, &output->column);
+    return aq_field_append(vector, empty, output->scratch, &output->late, &output->column);
 }
 
 static enum aq_status append_fields(const struct fields *fields, struct output *output)
@@ -253,7 +253,7 @@ enum aq_status aq_run_stats_append(const struct aq_schema *schema,
     for (uint32_t rows_min = AQ_RUN_STATS_ROWS_MIN;
          status == AQ_OK && any_long(runs, rows_min, row_count); rows_min *= 2) {
         aq_bytes_clear(&output.body);
-        output.has_late = false;
+        output.late = 0;
         status = append_columns(schema, stats, runs, rows_min, &output);
         if (status != AQ_OK || output.body.size > chunk_bytes / AQ_RUN_STATS_SHARE)
             continue;
@@ -263,7 +263,7 @@ enum aq_status aq_run_stats_append(const struct aq_schema *schema,
         tile->has_sections = true;
         tile->run_stats_rows_min = rows_min;
         tile->run_stats_size = output.body.size;
-        tile->has_late |= output.has_late;
+        tile->late |= output.late;
         break;
     }
     aq_bytes_deinit(&output.column);

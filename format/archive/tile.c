@@ -27,7 +27,7 @@ struct job {
     struct aq_tile_output *tile;
     struct aq_long_runs long_runs;
     struct aq_column_stats **run_stats; /* per column: of the long runs */
-    bool *use_late;                     /* per column */
+    uint32_t *late;                     /* per column */
     struct aq_arena *arenas;            /* per column */
     enum aq_status *statuses;           /* per column */
 };
@@ -66,7 +66,7 @@ static enum aq_status encode_chunk(const struct job *job, struct aq_encode_scrat
                                         .run_starts = job->runs.starts,
                                         .run_count = job->runs.count,
                                         .scratch = scratch,
-                                        .uses_late = &job->use_late[column]};
+                                        .late = &job->late[column]};
     aq_bytes_clear(out);
     aq_bytes_u32(out, 0);
     AQ_TRY(aq_column_encode_with(vector, 0, vector->row_count, &options, out));
@@ -102,7 +102,7 @@ static enum aq_status encode_chunks(struct job *job, struct aq_error *err)
     enum aq_status status = AQ_OK;
     for (size_t i = 0; i < count; i++) {
         aq_arena_absorb(&job->tile->arena, &job->arenas[i]);
-        job->tile->has_late |= job->use_late[i];
+        job->tile->late |= job->late[i];
         if (job->statuses[i] == AQ_OK || status != AQ_OK)
             continue;
         status = aq_error_set(err, job->statuses[i], "column \"%s\" of a tile of %zu rows: %s",
@@ -174,10 +174,10 @@ static enum aq_status add_run(const struct job *job, size_t run, struct run_tabl
 }
 
 enum aq_status aq_coded_append(const struct aq_vector *vector, struct aq_encode_scratch *scratch,
-                               bool *has_late, struct aq_bytes *out)
+                               uint32_t *late, struct aq_bytes *out)
 {
     struct aq_encode_options options = {
-        .profile = AQ_PROFILE_ARCHIVE, .scratch = scratch, .uses_late = has_late};
+        .profile = AQ_PROFILE_ARCHIVE, .scratch = scratch, .late = late};
     aq_bytes_clear(&scratch->coded);
     AQ_TRY(aq_column_encode_with(vector, 0, vector->row_count, &options, &scratch->coded));
     aq_bytes_slice(out, aq_bytes_view(&scratch->coded));
@@ -187,7 +187,7 @@ enum aq_status aq_coded_append(const struct aq_vector *vector, struct aq_encode_
 static enum aq_status append_coded(const struct job *job, const struct aq_vector *vector,
                                    struct aq_bytes *out)
 {
-    return aq_coded_append(vector, job->scratch, &job->tile->has_late, out);
+    return aq_coded_append(vector, job->scratch, &job->tile->late, out);
 }
 
 static enum aq_status append_runs(const struct job *job, const struct run_table *table,
@@ -267,13 +267,13 @@ static enum aq_status make_job(struct job *job)
     tile->stats = aq_arena_alloc(&tile->arena, count * sizeof *tile->stats);
     job->run_stats = aq_arena_alloc(&tile->arena, count * sizeof(struct aq_column_stats *));
     job->arenas = aq_arena_alloc(&tile->arena, count * sizeof *job->arenas);
-    job->use_late = aq_arena_alloc(&tile->arena, count * sizeof *job->use_late);
+    job->late = aq_arena_alloc(&tile->arena, count * sizeof *job->late);
     job->statuses = aq_arena_alloc(&tile->arena, count * sizeof *job->statuses);
     if (tile->chunks == NULL || tile->stats == NULL || job->run_stats == NULL ||
-        job->arenas == NULL || job->use_late == NULL || job->statuses == NULL)
+        job->arenas == NULL || job->late == NULL || job->statuses == NULL)
         return AQ_NO_MEMORY;
     tile->chunk_count = count;
-    memset(job->use_late, 0, count * sizeof *job->use_late);
+    memset(job->late, 0, count * sizeof *job->late);
     for (size_t i = 0; i < count; i++)
         aq_arena_init(&job->arenas[i]);
     AQ_TRY(find_runs(job->options->schema, job->rows, &tile->arena, &job->runs));

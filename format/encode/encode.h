@@ -20,6 +20,10 @@ struct aq_encode_scratch {
 };
 void aq_encode_scratch_deinit(struct aq_encode_scratch *scratch);
 
+/** Encodings that came in after the freeze, as the incompatible features of the roots of files that have them. */
+#define AQ_LATE_LANES UINT32_C(2)    /* ans32, repeat */
+#define AQ_LATE_MULTIPLE UINT32_C(8) /* multiple */
+
 struct aq_encode_options {
     enum aq_profile profile;
     int zstd_level; /* 0: the profile's own */
@@ -28,8 +32,7 @@ struct aq_encode_options {
     const uint32_t *run_starts;
     size_t run_count;
     struct aq_encode_scratch *scratch; /* NULL, or that of the caller, in use by nobody else */
-    bool *
-        uses_late; /* NULL, or set where an encoding came in after the freeze: a feature of the file */
+    uint32_t *late; /* NULL, or gets what AQ_LATE_... encodings were used besides */
 };
 
 /** Append rows [first, first + count) of `vector`, coded, to `out`. Deterministic. count may be 0.

@@ -55,7 +55,8 @@ static const char *encoding_text(uint8_t encoding)
 /* The encoding's number; one level deeper until node_end. The trace reads "parent(child, child)". */
 static enum aq_status node_begin(struct aq_decoder *decoder, size_t count, uint8_t *encoding)
 {
-    if (decoder->depth == (unsigned)AQ_NODE_DEPTH_MAX + decoder->repeating || count == 0)
+    unsigned depth_max = (unsigned)AQ_NODE_DEPTH_MAX + decoder->repeating + decoder->multiplying;
+    if (decoder->depth == depth_max || count == 0)
         return aq_decoder_corrupt(decoder);
     *encoding = aq_reader_u8(&decoder->reader);
     AQ_TRY(aq_decoder_check(decoder));
@@ -99,6 +100,8 @@ static enum aq_status decode_ints_body(struct aq_decoder *decoder, uint8_t encod
         return aq_repeat_decode(decoder, values, count);
     case AQ_ENCODING_ANS32:
         return aq_ans32_decode(decoder, values, count);
+    case AQ_ENCODING_MULTIPLE:
+        return aq_multiple_decode(decoder, values, count);
     default:
         return aq_decoder_corrupt(decoder);
     }
@@ -207,6 +210,8 @@ static enum aq_status factor_body(struct aq_decoder *decoder, uint8_t encoding,
         return aq_run_factor(decoder, factored);
     case AQ_ENCODING_DICT:
         return aq_dict_factor(decoder, factored);
+    case AQ_ENCODING_MULTIPLE:
+        return aq_multiple_factor(decoder, factored);
     default:
         return AQ_NOT_FOUND;
     }
@@ -247,9 +252,12 @@ enum aq_status aq_bounds_row_ints(struct aq_decoder *decoder, size_t count,
 {
     uint8_t encoding;
     AQ_TRY(node_begin(decoder, count, &encoding));
-    return node_end(decoder, encoding == AQ_ENCODING_BITPACK
-                                 ? aq_bitpack_bounds(decoder, count, stats)
-                                 : AQ_NOT_FOUND);
+    enum aq_status status = AQ_NOT_FOUND;
+    if (encoding == AQ_ENCODING_BITPACK)
+        status = aq_bitpack_bounds(decoder, count, stats);
+    else if (encoding == AQ_ENCODING_MULTIPLE)
+        status = aq_multiple_bounds(decoder, count, stats);
+    return node_end(decoder, status);
 }
 
 enum aq_status aq_bounds_doubles(struct aq_decoder *decoder, size_t count,

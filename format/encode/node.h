@@ -20,6 +20,7 @@
     X(AQ_ENCODING_ANS, 7, "ans")             \
     X(AQ_ENCODING_ANS32, 8, "ans32")         \
     X(AQ_ENCODING_REPEAT, 9, "repeat")       \
+    X(AQ_ENCODING_MULTIPLE, 10, "multiple")  \
     X(AQ_ENCODING_DECIMAL, 16, "decimal")    \
     X(AQ_ENCODING_BITS, 17, "bits")          \
     X(AQ_ENCODING_TEXT, 32, "text")          \
@@ -33,13 +34,19 @@ enum aq_encoding {
 
 /* ---- encoding ---- */
 
+/* Nodes that came after the freeze, by their feature: each is counted in half of a number's bits. */
+#define AQ_LATE_COUNT_LANES UINT64_C(1) /* ans32 and repeat */
+#define AQ_LATE_COUNT_MULTIPLE (UINT64_C(1) << 32)
+
 struct aq_encoder {
     const struct aq_encode_options *options;
     struct aq_arena scratch; /* everything an encoder needs besides its output */
     void *zstd;              /* ZSTD_CCtx, made when first needed */
-    uint32_t plan;     /* of the next aq_encode_ints alone: aq_plan (estimate.h), 0 to make one */
-    bool repeating;    /* inside of a repeat, in which there is no other */
-    size_t late_count; /* of nodes in the output: ans32 and repeat, which came after the freeze */
+    uint32_t plan;  /* of the next aq_encode_ints alone: aq_plan (estimate.h), 0 to make one */
+    bool repeating; /* inside of a repeat, in which there is no other */
+    bool
+        multiplying; /* where there is to be no multiple: inside of one, or it has been taken out */
+    uint64_t late_count; /* of nodes in the output: a sum of AQ_LATE_COUNT_... */
 };
 
 static inline void *aq_encoder_alloc(struct aq_encoder *encoder, size_t count, size_t size)
@@ -79,6 +86,16 @@ enum aq_status aq_repeat_encode(struct aq_encoder *encoder, const int64_t *value
 /** The same of count > 2 values by turns the first and the second; not inside of a repeat. */
 enum aq_status aq_alternation_encode(struct aq_encoder *encoder, const int64_t *values,
                                      size_t count, unsigned depth, struct aq_bytes *out) AQ_RESULT;
+
+#define AQ_MULTIPLE_WRITTEN_MIN 1000 /* smaller ones, dictionaries and tokens hide about as well */
+
+/** The greatest divisor of all differences of the values, from AQ_MULTIPLE_WRITTEN_MIN to INT64_MAX; 1: there is no such, or
+ * they are all equal. */
+uint64_t aq_multiple_find(const int64_t *values, size_t count) AQ_RESULT;
+/** Values whose differences `multiple`, from 2 to INT64_MAX, divides; not inside of a multiple. */
+enum aq_status aq_multiple_encode(struct aq_encoder *encoder, const int64_t *values, size_t count,
+                                  uint64_t multiple, unsigned depth,
+                                  struct aq_bytes *out) AQ_RESULT;
 
 enum aq_entry_order { AQ_ENTRIES_AS_MET, AQ_ENTRIES_ASCENDING };
 
@@ -125,7 +142,8 @@ struct aq_decoder {
     const struct aq_kernels *kernels;
     size_t bytes_left; /* that may still be allocated */
     unsigned depth;
-    bool repeating;          /* inside of a repeat, which does not count */
+    bool repeating;          /* inside of a repeat, which does not count, */
+    bool multiplying;        /* and of a multiple, which does not either */
     struct aq_wanted wanted; /* of the node being decoded */
     struct aq_bytes *trace;  /* NULL, or gets the names of the encodings met */
     bool has_children;       /* of the node being traced */
@@ -178,12 +196,16 @@ enum aq_status aq_bounds_doubles(struct aq_decoder *decoder, size_t count,
 /* Bodies of nodes, behind their encoding's number. */
 enum aq_status aq_bitpack_bounds(struct aq_decoder *decoder, size_t count,
                                  struct aq_column_stats *stats) AQ_RESULT;
+enum aq_status aq_multiple_bounds(struct aq_decoder *decoder, size_t count,
+                                  struct aq_column_stats *stats) AQ_RESULT;
 enum aq_status aq_decimal_bounds(struct aq_decoder *decoder, size_t count,
                                  struct aq_column_stats *stats) AQ_RESULT;
 enum aq_status aq_constant_factor(struct aq_decoder *decoder,
                                   struct aq_factored *factored) AQ_RESULT;
 enum aq_status aq_run_factor(struct aq_decoder *decoder, struct aq_factored *factored) AQ_RESULT;
 enum aq_status aq_dict_factor(struct aq_decoder *decoder, struct aq_factored *factored) AQ_RESULT;
+enum aq_status aq_multiple_factor(struct aq_decoder *decoder,
+                                  struct aq_factored *factored) AQ_RESULT;
 enum aq_status aq_text_dict_factor(struct aq_decoder *decoder,
                                    struct aq_factored *factored) AQ_RESULT;
 enum aq_status aq_decimal_factor(struct aq_decoder *decoder,
@@ -205,6 +227,8 @@ enum aq_status aq_ans_decode(struct aq_decoder *decoder, int64_t *values, size_t
 enum aq_status aq_ans32_decode(struct aq_decoder *decoder, int64_t *values, size_t count) AQ_RESULT;
 enum aq_status aq_repeat_decode(struct aq_decoder *decoder, int64_t *values,
                                 size_t count) AQ_RESULT;
+enum aq_status aq_multiple_decode(struct aq_decoder *decoder, int64_t *values,
+                                  size_t count) AQ_RESULT;
 enum aq_status aq_dict_decode(struct aq_decoder *decoder, int64_t *values, size_t count) AQ_RESULT;
 enum aq_status aq_decimal_decode(struct aq_decoder *decoder, double *values,
                                  size_t count) AQ_RESULT;

@@ -148,8 +148,10 @@ enum aq_status aq_column_encode_with(const struct aq_vector *vector, size_t firs
         status = aq_bytes_status(out);
     if (status != AQ_OK)
         out->size = begin;
-    if (options->uses_late != NULL && encoder.late_count > 0)
-        *options->uses_late = true;
+    if (options->late != NULL && (uint32_t)encoder.late_count > 0)
+        *options->late |= AQ_LATE_LANES;
+    if (options->late != NULL && encoder.late_count >= AQ_LATE_COUNT_MULTIPLE)
+        *options->late |= AQ_LATE_MULTIPLE;
     if (kept == NULL) {
         aq_encoder_deinit(&encoder);
         return status;

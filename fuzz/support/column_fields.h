@@ -235,6 +235,7 @@ static inline bool field_parts(struct fields *fields, size_t count, unsigned dep
 static inline bool field_node(struct fields *fields, size_t count, unsigned depth)
 {
     uint8_t encoding;
+    uint64_t multiple;
     if (count == 0 || depth == FIELD_NODES_DEEP || !field_u8(fields, FIELD_ENCODING, &encoding))
         return false;
     switch (encoding) {
@@ -257,6 +258,9 @@ static inline bool field_node(struct fields *fields, size_t count, unsigned dept
         return field_ans32(fields);
     case AQ_ENCODING_REPEAT:
         return field_repeat(fields, count, depth + 1);
+    case AQ_ENCODING_MULTIPLE:
+        return field_varint(fields, FIELD_COUNT, &multiple) && field_signed(fields) &&
+               field_node(fields, count, depth + 1);
     case AQ_ENCODING_DECIMAL:
         return field_decimal(fields, count, depth + 1);
     case AQ_ENCODING_BITS:

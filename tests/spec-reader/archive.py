@@ -15,7 +15,7 @@ from coded_column import coded
 from cursor import Cursor, Damaged, checked, must, preamble, sealed
 
 UNIT, BIGINT, TEXT, BYTEA = 64, 3, 6, 7
-SECTIONS, ANS32 = 1, 2  # incompatible features of the root
+SECTIONS, ANS32, MULTIPLE = 1, 2, 8  # incompatible features of the root
 RUN_STATISTICS, RUN_ENDS = 1, 2  # sections of a directory
 # What is simple of the text forms of keys; those of doubles and times are not made here.
 TEXT_FORMS = {1: lambda value: b"true" if value else b"false", 2: b"%d".__mod__, 3: b"%d".__mod__,
@@ -49,7 +49,7 @@ class Archive:
 
     def _read_root(self, data):
         root = sealed(data, "root")
-        self.has_sections = preamble(root, b"AQARROOT", SECTIONS | ANS32) & SECTIONS
+        self.has_sections = preamble(root, b"AQARROOT", SECTIONS | ANS32 | MULTIPLE) & SECTIONS
         must(root.take(16) == self.store, "root: the store's id")
         size, self.rows, body_size = root.unpack("QQI")
         must(size == len(self.data), "root: the file's size")

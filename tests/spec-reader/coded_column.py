@@ -177,6 +177,16 @@ def read_repeat(cursor, count, depth):
     return numpy.array(values + rest[used:], numpy.int64)
 
 
+def read_multiple(cursor, count, depth):
+    must(not getattr(cursor, "multiplying", False), "multiple: in another")
+    multiple, base = cursor.varint(), cursor.signed()
+    must(2 <= multiple < 1 << 63, f"{cursor.what}: a multiple of {multiple}")
+    cursor.multiplying = True
+    numbers = read_node(cursor, INTEGERS, count, depth - 1)
+    cursor.multiplying = False
+    return numbers * numpy.int64(multiple) + numpy.int64(base)
+
+
 def read_decimal(cursor, count, depth):
     scales = []
     for _ in range(read_parts(cursor, depth, count)):
@@ -237,6 +247,7 @@ NODES = {
     (INTEGERS, 7): read_ans,
     (INTEGERS, 8): read_ans32,
     (INTEGERS, 9): read_repeat,
+    (INTEGERS, 10): read_multiple,
     (DOUBLES, 16): read_decimal,
     (DOUBLES, 17): read_bits,
     (STRINGS, 32): read_text,

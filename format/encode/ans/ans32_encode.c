@@ -275,7 +275,7 @@ enum aq_status aq_ans32_encode(struct aq_encoder *encoder, const int64_t *values
         return AQ_NOT_FOUND;
     aq_ans32_tables_normalise(coder->counts, &coder->tables);
     aq_bytes_u8(out, AQ_ENCODING_ANS32);
-    encoder->late_count++;
+    encoder->late_count += AQ_LATE_COUNT_LANES;
     aq_words_append(form, out);
     aq_bytes_u8(out, (uint8_t)coder->kind);
     aq_ans32_tables_append(coder->counts, &coder->tables, out);

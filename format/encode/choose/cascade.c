@@ -33,6 +33,10 @@
 /* Packed bits are read eight times as fast as anything else: of so many of their bytes one must be saved */
 #define PACKED_PLANES_SAVE_MIN 10 /* by byte planes, which is by zstd, */
 #define PACKED_TOKENS_SAVE_MIN 20 /* and by entropy coding */
+/* A multiple costs a multiplication a value, and files have a feature for it: it must save */
+#define MULTIPLE_BYTES_MIN 64 /* so many bytes, the least by which chunks differ, */
+#define MULTIPLE_SAVES_MIN 50 /* and one of so many */
+#define MULTIPLE_ROWS_MAX 16  /* a byte, from which on the digits that all share are hidden */
 
 /* One look. */
 struct profile {
@@ -147,10 +151,10 @@ struct trials {
     struct aq_bytes *out;
     struct aq_arena_mark mark; /* what a trial allocates is given back */
     size_t begin;
-    size_t best_size;   /* SIZE_MAX before the first */
-    size_t kept_size;   /* of the best one's bytes: 0 where they are still to be made */
-    size_t late_before; /* the encoder's count of such nodes, without those of any trial */
-    size_t late_best;   /* of the best one */
+    size_t best_size;     /* SIZE_MAX before the first */
+    size_t kept_size;     /* of the best one's bytes: 0 where they are still to be made */
+    uint64_t late_before; /* the encoder's count of such nodes, without those of any trial */
+    uint64_t late_best;   /* of the best one */
 };
 
 static struct trials trials_begin(struct aq_encoder *encoder, struct aq_bytes *out)
@@ -349,6 +353,41 @@ static enum aq_status encode_many(struct aq_encoder *encoder, const int64_t *val
     return planned ? AQ_OK : try_sorted_dict(encoder, values, count, depth, &trials);
 }
 
+/* In an archive, values that are not all equal. */
+static enum aq_status encode_by_count(struct aq_encoder *encoder, const int64_t *values,
+                                      size_t count, unsigned depth, aq_plan plan,
+                                      const struct profile *seen, struct aq_bytes *out)
+{
+    bool two = seen->max - 1 == seen->min;
+    if (two && seen->run_count == count && count >= ALTERNATE_ROWS_MIN && !encoder->repeating)
+        return aq_alternation_encode(encoder, values, count, depth, out);
+    if (count < WEIGH_ROWS_MIN)
+        return try_all(encoder, values, count, depth, seen, out);
+    if (two)
+        return encode_flags(encoder, values, count, depth, seen, out);
+    return encode_many(encoder, values, count, depth, plan, seen, out);
+}
+
+/* As they are, and as multiples, which need not be smaller: dictionaries and runs tell the digits that all differences share
+ * only once, too. */
+static enum aq_status try_multiple(struct aq_encoder *encoder, const int64_t *values, size_t count,
+                                   uint64_t multiple, unsigned depth, aq_plan plan,
+                                   const struct profile *seen, struct aq_bytes *out)
+{
+    struct trials trials = trials_begin(encoder, out);
+    encoder->multiplying = true;
+    enum aq_status status = encode_by_count(encoder, values, count, depth, plan, seen, out);
+    encoder->multiplying = false;
+    AQ_TRY(trials_judge_if(&trials, status));
+    size_t least = trials.best_size / MULTIPLE_SAVES_MIN;
+    least = least > MULTIPLE_BYTES_MIN ? least : MULTIPLE_BYTES_MIN;
+    if (out->failed || trials.best_size <= least || trials.best_size < count / MULTIPLE_ROWS_MAX)
+        return AQ_OK;
+    trials.best_size -= least;
+    status = aq_multiple_encode(encoder, values, count, multiple, depth, out);
+    return trials_judge_if(&trials, status);
+}
+
 static enum aq_status encode_ints(struct aq_encoder *encoder, const int64_t *values, size_t count,
                                   unsigned depth, struct aq_bytes *out)
 {
@@ -361,14 +400,10 @@ static enum aq_status encode_ints(struct aq_encoder *encoder, const int64_t *val
     }
     if (encoder->options->profile != AQ_PROFILE_ARCHIVE)
         return encode_ints_quick(encoder, values, count, depth, &seen, out);
-    bool two = seen.max - 1 == seen.min;
-    if (two && seen.run_count == count && count >= ALTERNATE_ROWS_MIN && !encoder->repeating)
-        return aq_alternation_encode(encoder, values, count, depth, out);
-    if (count < WEIGH_ROWS_MIN)
-        return try_all(encoder, values, count, depth, &seen, out);
-    if (two)
-        return encode_flags(encoder, values, count, depth, &seen, out);
-    return encode_many(encoder, values, count, depth, plan, &seen, out);
+    uint64_t multiple = encoder->multiplying ? 1 : aq_multiple_find(values, count);
+    if (multiple > 1)
+        return try_multiple(encoder, values, count, multiple, depth, plan, &seen, out);
+    return encode_by_count(encoder, values, count, depth, plan, &seen, out);
 }
 
 enum aq_status aq_encode_ints(struct aq_encoder *encoder, const int64_t *values, size_t count,

@@ -287,7 +287,10 @@ enum aq_status aq_decimal_encode(struct aq_encoder *encoder, const double *value
         return AQ_NOT_FOUND;
     append_segments(segments, segment_count, out);
     AQ_TRY(append_patches(encoder, values, patches, patch_count, out));
-    return aq_encode_ints(encoder, integers, count, 1, out);
+    encoder->multiplying = true; /* theirs has been taken out */
+    enum aq_status status = aq_encode_ints(encoder, integers, count, 1, out);
+    encoder->multiplying = false;
+    return status;
 }
 
 static enum aq_status decode_segments(struct aq_decoder *decoder, size_t count,

@@ -205,11 +205,11 @@ static enum aq_status permute(struct aq_encoder *encoder, struct parts *parts,
 
 /* The node that ends `out` from `begin` on, with entries by frequency instead, if that is smaller. */
 static enum aq_status encode_again(struct aq_encoder *encoder, struct parts *parts,
-                                   const uint32_t *ranks, size_t begin, size_t late_before,
+                                   const uint32_t *ranks, size_t begin, uint64_t late_before,
                                    struct aq_bytes *out)
 {
     size_t end = out->size;
-    size_t late_of_first = encoder->late_count - late_before;
+    uint64_t late_of_first = encoder->late_count - late_before;
     size_t codes_size;
     AQ_TRY(permute(encoder, parts, ranks));
     AQ_TRY(encode_parts(encoder, parts, AQ_SHAPE_LEAF, out, &codes_size));
@@ -232,7 +232,7 @@ static enum aq_status encode_best(struct aq_encoder *encoder, struct parts *part
                                   uint32_t codes_plan, struct aq_bytes *out)
 {
     size_t begin = out->size;
-    size_t late_before = encoder->late_count;
+    uint64_t late_before = encoder->late_count;
     size_t codes_size;
     uint32_t *ranks;
     double bits;

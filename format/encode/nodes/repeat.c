@@ -137,7 +137,7 @@ static enum aq_status encode_parts(struct aq_encoder *encoder, const struct copi
                                    struct aq_bytes *out)
 {
     encoder->plan = 0;
-    encoder->late_count++;
+    encoder->late_count += AQ_LATE_COUNT_LANES;
     aq_bytes_u8(out, AQ_ENCODING_REPEAT);
     aq_bytes_varint(out, copies->count);
     AQ_TRY(aq_encode_ints(encoder, copies->gaps, copies->count, depth, out));

@@ -17,6 +17,7 @@ from cursor import Damaged
 
 GOLDEN = (aq.PROJECT / "tests/golden/archive.bin").read_bytes()
 ENDS = (spec.V1 / "whole/archive-run-ends.bin").read_bytes()
+MULTIPLE = (spec.V1 / "whole/archive-multiple.bin").read_bytes()
 LATE = (spec.V1 / "whole/archive-ans32-repeat.bin").read_bytes()
 
 
@@ -115,6 +116,20 @@ def test_golden_with_encodings_of_archives():
     columns = Archive(LATE).columns()
     columns["pm25"] = [struct.pack("<d", value) for value in columns["pm25"]]  # -0.0 is not 0.0
     assert list(zip(*columns.values())) == late_rows()
+
+
+def multiple_rows():
+    """What tests/unit/format/freeze_archive.h wrote: times of whole milliseconds, noise a multiple of 3,000 from a base of 7."""
+    random, time = 1, 15706 * 24 * 3_600_000_000
+    for _ in range(700):
+        random = (random * 6364136223846793005 + 1442695040888963407) % 2**64
+        time += (random >> 33) % 90000 * 1000
+        yield b"hanoi", time, None if (random >> 45) % 8 == 0 else (random >> 50) * 3000 - 19999993, (random >> 60) * 1000
+
+
+def test_golden_with_multiples():
+    columns = Archive(MULTIPLE).columns()
+    assert list(zip(*columns.values())) == list(multiple_rows())
 
 
 def read_listed(kind, type_number, name):

@@ -163,6 +163,8 @@ Test(bombs, as_many_parts_as_rows)
     cr_assert_eq(DECODE(AQ_TYPE_BIGINT, "\x09\xff\xff\3\1\0\1\0\1\0\1\2"), AQ_CORRUPT);
     cr_assert_eq(DECODE(AQ_TYPE_BIGINT, "\x09\1\1\2\1\xfc\xff\7\1\0\1\2"), AQ_OK,
                  "one copy of one value");
+    cr_assert_eq(DECODE(AQ_TYPE_BIGINT, "\x0a\2\0\3" ALL "\3" ALL "\3" ALL "\1\2\1\0\1\0\1\0"),
+                 AQ_OK, "of multiples");
     cr_assert_eq(DECODE(AQ_TYPE_DOUBLE, "\x10\1" ALL "\0\1" ALL "\1\0\1\0\1\0"), AQ_OK, "patches");
     cr_assert_eq(DECODE(AQ_TYPE_DOUBLE, "\x10" ALL "\1\0\1"), AQ_CORRUPT, "scales");
     cr_assert_eq(DECODE(AQ_TYPE_BIGINT, "\2\x81\x80\4\1\0\1\2"), AQ_CORRUPT, "more than rows");

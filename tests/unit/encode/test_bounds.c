@@ -235,6 +235,41 @@ Test(bounds, of_what_wraps_around)
     aq_bytes_deinit(&coded);
 }
 
+/* 0 and 3 by bit packing, times 1,000, and 7 more: bounds are as far apart; where products wrap around they tell nothing. */
+Test(bounds, of_multiples)
+{
+    struct aq_column_stats bounds[1];
+    struct aq_bytes coded = {0};
+    static const uint8_t ints[] = {2, 0, 10, 0xe8, 7, 14, 4, 0, 2, 0x0c};
+    aq_bytes_append(&coded, ints, sizeof ints);
+    cr_assert_eq(aq_column_bounds(aq_bytes_view(&coded), AQ_TYPE_BIGINT, 2, NULL, bounds, NULL),
+                 AQ_OK);
+    cr_expect_eq(bounds[0].min.integer, 7);
+    cr_expect_eq(bounds[0].max.integer, 3007);
+    coded.data[4] = 0;
+    cr_expect_eq(aq_column_bounds(aq_bytes_view(&coded), AQ_TYPE_BIGINT, 2, NULL, bounds, NULL),
+                 AQ_CORRUPT, "a number not in its shortest form");
+    static const uint8_t far[] = {2,    0,    10,   0xff, 0xff, 0xff, 0xff, 0xff, 0xff,
+                                  0xff, 0xff, 0x7f, 14,   4,    0,    2,    0x0c};
+    coded.size = 0;
+    aq_bytes_append(&coded, far, sizeof far);
+    cr_assert_eq(aq_column_bounds(aq_bytes_view(&coded), AQ_TYPE_BIGINT, 2, NULL, bounds, NULL),
+                 AQ_OK);
+    cr_expect_eq(bounds[0].min.integer, INT64_MIN);
+    cr_expect_eq(bounds[0].max.integer, INT64_MAX);
+    coded.data[12] = 0;
+    coded.data[15] = 1; /* 2^63 - 1 alone does not */
+    cr_assert_eq(aq_column_bounds(aq_bytes_view(&coded), AQ_TYPE_BIGINT, 2, NULL, bounds, NULL),
+                 AQ_OK);
+    cr_expect(bounds[0].min.integer == 0 && bounds[0].max.integer == INT64_MAX);
+    static const uint8_t constant[] = {2, 0, 10, 2, 0, 1, 14};
+    coded.size = 0;
+    aq_bytes_append(&coded, constant, sizeof constant);
+    cr_expect_eq(aq_column_bounds(aq_bytes_view(&coded), AQ_TYPE_BIGINT, 2, NULL, bounds, NULL),
+                 AQ_NOT_FOUND);
+    aq_bytes_deinit(&coded);
+}
+
 /* Of a column that is all null, every vector is; of other encodings nothing is told. */
 Test(bounds, of_nulls_and_others)
 {

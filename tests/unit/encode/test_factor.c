@@ -203,6 +203,36 @@ Test(factor, leaves_others_alone)
     aq_bytes_deinit(&coded);
 }
 
+/* Times 1,000, and 5 more: a dictionary of 1 and 3, and runs of 7 and 9. */
+Test(factor, multiples)
+{
+    static const uint8_t of_dict[] = {4, 0, 10, 0xe8, 7, 10, 3, 2, 5, 2, 1, 4, 4, 0, 1, 0x06};
+    static const uint8_t of_runs[] = {4, 0, 10, 0xe8, 7, 10, 2, 2, 1, 2, 5, 14, 1, 4};
+    static const struct {
+        const uint8_t *bytes;
+        size_t size;
+        int64_t values[4];
+    } all[] = {{of_dict, sizeof of_dict, {1005, 3005, 3005, 1005}},
+               {of_runs, sizeof of_runs, {7005, 7005, 9005, 9005}}};
+    for (size_t i = 0; i < 2; i++) {
+        struct aq_vector decoded;
+        struct aq_arena arena = {0};
+        struct aq_bytes coded = {0};
+        aq_bytes_append(&coded, all[i].bytes, all[i].size);
+        aq_vector_init(&decoded, AQ_TYPE_BIGINT);
+        cr_assert_eq(
+            aq_column_decode(aq_bytes_view(&coded), AQ_TYPE_BIGINT, 4, &arena, &decoded, NULL),
+            AQ_OK);
+        cr_assert_eq(memcmp(decoded.ints, all[i].values, sizeof all[i].values), 0);
+        cr_assert(factors(&coded, &decoded, 0, 4));
+        cr_assert(factors(&coded, &decoded, 1, 3));
+        damage(&coded, AQ_TYPE_BIGINT, 4);
+        aq_vector_deinit(&decoded);
+        aq_arena_deinit(&arena);
+        aq_bytes_deinit(&coded);
+    }
+}
+
 /* A number of few digits stands for another double in each scale. */
 Test(factor, decimals_of_two_scales)
 {

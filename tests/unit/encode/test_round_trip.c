@@ -49,7 +49,8 @@ static size_t draw_count(void)
 
 /* One of so many shapes of integers; a column keeps its shape, and its parameters. */
 #define SHAPE_REPEATS 9
-#define SHAPES 11
+#define SHAPE_MULTIPLES 11
+#define SHAPES 12
 struct shape {
     unsigned kind;
     uint64_t a;
@@ -90,6 +91,8 @@ static int64_t draw_int(const struct shape *shape, size_t i, int64_t before)
         return next() % 2 ? INT64_MIN + (int64_t)(next() % 3) : INT64_MAX - (int64_t)(next() % 3);
     case SHAPE_REPEATS: /* what is new of them */
         return (int64_t)(next() >> shape->shift);
+    case SHAPE_MULTIPLES:
+        return (int64_t)(shape->a + (next() >> (shape->shift | 16)) * (shape->a >> 48));
     case 10: /* of all sizes, both signs, small ones most often */
         return (int64_t)(next() >> (shape->shift / 2 + next() % 32)) * (next() % 2 ? 1 : -1);
     default: /* few outliers */
@@ -318,6 +321,11 @@ static enum aq_status force(enum aq_encoding encoding, const struct aq_vector *i
         return aq_ans32_encode(encoder, in->ints, count, SIZE_MAX, out);
     case AQ_ENCODING_REPEAT:
         return aq_repeat_encode(encoder, in->ints, count, 0, out);
+    case AQ_ENCODING_MULTIPLE:
+        return aq_multiple_find(in->ints, count) == 1
+                   ? AQ_NOT_FOUND
+                   : aq_multiple_encode(encoder, in->ints, count, aq_multiple_find(in->ints, count),
+                                        0, out);
     case AQ_ENCODING_DECIMAL:
         return aq_decimal_encode(encoder, in->doubles, count, count, out);
     case AQ_ENCODING_BITS:
@@ -350,6 +358,8 @@ static bool forced_round_trip(enum aq_encoding encoding, uint64_t seed, struct a
     }
     for (size_t i = in.row_count / 2; encoding == AQ_ENCODING_REPEAT && i < in.row_count; i++)
         in.ints[i] = in.ints[i - in.row_count / 2];
+    for (size_t i = 0; encoding == AQ_ENCODING_MULTIPLE && i < in.row_count; i++)
+        in.ints[i] = in.ints[i] / 2000 * 1000 + 7;
     aq_bytes_clear(coded);
     aq_bytes_varint(coded, in.row_count);
     aq_bytes_u8(coded, 0);

@@ -74,6 +74,46 @@ static inline struct aq_bytes freeze_archive(void)
     return file;
 }
 
+/* Readings at any millisecond, and every so many hours a level of whole thousands. */
+static inline struct aq_bytes freeze_multiples(void)
+{
+    struct aq_column columns[4];
+    struct aq_schema schema = {.dataset_id = 1,
+                               .version = 1,
+                               .dataset = "air",
+                               .column_count = sizeof columns / sizeof columns[0],
+                               .columns = columns,
+                               .key_column = 0,
+                               .time_column = 1,
+                               .slot = AQ_SLOT_DAY,
+                               .version_column = AQ_COLUMN_NONE};
+    struct aq_batch rows;
+    struct aq_bytes file = {0};
+    struct aq_content_hash content;
+    int64_t time = 15706 * 24 * AQ_US_PER_HOUR;
+    uint64_t random = 1;
+    memcpy(columns, freeze_archive_columns, sizeof columns);
+    columns[3] = freeze_archive_columns[4];
+    cr_assert_eq(aq_schema_batch_init(&schema, false, &rows), AQ_OK);
+    for (size_t i = 0; i < 700; i++) {
+        random = random * UINT64_C(6364136223846793005) + 1442695040888963407;
+        time += (int64_t)(random >> 33) % 90000 * 1000;
+        int64_t noise = (int64_t)(random >> 50) * 3000 - 20000000 + 7;
+        enum aq_status done[] = {
+            aq_vector_append_slice(&rows.columns[0], aq_slice_of("hanoi")),
+            aq_vector_append_int(&rows.columns[1], time),
+            (random >> 45) % 8 == 0 ? aq_vector_append_null(&rows.columns[2])
+                                    : aq_vector_append_int(&rows.columns[2], noise),
+            aq_vector_append_int(&rows.columns[3], (int64_t)(random >> 60) * 1000)};
+        for (size_t c = 0; c < sizeof done / sizeof done[0]; c++)
+            cr_assert_eq(done[c], AQ_OK);
+        rows.row_count++;
+    }
+    write_archive(&schema, &rows, 1, NULL, &file, NULL, &content);
+    aq_batch_deinit(&rows);
+    return file;
+}
+
 /* Runs of 1,100, 10 and 1,100 rows; the first value is null, and the last two rows have one time. */
 static inline struct aq_bytes freeze_run_ends(void)
 {

@@ -60,6 +60,24 @@ static inline int64_t freeze_restless(size_t i)
     return (int64_t)(freeze_next() % 600) - 300 + (i % 37 == 0 ? INT64_C(1) << (i % 31) : 0);
 }
 
+static inline int64_t freeze_int(enum aq_encoding encoding, size_t i)
+{
+    switch (encoding) {
+    case AQ_ENCODING_RUN:
+        return (int64_t)(i / 100) * 1000000007;
+    case AQ_ENCODING_DELTA:
+        return (int64_t)i * 3600000000 + (int64_t)(i % 3);
+    case AQ_ENCODING_MULTIPLE:
+        return ((int64_t)(freeze_next() % 3000) - 1000) * 60000000 + 7000000;
+    case AQ_ENCODING_ANS32:
+        return freeze_restless(i);
+    case AQ_ENCODING_DICT:
+        return (int64_t)(freeze_next() % 5) << 55;
+    default:
+        return (int64_t)(freeze_next() % 3000) - 1000;
+    }
+}
+
 /** A coded column whose topmost node has this encoding. */
 static inline void freeze_encode(enum aq_encoding encoding, struct aq_bytes *out)
 {
@@ -70,11 +88,7 @@ static inline void freeze_encode(enum aq_encoding encoding, struct aq_bytes *out
     struct aq_slice slices[FREEZE_ROWS];
     static const char *const words[] = {"north", "", "south-west", "calm"};
     for (size_t i = 0; i < FREEZE_ROWS; i++) {
-        values[i] = encoding == AQ_ENCODING_RUN     ? (int64_t)(i / 100) * 1000000007
-                    : encoding == AQ_ENCODING_DELTA ? (int64_t)i * 3600000000 + (int64_t)(i % 3)
-                    : encoding == AQ_ENCODING_ANS32 ? freeze_restless(i)
-                    : encoding == AQ_ENCODING_DICT  ? (int64_t)(freeze_next() % 5) << 55
-                                                    : (int64_t)(freeze_next() % 3000) - 1000;
+        values[i] = freeze_int(encoding, i);
         uint64_t bits = freeze_next() << 30 ^ freeze_next();
         doubles[i] = i % 90 == 1 ? -0.0 : (double)((int64_t)(freeze_next() % 9000) - 10) / 20;
         if (encoding == AQ_ENCODING_BITS)
@@ -115,6 +129,9 @@ static inline void freeze_encode(enum aq_encoding encoding, struct aq_bytes *out
         for (size_t i = 0; i < 250; i++)
             values[700 + i] = values[50 + i];
         status = aq_repeat_encode(&encoder, values, FREEZE_ROWS, 0, out);
+        break;
+    case AQ_ENCODING_MULTIPLE:
+        status = aq_multiple_encode(&encoder, values, FREEZE_ROWS, 60000000, 0, out);
         break;
     case AQ_ENCODING_DECIMAL:
         status = aq_decimal_encode(&encoder, doubles, FREEZE_ROWS, FREEZE_ROWS, out);

@@ -20,6 +20,7 @@
 #define MANIFEST FOLDER "manifest.txt"
 #define RESULT_MAX 128
 #define LATE_ARCHIVE "whole/archive-ans32-repeat.bin"
+#define MULTIPLE_ARCHIVE "whole/archive-multiple.bin"
 #define DAMAGE_ALL_BYTES \
     4096 /* larger files are damaged here and there, unless AQ_DAMAGE_ALL is set */
 #define DAMAGE_STRIDE 61
@@ -266,38 +267,50 @@ Test(freeze, every_encoding_type_record_and_section_has_a_golden_file)
     AQ_SECTION_TABLE(NEED_SECTION)
 }
 
-/* Encodings that only archives have, in one whose root says so, chosen by the writer. */
-Test(freeze, an_archive_has_the_encodings_that_its_feature_is_for)
+/* The incompatible features of an archive's root; what the columns of its first tile are coded as, a line each, in `all`. */
+static uint32_t describe_archive(const char *name, char *all, size_t all_size)
 {
-    cr_assert(is_listed(LATE_ARCHIVE));
-    struct aq_bytes bytes = read_file(LATE_ARCHIVE);
+    cr_assert(is_listed(name));
+    struct aq_bytes bytes = read_file(name);
     struct aq_slice part;
     struct aq_archive_root root;
     struct aq_tile_directory directory;
     struct aq_arena arena = {0};
-    char text[256], all[1024] = "";
+    char text[256];
+    size_t used = 0;
     uint64_t root_at = aq_load_u64(bytes.data + bytes.size - AQ_ARCHIVE_TRAILER_BYTES + 24);
     size_t root_size = bytes.size - AQ_ARCHIVE_TRAILER_BYTES - (size_t)root_at;
-    cr_assert_eq(aq_load_u32(bytes.data + root_at + AQ_PREAMBLE_AT_INCOMPATIBLE),
-                 AQ_ARCHIVE_WITH_SECTIONS | AQ_ARCHIVE_WITH_LATE);
+    uint32_t features = aq_load_u32(bytes.data + root_at + AQ_PREAMBLE_AT_INCOMPATIBLE);
     cr_assert_eq(
         aq_archive_root_decode(aq_slice_make(bytes.data + root_at, root_size), &arena, &root, NULL),
         AQ_OK);
     const struct aq_tile_entry *tile = &root.tiles[0];
     part = aq_slice_make(bytes.data + tile->directory_offset, tile->directory_size_bytes);
     cr_assert_eq(aq_tile_directory_decode(part, tile, &root, &arena, &directory, NULL), AQ_OK);
-    cr_assert_eq(directory.run_stats_count, 2);
     for (size_t i = 0; i < directory.chunk_count; i++) {
         const struct aq_chunk_entry *chunk = &directory.chunks[i];
         part = aq_slice_make(bytes.data + chunk->offset, chunk->size_bytes);
         cr_assert_eq(aq_chunk_describe(part, chunk, text, sizeof text, NULL), AQ_OK);
-        snprintf(all + strlen(all), sizeof all - strlen(all), "%s\n", text);
+        used += (size_t)snprintf(all + used, all_size - used, "%s\n", text);
+        cr_assert_lt(used, all_size);
     }
+    aq_arena_deinit(&arena);
+    aq_bytes_deinit(&bytes);
+    return features;
+}
+
+/* Encodings that only archives have, in ones whose roots say so, chosen by the writer. */
+Test(freeze, an_archive_has_the_encodings_that_its_feature_is_for)
+{
+    char all[1024];
+    cr_assert_eq(describe_archive(LATE_ARCHIVE, all, sizeof all),
+                 AQ_ARCHIVE_WITH_SECTIONS | AQ_ARCHIVE_WITH_LATE);
     cr_assert_not_null(strstr(all, "\nans32\n"), "%s", all);
     cr_assert_not_null(strstr(all, "repeat(bitpack 14, bitpack 12, delta(constant), ans32)"));
     cr_assert_not_null(strstr(all, "\nrepeat(dict(bitpack 10, bitpack 2), "));
-    aq_arena_deinit(&arena);
-    aq_bytes_deinit(&bytes);
+    cr_assert_eq(describe_archive(MULTIPLE_ARCHIVE, all, sizeof all), AQ_ARCHIVE_WITH_MULTIPLE);
+    cr_assert_not_null(strstr(all, "\nmultiple 1000(delta("), "%s", all);
+    cr_assert_not_null(strstr(all, "; multiple 3000("), "%s", all);
 }
 
 /* Every file is as it was when it was listed, and is read to what it was read to then. */
@@ -435,6 +448,8 @@ static void make_whole(void)
     make("archive", 0, LATE_ARCHIVE, &bytes);
     bytes = freeze_run_ends();
     make("archive", 0, "whole/archive-run-ends.bin", &bytes);
+    bytes = freeze_multiples();
+    make("archive", 0, MULTIPLE_ARCHIVE, &bytes);
     sample_init(&sample);
     bytes = sample_encode(&sample.input, &checksum);
     make("frame", 0, "whole/frame-two-sections.bin", &bytes);
@@ -491,6 +506,12 @@ static void make_bad(void)
     BAD(AQ_TYPE_BIGINT, "copy-from-before-the-first", 10, 0, 9, 1, 1, 8, 1, 10, 1, 8, 1, 14);
     BAD(AQ_TYPE_BIGINT, "repeat-in-repeat", 10, 0, 9, 1, 1, 10, 1, 8, 1, 0, 9, 1, 1, 4, 1, 4, 1, 0,
         1, 14);
+    BAD(AQ_TYPE_BIGINT, "multiple-0", 3, 0, 10, 0, 0, 1, 2);
+    BAD(AQ_TYPE_BIGINT, "multiple-1", 3, 0, 10, 1, 0, 1, 2);
+    BAD(AQ_TYPE_BIGINT, "multiple-of-64-bits", 3, 0, 10, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80,
+        0x80, 0x80, 1, 0, 1, 2);
+    BAD(AQ_TYPE_BIGINT, "multiple-in-multiple", 3, 0, 10, 2, 0, 5, 0, 10, 2, 0, 1, 2);
+    BAD(AQ_TYPE_BIGINT, "multiple-too-deep", 9, 0, 10, 2, 0, 5, 0, 5, 0, 5, 0, 5, 0, 1, 0);
     BAD(AQ_TYPE_DOUBLE, "patch-beyond", 1, 0, 16, 1, 1, 0, 1, 1, 1, 2, 1, 0, 1, 0);
     BAD(AQ_TYPE_DOUBLE, "scales-of-too-few", 2, 0, 16, 1, 1, 0, 1, 0, 1, 2);
     BAD(AQ_TYPE_TEXT, "block-of-method-2", 1, 0, 32, 1, 2, 2, 'a');
