@@ -91,6 +91,8 @@ struct aq_kernels {
     void (*unpack)(const uint8_t *packed, unsigned width, uint64_t reference, int64_t *values);
     /** Each value becomes the sum of `before` and all values up to it, modulo 2^64. */
     void (*sums)(int64_t *values, size_t count, uint64_t before);
+    /** Each value becomes base + value x factor, modulo 2^64. */
+    void (*multiples)(int64_t *values, size_t count, uint64_t factor, uint64_t base);
     /** Integers become the bits of doubles in their place: double(integer x multiple) / power, one of 10^0 to 10^22. */
     void (*decimals)(int64_t *words, size_t count, uint64_t multiple, double power);
     /** As sums, and the sums then as decimals. Returns the last sum. */

@@ -4,6 +4,7 @@
  * Whatever codes integers codes the quotients, which are in the order of the values and have their repetitions.
  *
  * Failures: no memory. Reading, a multiple below 2 or beyond 63 bits, and one within another, is corrupt. */
+#include "format/encode/kernel/kernel.h"
 #include "format/encode/node.h"
 
 static uint64_t gcd(uint64_t a, uint64_t b)
@@ -73,14 +74,6 @@ static enum aq_status read_multiple(struct aq_decoder *decoder, struct multiple 
     return AQ_OK;
 }
 
-static void multiply(const struct multiple *multiple, int64_t *values, size_t first, size_t end)
-{
-    uint64_t factor = multiple->factor;
-    uint64_t base = multiple->base;
-    for (size_t i = first; i < end; i++)
-        values[i] = (int64_t)((uint64_t)values[i] * factor + base);
-}
-
 enum aq_status aq_multiple_decode(struct aq_decoder *decoder, int64_t *values, size_t count)
 {
     struct multiple multiple;
@@ -90,7 +83,7 @@ enum aq_status aq_multiple_decode(struct aq_decoder *decoder, int64_t *values, s
     if (status != AQ_OK)
         return status;
     for (size_t first = 0, end = 0; aq_wanted_next(&decoder->wanted, &first, &end);)
-        multiply(&multiple, values, first, end);
+        decoder->kernels->multiples(values + first, end - first, multiple.factor, multiple.base);
     return AQ_OK;
 }
 
@@ -101,7 +94,8 @@ enum aq_status aq_multiple_factor(struct aq_decoder *decoder, struct aq_factored
     enum aq_status status = aq_factor_row_ints(decoder, factored);
     decoder->multiplying = false;
     if (status == AQ_OK)
-        multiply(&multiple, factored->values.ints, 0, factored->values.row_count);
+        decoder->kernels->multiples(factored->values.ints, factored->values.row_count,
+                                    multiple.factor, multiple.base);
     return status;
 }
 

@@ -10,7 +10,7 @@
 #define ROWS 5000
 
 /* Every kernel is compared here: so is one that is added. */
-_Static_assert(sizeof(struct aq_kernels) == 13 * sizeof(void *), "a kernel without its test");
+_Static_assert(sizeof(struct aq_kernels) == 14 * sizeof(void *), "a kernel without its test");
 
 static uint64_t random_state = 1;
 
@@ -133,6 +133,28 @@ Test(kernels, decimals_are_rounded_once)
                                  powers[p]);
                 }
             }
+}
+
+Test(kernels, multiples_wrap_around)
+{
+    size_t variant_count;
+    const struct aq_kernels *const *variants = aq_kernels_all(&variant_count);
+    static int64_t integers[ROWS];
+    static int64_t values[ROWS];
+    for (size_t i = 0; i < ROWS; i++)
+        integers[i] = any_integer();
+    for (size_t v = 0; v < variant_count; v++)
+        for (size_t count = 0; count <= ROWS; count += count < 40 ? 1 : 991) {
+            uint64_t factor = next_random() >> next_random() % 63;
+            uint64_t base = next_random();
+            memcpy(values, integers, sizeof values);
+            variants[v]->multiples(values, count, factor, base);
+            for (size_t i = 0; i < ROWS; i++)
+                cr_assert_eq((uint64_t)values[i],
+                             i < count ? (uint64_t)integers[i] * factor + base
+                                       : (uint64_t)integers[i],
+                             "%s, %zu of %zu", variants[v]->name, i, count);
+        }
 }
 
 Test(kernels, sums_of_every_length)
