@@ -24,41 +24,49 @@ static void seal(uint8_t *bytes, size_t size)
 }
 
 /* As its different values, and the middle of it alone: taken for good where the whole is. */
-static void read_parts(struct aq_slice bytes, const struct aq_chunk_entry *chunk,
-                       uint32_t row_count, struct aq_arena *arena, bool whole)
+static void read_parts(struct aq_slice bytes, struct aq_slice leader,
+                       const struct aq_chunk_entry *chunk, uint32_t row_count,
+                       struct aq_arena *arena, bool whole)
 {
     struct aq_factored factored;
     struct aq_vector part;
-    struct aq_slice coded;
+    struct aq_chunk_coded coded = {0};
     struct aq_wanted middle = {.first = row_count / 2, .end = row_count - row_count / 8};
-    if (aq_chunk_open(bytes, chunk, &coded, NULL) != AQ_OK)
+    if (aq_chunk_open(bytes, chunk, &coded.own, NULL) != AQ_OK)
+        return;
+    if (chunk->leader != NULL && aq_chunk_open(leader, chunk->leader, &coded.leader, NULL) != AQ_OK)
         return;
     enum aq_status status =
-        aq_column_factor(coded, chunk->type, row_count, 0, row_count, NULL, &factored, NULL);
+        aq_chunk_factor(&coded, chunk, row_count, 0, row_count, NULL, &factored, NULL);
     assert(whole || status != AQ_OK);
     if (status == AQ_OK)
         aq_factored_deinit(&factored);
     aq_vector_init(&part, chunk->type);
-    status =
-        aq_column_decode_rows(coded, chunk->type, row_count, &middle, NULL, arena, &part, NULL);
+    status = aq_chunk_decode_rows(&coded, chunk, row_count, &middle, NULL, arena, &part, NULL);
     assert(!whole || status == AQ_OK);
     aq_vector_deinit(&part);
 }
 
-static void read_chunk(struct aq_slice file, const struct aq_chunk_entry *listed,
-                       uint32_t row_count, struct aq_arena *arena)
+static struct aq_slice bytes_of(struct aq_slice file, const struct aq_chunk_entry *chunk)
 {
-    struct aq_chunk_entry chunk = *listed;
-    struct aq_slice bytes = aq_slice_make(file.data + chunk.offset, chunk.size_bytes);
+    return aq_slice_make(file.data + chunk->offset, chunk->size_bytes);
+}
+
+/* Its checksum, and that of what it follows, are right. */
+static void read_chunk(struct aq_slice file, const struct aq_chunk_entry *chunk, uint32_t row_count,
+                       struct aq_arena *arena)
+{
+    struct aq_slice bytes = bytes_of(file, chunk);
+    struct aq_slice leader =
+        chunk->leader == NULL ? (struct aq_slice){0} : bytes_of(file, chunk->leader);
     struct aq_vector vector;
     char text[128];
-    chunk.checksum = aq_checksum(bytes.data, bytes.size);
-    aq_vector_init(&vector, chunk.type);
-    bool whole = aq_chunk_decode(bytes, &chunk, row_count, arena, &vector, NULL) == AQ_OK;
-    read_parts(bytes, &chunk, row_count, arena, whole);
+    aq_vector_init(&vector, chunk->type);
+    bool whole = aq_chunk_decode(bytes, leader, chunk, row_count, arena, &vector, NULL) == AQ_OK;
+    read_parts(bytes, leader, chunk, row_count, arena, whole);
     if (whole) {
         assert(vector.row_count == row_count);
-        enum aq_status status = aq_chunk_describe(bytes, &chunk, text, sizeof text, NULL);
+        enum aq_status status = aq_chunk_describe(bytes, chunk, text, sizeof text, NULL);
         assert(status == AQ_OK);
     }
     aq_vector_deinit(&vector);
@@ -88,6 +96,10 @@ static void read_tile(struct aq_slice file, const struct aq_tile_entry *listed,
     struct aq_column_stats *stats = aq_arena_alloc(arena, directory.run_count * sizeof *stats);
     struct aq_run_ends *ends = aq_arena_alloc(arena, directory.run_count * sizeof *ends);
     assert(stats != NULL && ends != NULL);
+    for (size_t i = 0; i < directory.chunk_count; i++) {
+        bytes = bytes_of(file, &directory.chunks[i]);
+        directory.chunks[i].checksum = aq_checksum(bytes.data, bytes.size);
+    }
     for (size_t i = 0; i < directory.chunk_count; i++) {
         read_chunk(file, &directory.chunks[i], tile.row_count, arena);
         enum aq_status status =
@@ -217,7 +229,8 @@ static void mutate_part(uint8_t *data, const struct aq_archive_root *root, uint6
                     choice / 16);
     } else {
         const struct aq_chunk_entry *chunk = &directory.chunks[choice / 64 % directory.chunk_count];
-        mutate_body(data + chunk->offset, 0, chunk->size_bytes, BODY_COLUMN, choice);
+        mutate_body(data + chunk->offset, 0, chunk->size_bytes,
+                    chunk->leader == NULL ? BODY_COLUMN : BODY_WITH_COLUMNS, choice);
     }
     aq_arena_deinit(&arena);
 }

@@ -66,4 +66,11 @@ static inline struct aq_slice archive_file_chunk(const struct archive_file *file
     return aq_slice_make(file->bytes.data + chunk->offset, chunk->size_bytes);
 }
 
+/* Those of the chunk that it follows, or none. */
+static inline struct aq_slice archive_file_leader(const struct archive_file *file,
+                                                  const struct aq_chunk_entry *chunk)
+{
+    return chunk->leader == NULL ? (struct aq_slice){0} : archive_file_chunk(file, chunk->leader);
+}
+
 #endif

@@ -259,13 +259,18 @@ static void scan_chunk(struct scan *scan, size_t tile, size_t column)
     struct aq_error err = {0};
     const struct aq_chunk_entry *chunk = &scan->directories[tile].chunks[column];
     uint32_t row_count = scan->file.root.tiles[tile].row_count;
-    struct aq_slice coded;
+    struct aq_chunk_coded coded = {0};
     struct aq_wanted all = {.end = row_count};
-    check("chunk", aq_chunk_open(archive_file_chunk(&scan->file, chunk), chunk, &coded, &err),
+    check("chunk", aq_chunk_open(archive_file_chunk(&scan->file, chunk), chunk, &coded.own, &err),
           &err);
+    if (chunk->leader != NULL)
+        check("chunk",
+              aq_chunk_open(archive_file_leader(&scan->file, chunk), chunk->leader, &coded.leader,
+                            &err),
+              &err);
     check("column",
-          aq_column_decode_rows(coded, chunk->type, row_count, &all, &scan->scratch, &scan->arena,
-                                &scan->decoded, &err),
+          aq_chunk_decode_rows(&coded, chunk, row_count, &all, &scan->scratch, &scan->arena,
+                               &scan->decoded, &err),
           &err);
     scan->sums[column] += add_up(scan->decoded.doubles, scan->decoded.valid, row_count);
 }

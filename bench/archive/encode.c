@@ -37,7 +37,8 @@ static enum aq_status decode_tile(struct bench *bench, size_t index, struct aq_e
     AQ_TRY(archive_file_directory(&bench->file, entry, &directory, err));
     for (size_t i = 0; i < batch->column_count; i++) {
         const struct aq_chunk_entry *chunk = &directory.chunks[i];
-        AQ_TRY(aq_chunk_decode(archive_file_chunk(&bench->file, chunk), chunk, entry->row_count,
+        AQ_TRY(aq_chunk_decode(archive_file_chunk(&bench->file, chunk),
+                               archive_file_leader(&bench->file, chunk), chunk, entry->row_count,
                                &batch->arena, &batch->columns[i], err));
     }
     batch->row_count = entry->row_count;

@@ -5,6 +5,7 @@
 #ifndef AQ_FORMAT_ARCHIVE_H
 #define AQ_FORMAT_ARCHIVE_H
 
+#include "format/encode/encode.h"
 #include "format/segment/frame.h"
 #include "format/table/stats.h"
 
@@ -104,6 +105,7 @@ struct aq_archive_root {
     struct aq_schema schema;
     bool without_twins; /* no two rows are equal in the unique columns: the writer saw to it */
     bool has_sections;  /* its body, and those of directories, may end with sections */
+    bool has_followers; /* some chunks may follow another */
     uint64_t file_size_bytes; /* of the whole file, trailer included */
     uint64_t row_count;
     size_t tile_count;
@@ -129,6 +131,10 @@ struct aq_chunk_entry {
     uint32_t size_bytes;
     uint64_t checksum;
     struct aq_column_stats stats; /* of the whole chunk */
+    const struct aq_chunk_entry
+        *leader; /* of the same directory: that which this one follows, and is decoded
+                                            by; NULL: it stands by itself */
+    bool leads;  /* some chunk follows it; so it follows none */
 };
 
 /** Rows of one (key, series) inside a tile. */
@@ -205,16 +211,39 @@ enum aq_status aq_run_ends_decode(const struct aq_tile_directory *directory,
 
 /** Decode a whole chunk into `vector` (its row_count becomes the tile's). Slices point into
  * `arena`. Verifies the checksum first; bounded memory whatever the bytes say.
+ * @param leader  Bytes of the chunk that it follows, looked at only if there is one.
  * @thread Reentrant. */
-enum aq_status aq_chunk_decode(struct aq_slice bytes, const struct aq_chunk_entry *entry,
-                               uint32_t row_count, struct aq_arena *arena, struct aq_vector *vector,
+enum aq_status aq_chunk_decode(struct aq_slice bytes, struct aq_slice leader,
+                               const struct aq_chunk_entry *entry, uint32_t row_count,
+                               struct aq_arena *arena, struct aq_vector *vector,
                                struct aq_error *err) AQ_RESULT;
 
-/** The coded column (format/encode/encode.h) in a chunk's bytes, whose checksum is verified; borrowed from them. */
+/** What is coded in a chunk's bytes, whose checksum is verified; borrowed from them. Unless it follows another, it is a
+ * column (format/encode/encode.h). */
 enum aq_status aq_chunk_open(struct aq_slice bytes, const struct aq_chunk_entry *entry,
                              struct aq_slice *coded, struct aq_error *err) AQ_RESULT;
 
-/** One line on how a chunk is encoded, for `inspect` ("delta -> bitpack 7 -> zstd"). */
+/** What is coded in a chunk, and in the one that it follows (looked at only if there is one). */
+struct aq_chunk_coded {
+    struct aq_slice own;
+    struct aq_slice leader;
+};
+
+/** As aq_column_decode_rows, of a chunk that has been opened; of what it follows all rows before wanted->end are decoded,
+ * too. */
+enum aq_status aq_chunk_decode_rows(const struct aq_chunk_coded *coded,
+                                    const struct aq_chunk_entry *entry, uint32_t row_count,
+                                    const struct aq_wanted *wanted,
+                                    struct aq_decode_scratch *scratch, struct aq_arena *arena,
+                                    struct aq_vector *vector, struct aq_error *err) AQ_RESULT;
+
+/** As aq_column_factor, of a chunk that has been opened. */
+enum aq_status aq_chunk_factor(const struct aq_chunk_coded *coded,
+                               const struct aq_chunk_entry *entry, uint32_t row_count, size_t first,
+                               size_t end, struct aq_decode_scratch *scratch,
+                               struct aq_factored *factored, struct aq_error *err) AQ_RESULT;
+
+/** One line on how a chunk is encoded, for `inspect` ("delta -> bitpack 7 -> zstd"); which column it follows aside. */
 enum aq_status aq_chunk_describe(struct aq_slice bytes, const struct aq_chunk_entry *entry,
                                  char *out, size_t out_size, struct aq_error *err) AQ_RESULT;
 

@@ -5,7 +5,6 @@
 
 #include "format/archive/archive.h"
 #include "format/base/preamble.h"
-#include "format/encode/encode.h"
 
 #define AQ_ARCHIVE_VERSION 1
 #define AQ_ARCHIVE_ROOT_MAGIC "AQARROOT"
@@ -20,10 +19,13 @@
 /* Others: coded columns may have nodes of the encodings ans32 and repeat; of the encoding multiple. */
 #define AQ_ARCHIVE_WITH_LATE AQ_LATE_LANES
 #define AQ_ARCHIVE_WITH_MULTIPLE AQ_LATE_MULTIPLE
+/* Another: chunks may follow another column's; which ones do, section 3 of a directory says. */
+#define AQ_ARCHIVE_WITH_FOLLOWERS UINT32_C(4)
 /* Sections of directories: name, id on disk, text. */
 #define AQ_SECTION_TABLE(X)                      \
     X(AQ_SECTION_RUN_STATS, 1, "run-statistics") \
-    X(AQ_SECTION_RUN_ENDS, 2, "run-ends")
+    X(AQ_SECTION_RUN_ENDS, 2, "run-ends")        \
+    X(AQ_SECTION_FOLLOWERS, 3, "followers")
 enum {
 #define AQ_SECTION_ENUM(name, number, text) name = (number),
     AQ_SECTION_TABLE(AQ_SECTION_ENUM)
@@ -33,7 +35,7 @@ enum {
 /* The shortest runs that have statistics; there are at most so many in a tile. */
 #define AQ_RUN_STATS_ROWS_MIN 1024
 #define AQ_LONG_RUNS_MAX (AQ_TILE_ROWS_MAX / AQ_RUN_STATS_ROWS_MIN)
-/* Statistics of runs, all sections of them, take at most this part of a tile's chunks. */
+/* Statistics of runs, all sections of them, take at most this part of a tile's chunks, were each coded alone. */
 #define AQ_RUN_STATS_SHARE 50
 
 enum {
@@ -69,12 +71,14 @@ struct aq_long_runs {
 struct aq_tile_output {
     size_t chunk_count;
     struct aq_bytes *chunks; /* padded to AQ_ARCHIVE_ALIGNMENT, as all that follows the header */
+    size_t chunk_bytes;      /* of the chunks before some follow others */
     struct aq_column_stats *stats; /* per column; slices in `arena` */
     struct aq_bytes directory;
     bool has_sections;           /* the directory ends with some */
     uint32_t run_stats_rows_min; /* of the section of statistics of runs; 0: there is none */
     size_t run_stats_size;
     uint32_t late;              /* AQ_LATE_... of chunks and the directory */
+    uint32_t *leaders;          /* per column: the one that its chunk follows; NULL: none does */
     struct aq_tile_entry entry; /* offset and directory_offset unset; keys in `arena` */
     struct aq_arena arena;
 };
@@ -120,6 +124,34 @@ enum aq_status aq_run_ends_append(const struct aq_schema *schema, const struct a
 enum aq_status aq_run_ends_read(struct aq_slice section, const struct aq_schema *schema,
                                 struct aq_arena *arena, struct aq_tile_directory *directory,
                                 bool *valid) AQ_RESULT;
+
+/* follow.c */
+/** Which of the different values each row has, numbered in the order in which they are first met. Values are alike if
+ * their bits are; null is one of its own. */
+struct aq_follow_codes {
+    uint16_t *of_rows;
+    uint16_t *firsts; /* of each number the first row that has it */
+    uint32_t count;
+};
+_Static_assert(AQ_TILE_ROWS_MAX - 1 <= UINT16_MAX, "rows and numbers fit");
+/** Of the first `row_count` rows; in `arena`. @return AQ_NOT_FOUND: they have more than `count_max` different values. */
+enum aq_status aq_follow_codes_find(const struct aq_vector *vector, size_t row_count,
+                                    size_t count_max, struct aq_arena *arena,
+                                    struct aq_follow_codes *codes) AQ_RESULT;
+/** Set leaders of chunks as the section says. @return AQ_CORRUPT: it is malformed. */
+enum aq_status aq_followers_read(struct aq_slice section,
+                                 struct aq_tile_directory *directory) AQ_RESULT;
+/** As aq_column_describe, of what is coded in a chunk that follows another. */
+enum aq_status aq_follower_describe(struct aq_slice coded, char *out, size_t out_size,
+                                    struct aq_error *err) AQ_RESULT;
+/* follow_write.c */
+/** Let chunks of a tile that have been coded follow others where that saves enough: those are coded anew.
+ * @param late  By stored column: AQ_LATE_... of its chunk; kept so. */
+enum aq_status aq_followers_encode(const struct aq_archive_options *options,
+                                   const struct aq_batch *rows, uint32_t *late,
+                                   struct aq_tile_output *tile) AQ_RESULT;
+/** Append the section to a tile's directory; nothing where no chunk follows another. */
+enum aq_status aq_followers_append(struct aq_tile_output *tile) AQ_RESULT;
 
 /** A field of a section of statistics: coded, behind its size, which is 0 if it is `empty`. */
 enum aq_status aq_field_append(const struct aq_vector *vector, bool empty,

@@ -175,14 +175,15 @@ static enum aq_status read_root(struct aq_slice bytes, struct aq_arena *arena,
 {
     AQ_TRY(aq_preamble_check_features(bytes, AQ_ARCHIVE_ROOT_MAGIC, AQ_ARCHIVE_VERSION,
                                       AQ_ARCHIVE_WITH_SECTIONS | AQ_ARCHIVE_WITH_LATE |
-                                          AQ_ARCHIVE_WITH_MULTIPLE,
+                                          AQ_ARCHIVE_WITH_MULTIPLE | AQ_ARCHIVE_WITH_FOLLOWERS,
                                       "root of an archive", err));
     memcpy(root->store_id.bytes, bytes.data + AQ_ARCHIVE_ROOT_AT_STORE,
            sizeof root->store_id.bytes);
     root->without_twins =
         (aq_load_u32(bytes.data + AQ_PREAMBLE_AT_COMPATIBLE) & AQ_ARCHIVE_WITHOUT_TWINS) != 0;
-    root->has_sections =
-        (aq_load_u32(bytes.data + AQ_PREAMBLE_AT_INCOMPATIBLE) & AQ_ARCHIVE_WITH_SECTIONS) != 0;
+    uint32_t incompatible = aq_load_u32(bytes.data + AQ_PREAMBLE_AT_INCOMPATIBLE);
+    root->has_sections = (incompatible & AQ_ARCHIVE_WITH_SECTIONS) != 0;
+    root->has_followers = (incompatible & AQ_ARCHIVE_WITH_FOLLOWERS) != 0;
     root->file_size_bytes = aq_load_u64(bytes.data + AQ_ARCHIVE_ROOT_AT_FILE_SIZE);
     root->row_count = aq_load_u64(bytes.data + AQ_ARCHIVE_ROOT_AT_ROW_COUNT);
     uint32_t body_size = aq_load_u32(bytes.data + AQ_ARCHIVE_ROOT_AT_BODY_SIZE);

@@ -222,7 +222,8 @@ enum aq_status aq_archive_writer_append(struct aq_archive_writer *writer,
     aq_content_hash_add(&writer->content, &tile->content);
     writer->row_count += output->entry.row_count;
     writer->tile_count++;
-    writer->incompatible |= (output->has_sections ? AQ_ARCHIVE_WITH_SECTIONS : 0) | output->late;
+    writer->incompatible |= (output->has_sections ? AQ_ARCHIVE_WITH_SECTIONS : 0) | output->late |
+                            (output->leaders != NULL ? AQ_ARCHIVE_WITH_FOLLOWERS : 0);
     return AQ_OK;
 }
 

@@ -204,12 +204,9 @@ enum aq_status aq_run_ends_append(const struct aq_schema *schema, const struct a
     struct output output = {
         .schema = schema, .rows = rows, .stats = stats, .runs = runs, .scratch = scratch};
     bool one_run = runs->count == 1 && runs->items[0].row_count == rows->row_count;
-    size_t size_max = 0;
+    size_t size_max = tile->chunk_bytes / AQ_RUN_STATS_SHARE;
     if (schema->time_column == AQ_COLUMN_NONE || (tile->run_stats_rows_min == 0 && !one_run))
         return AQ_OK;
-    for (size_t i = 0; i < tile->chunk_count; i++)
-        size_max += tile->chunks[i].size;
-    size_max /= AQ_RUN_STATS_SHARE;
     assert(tile->run_stats_size <= size_max);
     output.rows_min = one_run ? AQ_RUN_STATS_ROWS_MIN : tile->run_stats_rows_min;
     enum aq_status status = append_section(&output, size_max - tile->run_stats_size, tile);

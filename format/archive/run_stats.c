@@ -247,15 +247,12 @@ enum aq_status aq_run_stats_append(const struct aq_schema *schema,
 {
     struct output output = {.scratch = scratch};
     enum aq_status status = AQ_OK;
-    size_t chunk_bytes = 0;
-    for (size_t i = 0; i < tile->chunk_count; i++)
-        chunk_bytes += tile->chunks[i].size;
     for (uint32_t rows_min = AQ_RUN_STATS_ROWS_MIN;
          status == AQ_OK && any_long(runs, rows_min, row_count); rows_min *= 2) {
         aq_bytes_clear(&output.body);
         output.late = 0;
         status = append_columns(schema, stats, runs, rows_min, &output);
-        if (status != AQ_OK || output.body.size > chunk_bytes / AQ_RUN_STATS_SHARE)
+        if (status != AQ_OK || output.body.size > tile->chunk_bytes / AQ_RUN_STATS_SHARE)
             continue;
         aq_bytes_varint(&tile->directory, AQ_SECTION_RUN_STATS);
         aq_bytes_slice(&tile->directory, aq_bytes_view(&output.body));

@@ -2,7 +2,8 @@
  *
  * Runs of one (key, series) are found first: decimals may change their scale from run to run, and the
  * directory lists them. Then every column is coded, with its statistics, by itself, so that an
- * executor may do them side by side; the directory is put together last, from what came out.
+ * executor may do them side by side; those that are smaller as followers of others are coded anew. The directory is put
+ * together last, from what came out.
  *
  * Failures: no memory, or a column too big to be decoded within bounds. The caller gives the file up. */
 #include <assert.h>
@@ -102,7 +103,7 @@ static enum aq_status encode_chunks(struct job *job, struct aq_error *err)
     enum aq_status status = AQ_OK;
     for (size_t i = 0; i < count; i++) {
         aq_arena_absorb(&job->tile->arena, &job->arenas[i]);
-        job->tile->late |= job->late[i];
+        job->tile->chunk_bytes += job->tile->chunks[i].size;
         if (job->statuses[i] == AQ_OK || status != AQ_OK)
             continue;
         status = aq_error_set(err, job->statuses[i], "column \"%s\" of a tile of %zu rows: %s",
@@ -247,6 +248,7 @@ static enum aq_status encode_directory(struct job *job, struct run_table *table)
                                job->scratch, tile));
     AQ_TRY(
         aq_run_ends_append(schema, job->rows, job->run_stats, &job->long_runs, job->scratch, tile));
+    AQ_TRY(aq_followers_append(tile));
     aq_bytes_patch_u32(out, 0, (uint32_t)(out->size - 4));
     aq_bytes_align(out, AQ_ARCHIVE_ALIGNMENT);
     AQ_TRY(aq_bytes_status(out));
@@ -289,6 +291,10 @@ enum aq_status aq_tile_encode(const struct aq_archive_options *options, const st
     if (make_job(&job) != AQ_OK)
         return aq_error_set(err, AQ_NO_MEMORY, "out of memory encoding a tile");
     AQ_TRY(encode_chunks(&job, err));
+    if (!options->fast && aq_followers_encode(options, rows, job.late, tile) != AQ_OK)
+        return aq_error_set(err, AQ_NO_MEMORY, "out of memory encoding a tile");
+    for (size_t i = 0; i < tile->chunk_count; i++)
+        tile->late |= job.late[i];
     struct run_table table;
     aq_vector_init(&table.row_counts, AQ_TYPE_BIGINT);
     aq_vector_init(&table.keys, AQ_TYPE_BYTEA);

@@ -8,7 +8,6 @@
 
 #include "format/archive/archive_layout.h"
 #include "format/base/checksum.h"
-#include "format/encode/encode.h"
 #include "format/base/mutant.h"
 
 /* The part of a padded unit that its first four bytes measure; AQ_CORRUPT unless zeros follow. */
@@ -163,9 +162,10 @@ static enum aq_status read_runs(struct aq_reader *reader, const struct aq_tile_e
     return AQ_OK;
 }
 
-static enum aq_status read_sections(struct aq_reader *reader, const struct aq_schema *schema,
+static enum aq_status read_sections(struct aq_reader *reader, const struct aq_archive_root *root,
                                     struct aq_arena *arena, struct aq_tile_directory *directory)
 {
+    const struct aq_schema *schema = &root->schema;
     uint64_t id = 0;
     struct aq_slice section;
     while (aq_section_next(reader, &id, &section)) {
@@ -174,6 +174,8 @@ static enum aq_status read_sections(struct aq_reader *reader, const struct aq_sc
             AQ_TRY(aq_run_stats_read(section, schema, arena, directory, &valid));
         if (id == AQ_SECTION_RUN_ENDS)
             AQ_TRY(aq_run_ends_read(section, schema, arena, directory, &valid));
+        if (id == AQ_SECTION_FOLLOWERS)
+            valid = root->has_followers && aq_followers_read(section, directory) == AQ_OK;
         if (!valid)
             aq_reader_fail(reader);
     }
@@ -192,7 +194,7 @@ static enum aq_status read_directory(struct aq_slice body, const struct aq_tile_
     AQ_TRY(read_chunks(&reader, entry, schema, arena, directory));
     AQ_TRY(read_runs(&reader, entry, schema, arena, directory));
     if (root->has_sections)
-        AQ_TRY(read_sections(&reader, schema, arena, directory));
+        AQ_TRY(read_sections(&reader, root, arena, directory));
     return aq_reader_finish(&reader, "a tile's directory", err);
 }
 
@@ -225,13 +227,17 @@ enum aq_status aq_chunk_open(struct aq_slice bytes, const struct aq_chunk_entry 
     return unpad(bytes, "a column chunk", coded, err);
 }
 
-enum aq_status aq_chunk_decode(struct aq_slice bytes, const struct aq_chunk_entry *entry,
-                               uint32_t row_count, struct aq_arena *arena, struct aq_vector *vector,
+enum aq_status aq_chunk_decode(struct aq_slice bytes, struct aq_slice leader,
+                               const struct aq_chunk_entry *entry, uint32_t row_count,
+                               struct aq_arena *arena, struct aq_vector *vector,
                                struct aq_error *err)
 {
-    struct aq_slice coded;
-    AQ_TRY(aq_chunk_open(bytes, entry, &coded, err));
-    return aq_column_decode(coded, entry->type, row_count, arena, vector, err);
+    struct aq_chunk_coded coded = {0};
+    struct aq_wanted all = {.end = row_count};
+    AQ_TRY(aq_chunk_open(bytes, entry, &coded.own, err));
+    if (entry->leader != NULL)
+        AQ_TRY(aq_chunk_open(leader, entry->leader, &coded.leader, err));
+    return aq_chunk_decode_rows(&coded, entry, row_count, &all, NULL, arena, vector, err);
 }
 
 enum aq_status aq_chunk_describe(struct aq_slice bytes, const struct aq_chunk_entry *entry,
@@ -239,5 +245,6 @@ enum aq_status aq_chunk_describe(struct aq_slice bytes, const struct aq_chunk_en
 {
     struct aq_slice coded;
     AQ_TRY(aq_chunk_open(bytes, entry, &coded, err));
-    return aq_column_describe(coded, out, out_size, err);
+    return entry->leader != NULL ? aq_follower_describe(coded, out, out_size, err)
+                                 : aq_column_describe(coded, out, out_size, err);
 }

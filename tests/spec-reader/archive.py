@@ -8,6 +8,7 @@ import itertools
 import json
 import sys
 
+import follow
 import run_end
 import schema
 import statistic
@@ -15,8 +16,8 @@ from coded_column import coded
 from cursor import Cursor, Damaged, checked, must, preamble, sealed
 
 UNIT, BIGINT, TEXT, BYTEA = 64, 3, 6, 7
-SECTIONS, ANS32, MULTIPLE = 1, 2, 8  # incompatible features of the root
-RUN_STATISTICS, RUN_ENDS = 1, 2  # sections of a directory
+SECTIONS, ANS32, FOLLOWERS, MULTIPLE = 1, 2, 4, 8  # incompatible features of the root
+RUN_STATISTICS, RUN_ENDS, FOLLOW = 1, 2, 3  # sections of a directory
 # What is simple of the text forms of keys; those of doubles and times are not made here.
 TEXT_FORMS = {1: lambda value: b"true" if value else b"false", 2: b"%d".__mod__, 3: b"%d".__mod__,
               6: bytes, 7: bytes, 8: bytes}
@@ -49,7 +50,8 @@ class Archive:
 
     def _read_root(self, data):
         root = sealed(data, "root")
-        self.has_sections = preamble(root, b"AQARROOT", SECTIONS | ANS32 | MULTIPLE) & SECTIONS
+        features = preamble(root, b"AQARROOT", SECTIONS | ANS32 | FOLLOWERS | MULTIPLE)
+        self.has_sections, self.has_followers = features & SECTIONS, features & FOLLOWERS
         must(root.take(16) == self.store, "root: the store's id")
         size, self.rows, body_size = root.unpack("QQI")
         must(size == len(self.data), "root: the file's size")
@@ -100,36 +102,74 @@ class Archive:
         directory = Cursor(outer.take(outer.u32()), f"{what}: directory")
         outer.padding()
         must(directory.varint() == tile["rows"], f"{what}: rows")
-        columns, statistics = [], []
+        chunks, statistics = [], []
         for column in self.schema.stored:
             name = f"{what}: {column.name}"
             size, checksum = directory.varint() * UNIT, directory.u64()
             known = statistic.read(directory, column.type)
             must(at + size <= begin, f"{name}: its chunk goes into the directory")
             chunk = Cursor(checked(self.data[at : at + size], checksum, name), name)
-            columns.append(coded(chunk.take(chunk.u32()), column.type, name, tile["rows"]))
+            chunks.append(chunk.take(chunk.u32()))
             chunk.padding()
-            statistic.check(known, columns[-1], name)
             statistics.append(known)
-            must(not column.required or None not in columns[-1], f"{name}: null though required")
             at += size
         must(at == begin, f"{what}: chunks do not end where the directory begins")
-        self._check_runs(directory, tile, columns, statistics, what)
+        runs, found = self._read_runs(directory, tile, what)
+        columns = self._decode(chunks, self._leaders(found, what), tile["rows"], what)
+        for column, values, known in zip(self.schema.stored, columns, statistics):
+            statistic.check(known, values, f"{what}: {column.name}")
+            must(not column.required or None not in values, f"{what}: {column.name}: null though required")
+        self._check_runs(runs, found, tile, columns, statistics, what)
         return columns
 
-    def _check_runs(self, directory, tile, columns, known, what):
-        runs = directory.varint()
-        must(1 <= runs <= tile["rows"], f"{what}: {runs} runs")
-        lengths = coded(directory.slice(), BIGINT, f"{what}: runs", runs)
+    def _leaders(self, found, what):
+        """{column: the one that it follows}, by their numbers."""
+        if FOLLOW not in found:
+            return {}
+        must(self.has_followers, f"{what}: followers that the root does not announce")
+        section, leaders, count = Cursor(found[FOLLOW], f"{what}: followers"), {}, len(self.schema.stored)
+        for _ in range(section.varint()):
+            follower, leader = section.varint(), section.varint()
+            must(max(leaders, default=-1) < follower < count and leader < count, f"{section.what}: a column that is not there")
+            leaders[follower] = leader
+        section.end()
+        must(leaders and not set(leaders.values()) & set(leaders), f"{section.what}: one follows a follower")
+        return leaders
+
+    def _decode(self, chunks, leaders, rows, what):
+        columns = [None] * len(chunks)
+        for index in sorted(range(len(chunks)), key=lambda index: index in leaders):
+            column = self.schema.stored[index]
+            name = f"{what}: {column.name}"
+            if index in leaders:
+                columns[index] = follow.read(chunks[index], column.type, columns[leaders[index]], name)
+            else:
+                columns[index] = coded(chunks[index], column.type, name, rows)
+        return columns
+
+    def _read_runs(self, directory, tile, what):
+        """(coded columns of the runs, {id: bytes} of sections)."""
+        runs = {"count": directory.varint()}
+        must(1 <= runs["count"] <= tile["rows"], f"{what}: {runs['count']} runs")
+        runs["lengths"] = directory.slice()
+        if self.schema.key is not None:
+            runs["keys"] = directory.slice()
+        if self.schema.time is not None:
+            runs["firsts"], runs["spans"] = directory.slice(), directory.slice()
+        found = sections(directory) if self.has_sections else {}
+        directory.end()
+        return runs, found
+
+    def _check_runs(self, coded_runs, found, tile, columns, known, what):
+        runs = coded_runs["count"]
+        lengths = coded(coded_runs["lengths"], BIGINT, f"{what}: runs", runs)
         must(all(length and length > 0 for length in lengths) and sum(lengths) == tile["rows"], f"{what}: runs' rows")
         begins = list(itertools.accumulate(lengths, initial=0))[:-1]
         if self.schema.key is not None:
-            self._check_keys(directory, tile, columns, begins, what)
+            self._check_keys(coded_runs, tile, columns, begins, what)
         if self.schema.time is not None:
-            self._check_times(directory, tile, columns, list(zip(begins, lengths)), what)
-        if self.has_sections:
-            self._check_sections(sections(directory), known, columns, list(zip(begins, lengths)), what)
-        directory.end()
+            self._check_times(coded_runs, tile, columns, list(zip(begins, lengths)), what)
+        self._check_sections(found, known, columns, list(zip(begins, lengths)), what)
 
     def _check_sections(self, found, known, columns, runs, what):
         """`known`: statistics of the tile's columns."""
@@ -177,8 +217,8 @@ class Archive:
                 run_end.check(ends, columns[index][rows], times[rows], own.what)
         section.end()
 
-    def _check_keys(self, directory, tile, columns, begins, what):
-        keys = coded(directory.slice(), BYTEA, f"{what}: keys", len(begins))
+    def _check_keys(self, coded_runs, tile, columns, begins, what):
+        keys = coded(coded_runs["keys"], BYTEA, f"{what}: keys", len(begins))
         low, high = tile["keys"]
         must(all(key is not None and low <= key <= high for key in keys), f"{what}: a key out of bounds")
         form = TEXT_FORMS.get(self.schema.columns[self.schema.key].type)
@@ -186,10 +226,10 @@ class Archive:
             own = [form(columns[self.schema.key][begin]) for begin in begins]
             must(keys == own, f"{what}: a run's key")
 
-    def _check_times(self, directory, tile, columns, runs, what):
+    def _check_times(self, coded_runs, tile, columns, runs, what):
         kind = self.schema.columns[self.schema.time].type
-        firsts = coded(directory.slice(), kind, f"{what}: first times", len(runs))
-        spans = coded(directory.slice(), BIGINT, f"{what}: durations", len(runs))
+        firsts = coded(coded_runs["firsts"], kind, f"{what}: first times", len(runs))
+        spans = coded(coded_runs["spans"], BIGINT, f"{what}: durations", len(runs))
         times = columns[self.schema.time]
         for (begin, length), first, span in zip(runs, firsts, spans):
             there = [time for time in times[begin : begin + length] if time is not None]

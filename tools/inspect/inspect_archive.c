@@ -63,20 +63,38 @@ static double per_row(uint64_t bytes, uint64_t row_count)
     return (double)bytes / (double)(row_count > 0 ? row_count : 1);
 }
 
-static enum aq_status add_chunk(struct walk *walk, size_t tile, uint32_t row_count,
-                                const struct aq_chunk_entry *chunk, struct aq_error *err)
+/* One line on how a chunk is encoded: `follows NAME (...)` where it does. */
+static enum aq_status describe(const struct walk *walk, const struct aq_chunk_entry *chunk,
+                               char text[ENCODING_BYTES_MAX], struct aq_error *err)
 {
     struct aq_bytes bytes = {0};
-    char encoding[ENCODING_BYTES_MAX] = "";
+    char own[ENCODING_BYTES_MAX - AQ_NAME_BYTES_MAX - 16] = "";
     const struct aq_schema *schema = &walk->view.root.schema;
-    uint32_t index = aq_schema_stored_find(schema, chunk->column_id);
-    struct column *column = &walk->columns[index];
     enum aq_status status =
         aq_store_file_read(walk->file, chunk->offset, chunk->size_bytes, &bytes, err);
     if (status >= 0)
         status = aq_error_locate(
-            err, aq_chunk_describe(aq_bytes_view(&bytes), chunk, encoding, sizeof(encoding), err),
+            err, aq_chunk_describe(aq_bytes_view(&bytes), chunk, own, sizeof(own), err),
             walk->file->path, (int64_t)chunk->offset);
+    if (chunk->leader == NULL) {
+        snprintf(text, ENCODING_BYTES_MAX, "%s", own);
+    } else {
+        uint32_t leader = aq_schema_stored_find(schema, chunk->leader->column_id);
+        snprintf(text, ENCODING_BYTES_MAX, "follows %s (%s)",
+                 aq_schema_stored_column(schema, leader).name, own);
+    }
+    aq_bytes_deinit(&bytes);
+    return status;
+}
+
+static enum aq_status add_chunk(struct walk *walk, size_t tile, uint32_t row_count,
+                                const struct aq_chunk_entry *chunk, struct aq_error *err)
+{
+    char encoding[ENCODING_BYTES_MAX] = "";
+    const struct aq_schema *schema = &walk->view.root.schema;
+    uint32_t index = aq_schema_stored_find(schema, chunk->column_id);
+    struct column *column = &walk->columns[index];
+    enum aq_status status = describe(walk, chunk, encoding, err);
     column->bytes += chunk->size_bytes;
     if (chunk->size_bytes > column->bytes_largest) {
         column->bytes_largest = chunk->size_bytes;
@@ -90,7 +108,6 @@ static enum aq_status add_chunk(struct walk *walk, size_t tile, uint32_t row_cou
     aq_rows_real(&walk->chunks, per_row(chunk->size_bytes, row_count));
     aq_rows_count(&walk->chunks, chunk->stats.null_count);
     aq_rows_text(&walk->chunks, encoding);
-    aq_bytes_deinit(&bytes);
     return status;
 }
 

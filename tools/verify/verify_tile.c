@@ -150,19 +150,24 @@ static enum aq_status decode_chunk(struct tile *tile, const struct aq_chunk_entr
     const struct aq_schema *schema = &tile->root->schema;
     uint32_t column = aq_schema_stored_find(schema, chunk->column_id);
     struct aq_bytes bytes = {0};
+    struct aq_bytes leader = {0};
     struct aq_vector *vector = &tile->batch.columns[column];
     enum aq_status status =
         aq_store_file_read(tile->file, chunk->offset, chunk->size_bytes, &bytes, err);
+    if (status >= 0 && chunk->leader != NULL)
+        status = aq_store_file_read(tile->file, chunk->leader->offset, chunk->leader->size_bytes,
+                                    &leader, err);
     if (status >= 0)
-        status =
-            aq_error_locate(err,
-                            aq_chunk_decode(aq_bytes_view(&bytes), chunk, tile->entry->row_count,
-                                            &tile->batch.arena, vector, err),
-                            tile->file->path, (int64_t)chunk->offset);
+        status = aq_error_locate(err,
+                                 aq_chunk_decode(aq_bytes_view(&bytes), aq_bytes_view(&leader),
+                                                 chunk, tile->entry->row_count, &tile->batch.arena,
+                                                 vector, err),
+                                 tile->file->path, (int64_t)chunk->offset);
     if (status >= 0)
         status =
             check_stats(tile, chunk, vector, aq_schema_stored_column(schema, column).name, err);
     aq_bytes_deinit(&bytes);
+    aq_bytes_deinit(&leader);
     return status;
 }
 

@@ -26,22 +26,29 @@ struct verifier {
 struct reader {
     const struct verifier *verifier;
     struct aq_bytes buffer;
+    struct aq_bytes leader; /* the chunk that another follows */
     struct aq_batch batch;
     struct aq_decode_scratch scratch;
     struct aq_error *err;
 };
 
-/* Read `size` bytes at `offset` into the buffer. */
-static enum aq_status load(struct reader *reader, uint64_t offset, size_t size,
-                           struct aq_slice *bytes)
+/* Read `size` bytes at `offset` into a buffer. */
+static enum aq_status load_into(struct reader *reader, uint64_t offset, size_t size,
+                                struct aq_bytes *buffer, struct aq_slice *bytes)
 {
-    aq_bytes_clear(&reader->buffer);
-    uint8_t *at = aq_bytes_reserve(&reader->buffer, size);
+    aq_bytes_clear(buffer);
+    uint8_t *at = aq_bytes_reserve(buffer, size);
     if (at == NULL)
         return aq_error_set(reader->err, AQ_NO_MEMORY, "no memory to read back %zu bytes", size);
     *bytes = aq_slice_make(at, size);
     return aq_io_pread_exact(reader->verifier->fd, reader->verifier->path, offset, at, size,
                              reader->err);
+}
+
+static enum aq_status load(struct reader *reader, uint64_t offset, size_t size,
+                           struct aq_slice *bytes)
+{
+    return load_into(reader, offset, size, &reader->buffer, bytes);
 }
 
 static enum aq_status locate(struct reader *reader, enum aq_status status, uint64_t offset)
@@ -89,19 +96,27 @@ static const struct aq_chunk_entry *find_chunk(const struct aq_tile_directory *d
     return NULL;
 }
 
+static enum aq_status open_chunk(struct reader *reader, const struct aq_chunk_entry *chunk,
+                                 struct aq_bytes *buffer, struct aq_slice *coded)
+{
+    struct aq_slice bytes = {0};
+    AQ_TRY(load_into(reader, chunk->offset, chunk->size_bytes, buffer, &bytes));
+    return locate(reader, aq_chunk_open(bytes, chunk, coded, reader->err), chunk->offset);
+}
+
 static enum aq_status read_chunk(struct reader *reader, const struct aq_chunk_entry *chunk,
                                  uint32_t row_count, size_t column)
 {
-    struct aq_slice bytes = {0};
-    struct aq_slice coded = {0};
+    struct aq_chunk_coded coded = {0};
     struct aq_wanted all = {.end = row_count};
-    AQ_TRY(load(reader, chunk->offset, chunk->size_bytes, &bytes));
-    enum aq_status status = aq_chunk_open(bytes, chunk, &coded, reader->err);
-    if (status == AQ_OK)
-        status = aq_column_decode_rows(coded, chunk->type, row_count, &all, &reader->scratch,
+    AQ_TRY(open_chunk(reader, chunk, &reader->buffer, &coded.own));
+    if (chunk->leader != NULL)
+        AQ_TRY(open_chunk(reader, chunk->leader, &reader->leader, &coded.leader));
+    return locate(reader,
+                  aq_chunk_decode_rows(&coded, chunk, row_count, &all, &reader->scratch,
                                        &reader->batch.arena, &reader->batch.columns[column],
-                                       reader->err);
-    return locate(reader, status, chunk->offset);
+                                       reader->err),
+                  chunk->offset);
 }
 
 static enum aq_status read_chunks(struct reader *reader, const struct aq_tile_directory *directory)
@@ -148,6 +163,7 @@ static void tile_task(void *context, size_t index)
     aq_batch_deinit(&reader.batch);
     aq_decode_scratch_deinit(&reader.scratch);
     aq_bytes_deinit(&reader.buffer);
+    aq_bytes_deinit(&reader.leader);
 }
 
 static enum aq_status read_tiles(struct verifier *verifier, const struct aq_executor *executor,

@@ -151,23 +151,23 @@ static void ask_tile(struct aq_read_ahead *ahead, struct hinted_file *file,
     uint64_t end = 0;
     for (size_t i = 0; i < column_count; i++) {
         const struct aq_chunk_entry *chunk = aq_unit_chunk(unit, column_ids[i]);
-        if (chunk == NULL)
-            continue;
-        if (end == 0 || chunk->offset < end || chunk->offset - end >= AQ_IO_BLOCK_BYTES) {
-            ask_range(ahead, file, offset, end);
-            offset = chunk->offset;
+        for (; chunk != NULL; chunk = chunk->leader) {
+            if (end == 0 || chunk->offset < end || chunk->offset - end >= AQ_IO_BLOCK_BYTES) {
+                ask_range(ahead, file, offset, end);
+                offset = chunk->offset;
+            }
+            end = chunk->offset + chunk->size_bytes;
         }
-        end = chunk->offset + chunk->size_bytes;
     }
     ask_range(ahead, file, offset, end);
 }
 
-/* At most: a piece cut off at each end of each range. */
+/* At most: a piece cut off at each end of each range, of which a column that follows another has two. */
 static bool has_room(const struct aq_read_ahead *ahead, const struct aq_unit *unit,
                      size_t column_count)
 {
     uint64_t pieces = unit->size_bytes / AQ_IO_WILL_READ_BYTES + 2;
-    pieces += unit->kind == AQ_FILE_SEGMENT ? 0 : 2 * (uint64_t)column_count;
+    pieces += unit->kind == AQ_FILE_SEGMENT ? 0 : 4 * (uint64_t)column_count;
     return ahead->idle_count >=
            (pieces < AQ_READ_AHEAD_HINTS_MAX ? pieces : AQ_READ_AHEAD_HINTS_MAX);
 }

@@ -111,7 +111,7 @@ static enum aq_status want_chunks(struct aq_snapshot *snapshot, const struct aq_
     for (size_t i = 0; i < unit_count; i++) {
         for (size_t c = 0; c < column_count && units[i]->remote; c++) {
             const struct aq_chunk_entry *chunk = aq_unit_chunk(units[i], column_ids[c]);
-            if (chunk != NULL)
+            for (; chunk != NULL; chunk = chunk->leader)
                 AQ_TRY(add_span(snapshot, units[i], chunk->offset,
                                 chunk->offset + chunk->size_bytes, spans));
         }

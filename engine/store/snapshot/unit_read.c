@@ -135,7 +135,7 @@ static struct aq_held_chunk **find_held(struct aq_held *held, const struct aq_ch
     return at;
 }
 
-static void let_go(struct aq_held *held, const struct aq_chunk_entry *chunk)
+static void drop(struct aq_held *held, const struct aq_chunk_entry *chunk)
 {
     struct aq_held_chunk **at = find_held(held, chunk);
     if (*at != NULL)
@@ -150,7 +150,14 @@ static enum aq_status read_held(struct aq_snapshot *snapshot, const struct aq_un
     return aq_chunk_open(aq_slice_make(held->bytes, chunk->size_bytes), chunk, &held->coded, err);
 }
 
-/* The coded column of a chunk, held from here on. */
+/* The chunk's column has been read; one that leads may be needed for those that follow. */
+static void let_go(struct aq_held *held, const struct aq_chunk_entry *chunk)
+{
+    if (!chunk->leads)
+        drop(held, chunk);
+}
+
+/* What is coded in a chunk, held from here on. */
 static enum aq_status hold_chunk(struct aq_snapshot *snapshot, const struct aq_unit *unit,
                                  const struct aq_chunk_entry *chunk, struct aq_held *held,
                                  struct aq_slice *coded, struct aq_error *err)
@@ -186,14 +193,30 @@ static enum aq_status decode_chunk(struct aq_snapshot *snapshot, const struct aq
                                    const struct aq_unit_part *part, struct aq_arena *arena,
                                    struct aq_vector *vector, struct aq_error *err)
 {
-    struct aq_slice coded = {0};
+    struct aq_chunk_coded coded = {0};
     struct aq_wanted rows = stored_rows(unit, part);
-    enum aq_status status = hold_chunk(snapshot, unit, chunk, part->held, &coded, err);
+    if (chunk->leader != NULL)
+        AQ_TRY(locate(snapshot, unit, chunk->leader->offset,
+                      hold_chunk(snapshot, unit, chunk->leader, part->held, &coded.leader, err),
+                      err));
+    enum aq_status status = hold_chunk(snapshot, unit, chunk, part->held, &coded.own, err);
     if (status == AQ_OK)
-        status = aq_column_decode_rows(coded, chunk->type, aq_unit_stored_rows(unit), &rows,
-                                       part->scratch, arena, vector, err);
+        status = aq_chunk_decode_rows(&coded, chunk, aq_unit_stored_rows(unit), &rows,
+                                      part->scratch, arena, vector, err);
     let_go(part->held, chunk);
     return locate(snapshot, unit, chunk->offset, status, err);
+}
+
+/* Not to have it, nor what it follows, from memory or a cache again. */
+static void forget(struct aq_snapshot *snapshot, const struct aq_unit *unit,
+                   const struct aq_chunk_entry *chunk, struct aq_held *held)
+{
+    const struct aq_unit_detail *detail = unit->detail;
+    for (; chunk != NULL; chunk = chunk->leader) {
+        drop(held, chunk);
+        aq_file_cache_forget(snapshot->cache, detail->file->index, chunk->offset,
+                             chunk->size_bytes);
+    }
 }
 
 static enum aq_status read_chunk(struct aq_snapshot *snapshot, const struct aq_unit *unit,
@@ -213,9 +236,7 @@ static enum aq_status read_chunk(struct aq_snapshot *snapshot, const struct aq_u
             err);
     enum aq_status status = decode_chunk(snapshot, unit, chunk, part, arena, vector, err);
     if (status == AQ_CORRUPT && unit->remote) { /* what came over the network, or lay in a cache */
-        const struct aq_unit_detail *detail = unit->detail;
-        aq_file_cache_forget(snapshot->cache, detail->file->index, chunk->offset,
-                             chunk->size_bytes);
+        forget(snapshot, unit, chunk, part->held);
         aq_vector_clear(vector);
         status = decode_chunk(snapshot, unit, chunk, part, arena, vector, err);
     }
@@ -355,8 +376,8 @@ static enum aq_status read_frame(struct aq_snapshot *snapshot, const struct aq_u
     return AQ_OK;
 }
 
-/* The coded column of a unit whose rows are as they are stored; AQ_NOT_FOUND: there is none, or it is damaged, and reading
- * says where, or reads it anew. */
+/* What is coded of a column of a unit whose rows are as they are stored; AQ_NOT_FOUND: there is none, or it is damaged, and
+ * reading says where, or reads it anew. */
 static enum aq_status hold_column(struct aq_snapshot *snapshot, const struct aq_unit *unit,
                                   uint32_t column_id, enum aq_type type, struct aq_held *held,
                                   struct aq_slice *coded, struct aq_error *err)
@@ -393,6 +414,9 @@ enum aq_status aq_unit_bounds(struct aq_snapshot *snapshot, const struct aq_unit
                               struct aq_error *err)
 {
     struct aq_slice coded = {0};
+    const struct aq_chunk_entry *chunk = aq_unit_chunk(unit, column_id);
+    if (chunk != NULL && chunk->leader != NULL)
+        return AQ_NOT_FOUND;
     AQ_TRY(hold_column(snapshot, unit, column_id, type, held, &coded, err));
     enum aq_status status = aq_column_bounds(coded, type, unit->row_count, scratch, stats, err);
     return status == AQ_OK ? AQ_OK : made_of_column(unit, column_id, held, status);
@@ -404,11 +428,19 @@ enum aq_status aq_unit_factor(struct aq_snapshot *snapshot, const struct aq_unit
                               struct aq_decode_scratch *scratch, struct aq_factored *factored,
                               struct aq_error *err)
 {
-    struct aq_slice coded = {0};
-    AQ_TRY(hold_column(snapshot, unit, column_id, type, held, &coded, err));
-    return made_of_column(
-        unit, column_id, held,
-        aq_column_factor(coded, type, unit->row_count, row_first, row_end, scratch, factored, err));
+    struct aq_chunk_coded coded = {0};
+    const struct aq_chunk_entry *chunk = aq_unit_chunk(unit, column_id);
+    enum aq_status status = AQ_OK;
+    AQ_TRY(hold_column(snapshot, unit, column_id, type, held, &coded.own, err));
+    if (chunk != NULL && chunk->leader != NULL)
+        status = hold_chunk(snapshot, unit, chunk->leader, held, &coded.leader, err);
+    if (status == AQ_OK && chunk != NULL)
+        status = aq_chunk_factor(&coded, chunk, unit->row_count, row_first, row_end, scratch,
+                                 factored, err);
+    else if (status == AQ_OK)
+        status = aq_column_factor(coded.own, type, unit->row_count, row_first, row_end, scratch,
+                                  factored, err);
+    return made_of_column(unit, column_id, held, status);
 }
 
 enum aq_status aq_unit_read_part(struct aq_snapshot *snapshot, const struct aq_unit *unit,

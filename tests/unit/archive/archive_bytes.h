@@ -44,10 +44,13 @@ static inline enum aq_status read_tile(struct aq_slice file, const struct aq_arc
     for (size_t i = 0; i < directory.chunk_count; i++) {
         const struct aq_chunk_entry *chunk = &directory.chunks[i];
         char text[200];
+        struct aq_slice leader = {0};
         bytes = aq_slice_make(file.data + chunk->offset, chunk->size_bytes);
+        if (chunk->leader != NULL)
+            leader = aq_slice_make(file.data + chunk->leader->offset, chunk->leader->size_bytes);
         cr_assert_eq(chunk->offset % 64, 0);
-        AQ_TRY(
-            aq_chunk_decode(bytes, chunk, tile->row_count, &rows->arena, &rows->columns[i], err));
+        AQ_TRY(aq_chunk_decode(bytes, leader, chunk, tile->row_count, &rows->arena,
+                               &rows->columns[i], err));
         AQ_TRY(aq_chunk_describe(bytes, chunk, text, sizeof text, err));
     }
     rows->row_count = tile->row_count;

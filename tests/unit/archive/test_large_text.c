@@ -90,8 +90,9 @@ static void read_tile_of(FILE *file, const struct aq_archive_root *root, size_t 
         AQ_OK, "%s", err.message);
     for (size_t i = 0; i < directory.chunk_count; i++) {
         read_at(file, directory.chunks[i].offset, directory.chunks[i].size_bytes, &bytes);
-        cr_assert_eq(aq_chunk_decode(aq_bytes_view(&bytes), &directory.chunks[i], tile->row_count,
-                                     &rows->arena, &rows->columns[i], &err),
+        cr_assert_eq(aq_chunk_decode(aq_bytes_view(&bytes), (struct aq_slice){0},
+                                     &directory.chunks[i], tile->row_count, &rows->arena,
+                                     &rows->columns[i], &err),
                      AQ_OK, "%s", err.message);
     }
     rows->row_count = tile->row_count;

@@ -14,6 +14,7 @@
 #include "format/segment/frame_layout.h"
 #include "format/segment/segment_index.h"
 #include "tests/unit/format/freeze_archive.h"
+#include "tests/unit/format/freeze_follow.h"
 #include "tests/unit/format/golden.h"
 
 #define FOLDER "tests/golden/v1/"
@@ -21,6 +22,7 @@
 #define RESULT_MAX 128
 #define LATE_ARCHIVE "whole/archive-ans32-repeat.bin"
 #define MULTIPLE_ARCHIVE "whole/archive-multiple.bin"
+#define FOLLOWERS "whole/archive-followers.bin"
 #define DAMAGE_ALL_BYTES \
     4096 /* larger files are damaged here and there, unless AQ_DAMAGE_ALL is set */
 #define DAMAGE_STRIDE 61
@@ -450,6 +452,8 @@ static void make_whole(void)
     make("archive", 0, "whole/archive-run-ends.bin", &bytes);
     bytes = freeze_multiples();
     make("archive", 0, MULTIPLE_ARCHIVE, &bytes);
+    bytes = freeze_follow();
+    make("archive", 0, FOLLOWERS, &bytes);
     sample_init(&sample);
     bytes = sample_encode(&sample.input, &checksum);
     make("frame", 0, "whole/frame-two-sections.bin", &bytes);
@@ -463,8 +467,38 @@ static void make_whole(void)
           704 - 8);
 }
 
+/* The golden file with followers, one of its bytes another; checksums of the chunk [chunk_at, chunk_end), which stands at
+ * `checksum_at` of the directory, and of directory and root made right. */
+static void bad_follower(const char *name, size_t at, uint8_t byte, size_t chunk_at,
+                         size_t chunk_end, size_t checksum_at)
+{
+    enum { DIRECTORY_AT = 0x340, CHECKSUM_AT = 0x477, ROOT_AT = 0x400, ROOT_END = 0x4f8 };
+    struct aq_bytes bytes = read_file(FOLLOWERS);
+    const uint8_t *data = bytes.data;
+    bytes.data[at] = byte;
+    if (chunk_end > 0)
+        aq_bytes_patch_u64(&bytes, checksum_at, aq_checksum(data + chunk_at, chunk_end - chunk_at));
+    aq_bytes_patch_u64(&bytes, CHECKSUM_AT,
+                       aq_checksum(data + DIRECTORY_AT, ROOT_AT - DIRECTORY_AT));
+    aq_bytes_patch_u64(&bytes, ROOT_END, aq_checksum(data + ROOT_AT, ROOT_END - ROOT_AT));
+    make("archive", 0, name, &bytes);
+}
+
+static void make_bad_followers(void)
+{
+    bad_follower("bad/archive-follows-itself.bin", 0x3f0, 2, 0, 0, 0);
+    bad_follower("bad/archive-follows-a-follower.bin", 0x3f2, 2, 0, 0, 0);
+    bad_follower("bad/archive-follows-none.bin", 0x3f0, 5, 0, 0, 0);
+    bad_follower("bad/archive-follows-twice.bin", 0x3f1, 2, 0, 0, 0);
+    bad_follower("bad/archive-followers-unannounced.bin", 0x410, 1, 0, 0, 0);
+    bad_follower("bad/archive-exception-beyond.bin", 0x109, 0x7e, 0x100, 0x180, 0x38f);
+    /* Two of the leader's values made one: the lists are longer than what it has. */
+    bad_follower("bad/archive-list-too-long.bin", 0x1b4, 8, 0x180, 0x340, 0x3a6);
+}
+
 static void make_bad(void)
 {
+    make_bad_followers();
     alter("archive", "archive.bin", "bad/archive-header-incompatible.bin", 16, 0x80000000, 0, 56);
     alter("archive", "archive.bin", "bad/archive-root-incompatible.bin", 448 + 16, 0x80000000, 448,
           704 - 8);

@@ -1,0 +1,411 @@
+/* Chunks that follow another column's (docs/archive-format.md, "Columns that follow another"): a value for each different
+ * one of the leader, and exceptions.
+ *
+ * Happy path: the leader's rows are numbered by which of its different values they have, in the order in which these are first met;
+ * so those of a tile's first rows do not depend on the rest. A follower's row has the value of its leader's number, unless it is
+ * listed as an exception.
+ *
+ * Failures: AQ_CORRUPT, its offset counted from the first of the follower's bytes; no memory. */
+#include <assert.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "format/archive/archive_layout.h"
+#include "format/base/checksum.h"
+
+#define SLOTS_MIN 1024
+
+/* Open addressing; a slot holds a code plus one. */
+struct numbering {
+    const struct aq_vector *vector;
+    struct aq_arena arena; /* the slots' */
+    struct aq_follow_codes *codes;
+    size_t count_max;
+    uint32_t null_code; /* UINT32_MAX: no null was met */
+    uint32_t *slots;
+    size_t slot_count;
+    unsigned shift; /* of a hash of 64 bits, so that its highest are a slot */
+};
+
+/* Called with constants for `of_slices`, so that there is a loop for each. */
+static inline size_t slot_of(const struct numbering *numbering, size_t row, bool of_slices)
+{
+    uint64_t word;
+    if (of_slices)
+        word =
+            aq_checksum(numbering->vector->slices[row].data, numbering->vector->slices[row].size);
+    else
+        word = (uint64_t)numbering->vector->ints[row] * UINT64_C(0x9e3779b97f4a7c15);
+    return word >> numbering->shift;
+}
+
+static inline bool is_alike(const struct aq_vector *vector, size_t a, size_t b, bool of_slices)
+{
+    return of_slices ? aq_slice_equal(vector->slices[a], vector->slices[b])
+                     : vector->ints[a] == vector->ints[b];
+}
+
+static enum aq_status grow(struct numbering *numbering, bool of_slices)
+{
+    const struct aq_follow_codes *codes = numbering->codes;
+    numbering->slot_count = numbering->slot_count == 0 ? SLOTS_MIN : 4 * numbering->slot_count;
+    numbering->slots =
+        aq_arena_alloc(&numbering->arena, numbering->slot_count * sizeof *numbering->slots);
+    if (numbering->slots == NULL)
+        return AQ_NO_MEMORY;
+    numbering->shift = (unsigned)__builtin_clzll(numbering->slot_count - 1);
+    memset(numbering->slots, 0, numbering->slot_count * sizeof *numbering->slots);
+    for (uint32_t code = 0; code < codes->count; code++) {
+        if (code == numbering->null_code)
+            continue;
+        size_t slot = slot_of(numbering, codes->firsts[code], of_slices);
+        while (numbering->slots[slot] != 0)
+            slot = (slot + 1) & (numbering->slot_count - 1);
+        numbering->slots[slot] = code + 1;
+    }
+    return AQ_OK;
+}
+
+/* The number of a value that is met for the first time; UINT32_MAX: there are too many. */
+static inline uint32_t add_number(struct numbering *numbering, size_t row)
+{
+    struct aq_follow_codes *codes = numbering->codes;
+    if (codes->count == numbering->count_max)
+        return UINT32_MAX;
+    codes->firsts[codes->count] = (uint16_t)row;
+    return codes->count++;
+}
+
+/* The number of a row's value; it may be a new one. */
+static inline enum aq_status number_row(struct numbering *numbering, size_t row, bool of_slices,
+                                        uint32_t *code)
+{
+    const struct aq_vector *vector = numbering->vector;
+    size_t slot = slot_of(numbering, row, of_slices);
+    uint32_t held;
+    while ((held = numbering->slots[slot]) != 0 &&
+           !is_alike(vector, numbering->codes->firsts[held - 1], row, of_slices))
+        slot = (slot + 1) & (numbering->slot_count - 1);
+    *code = held - 1;
+    if (held != 0)
+        return AQ_OK;
+    *code = add_number(numbering, row);
+    numbering->slots[slot] = *code + 1;
+    return numbering->codes->count > numbering->slot_count / 2 ? grow(numbering, of_slices) : AQ_OK;
+}
+
+static inline enum aq_status number_rows(struct numbering *numbering, size_t row_count,
+                                         bool of_slices)
+{
+    const struct aq_vector *vector = numbering->vector;
+    struct aq_follow_codes *codes = numbering->codes;
+    uint32_t code = UINT32_MAX;
+    AQ_TRY(grow(numbering, of_slices));
+    for (size_t row = 0; row < row_count; row++) {
+        bool null = aq_vector_is_null(vector, row);
+        if (null && numbering->null_code == UINT32_MAX)
+            numbering->null_code = add_number(numbering, row);
+        if (null)
+            code = numbering->null_code;
+        else if (row == 0 || code == numbering->null_code ||
+                 !is_alike(vector, row - 1, row, of_slices))
+            AQ_TRY(number_row(numbering, row, of_slices, &code));
+        if (code == UINT32_MAX)
+            return AQ_NOT_FOUND;
+        codes->of_rows[row] = (uint16_t)code;
+    }
+    return AQ_OK;
+}
+
+enum aq_status aq_follow_codes_find(const struct aq_vector *vector, size_t row_count,
+                                    size_t count_max, struct aq_arena *arena,
+                                    struct aq_follow_codes *codes)
+{
+    struct numbering numbering = {.vector = vector,
+                                  .codes = codes,
+                                  .count_max = count_max < row_count ? count_max : row_count,
+                                  .null_code = UINT32_MAX};
+    assert(row_count <= vector->row_count && row_count <= AQ_TILE_ROWS_MAX);
+    *codes = (struct aq_follow_codes){
+        .of_rows = aq_arena_alloc(arena, row_count * sizeof *codes->of_rows),
+        .firsts = aq_arena_alloc(arena, numbering.count_max * sizeof *codes->firsts)};
+    if (codes->of_rows == NULL || codes->firsts == NULL)
+        return AQ_NO_MEMORY;
+    enum aq_status status = aq_type_physical(vector->type) == AQ_PHYSICAL_SLICE
+                                ? number_rows(&numbering, row_count, true)
+                                : number_rows(&numbering, row_count, false);
+    aq_arena_deinit(&numbering.arena);
+    return status;
+}
+
+/* ---- reading ---- */
+
+enum aq_status aq_followers_read(struct aq_slice section, struct aq_tile_directory *directory)
+{
+    struct aq_reader reader = aq_reader_make(section);
+    uint64_t count = aq_reader_varint(&reader);
+    size_t next = 0;
+    if (count == 0 || count > directory->chunk_count)
+        return AQ_CORRUPT;
+    for (uint64_t i = 0; i < count; i++) {
+        uint64_t column = aq_reader_varint(&reader);
+        uint64_t leader = aq_reader_varint(&reader);
+        if (reader.failed || column < next || column >= directory->chunk_count ||
+            leader >= directory->chunk_count)
+            return AQ_CORRUPT;
+        directory->chunks[column].leader = &directory->chunks[leader];
+        directory->chunks[leader].leads = true;
+        next = (size_t)column + 1;
+    }
+    for (size_t i = 0; i < directory->chunk_count; i++) {
+        if (directory->chunks[i].leads && directory->chunks[i].leader != NULL)
+            return AQ_CORRUPT;
+    }
+    return aq_reader_left(&reader) == 0 ? AQ_OK : AQ_CORRUPT;
+}
+
+/* A chunk that follows, taken apart. */
+struct follower {
+    struct aq_slice rows; /* coded columns */
+    struct aq_slice values;
+    size_t exception_count;
+    size_t list_count;
+};
+
+/* How many rows a coded column says it has. */
+static uint64_t peek_rows(struct aq_slice coded)
+{
+    struct aq_reader reader = aq_reader_make(coded);
+    uint64_t count = aq_reader_varint(&reader);
+    return reader.failed ? UINT64_MAX : count;
+}
+
+static enum aq_status take_apart(struct aq_slice bytes, size_t row_count, struct follower *follower,
+                                 struct aq_error *err)
+{
+    struct aq_reader reader = aq_reader_make(bytes);
+    follower->rows = aq_reader_slice(&reader);
+    follower->values = aq_reader_bytes(&reader, aq_reader_left(&reader));
+    uint64_t exception_count = peek_rows(follower->rows);
+    uint64_t value_count = peek_rows(follower->values);
+    if (exception_count > row_count || value_count < exception_count ||
+        value_count - exception_count > row_count)
+        aq_reader_fail(&reader);
+    follower->exception_count = (size_t)exception_count;
+    follower->list_count = (size_t)(value_count - exception_count);
+    return aq_reader_finish(&reader, "a column that follows another", err);
+}
+
+/* As aq_column_decode, of a part of a follower's bytes. */
+static enum aq_status decode_part(struct aq_slice bytes, struct aq_slice part, size_t count,
+                                  struct aq_decode_scratch *scratch, struct aq_arena *arena,
+                                  struct aq_vector *vector, struct aq_error *err)
+{
+    struct aq_wanted all = {.end = count};
+    struct aq_error inner = {.offset = -1};
+    enum aq_status status =
+        aq_column_decode_rows(part, vector->type, count, &all, scratch, arena, vector, &inner);
+    if (status == AQ_CORRUPT && inner.offset >= 0)
+        inner.offset += part.data - bytes.data;
+    if (status != AQ_OK && err != NULL)
+        *err = inner;
+    return status;
+}
+
+static bool are_rows(const struct aq_vector *rows, size_t row_count)
+{
+    int64_t next = 0;
+    for (size_t i = 0; i < rows->row_count; i++) {
+        if (aq_vector_is_null(rows, i) || rows->ints[i] < next ||
+            (uint64_t)rows->ints[i] >= row_count)
+            return false;
+        next = rows->ints[i] + 1;
+    }
+    return true;
+}
+
+static void set_row(struct aq_vector *vector, size_t row, const struct aq_vector *values, size_t at)
+{
+    if (aq_type_physical(vector->type) == AQ_PHYSICAL_SLICE)
+        vector->slices[row] = values->slices[at];
+    else
+        vector->ints[row] = values->ints[at];
+    if (vector->valid != NULL)
+        vector->valid[row] = values->valid[at];
+}
+
+/* Rows [first, end) by their leader's codes. */
+static void follow(const struct aq_vector *values, const uint16_t *codes, size_t first, size_t end,
+                   struct aq_vector *vector)
+{
+    if (aq_type_physical(vector->type) == AQ_PHYSICAL_SLICE) {
+        for (size_t row = first; row < end; row++)
+            vector->slices[row] = values->slices[codes[row]];
+    } else {
+        for (size_t row = first; row < end; row++)
+            vector->ints[row] = values->ints[codes[row]];
+    }
+    for (size_t row = first; vector->valid != NULL && row < end; row++)
+        vector->valid[row] = values->valid[codes[row]];
+}
+
+/* What a follower is put together from. */
+struct parts {
+    struct follower coded;
+    struct aq_vector leader;
+    struct aq_vector rows;
+    struct aq_vector values;
+    struct aq_follow_codes codes; /* the leader's, of the rows before wanted->end */
+    struct aq_arena arena;        /* the leader's strings, and codes */
+};
+
+static enum aq_status out_of_memory(struct aq_error *err)
+{
+    return aq_error_set(err, AQ_NO_MEMORY, "out of memory decoding a column");
+}
+
+static enum aq_status put_together(struct parts *parts, size_t row_count,
+                                   const struct aq_wanted *wanted, struct aq_vector *vector,
+                                   struct aq_error *err)
+{
+    if (aq_vector_resize(vector, row_count) != AQ_OK ||
+        (parts->values.valid != NULL && aq_vector_need_validity(vector) != AQ_OK))
+        return out_of_memory(err);
+    for (size_t first = 0, end = 0; aq_wanted_next(wanted, &first, &end);)
+        follow(&parts->values, parts->codes.of_rows, first, end, vector);
+    for (size_t i = 0; i < parts->rows.row_count; i++)
+        set_row(vector, (size_t)parts->rows.ints[i], &parts->values, parts->coded.list_count + i);
+    return AQ_OK;
+}
+
+/* Number the leader's rows before `end`, and hold that against the list and the exceptions. */
+static enum aq_status number_leader(struct parts *parts, size_t row_count, size_t end,
+                                    struct aq_error *err)
+{
+    size_t list_count = parts->coded.list_count;
+    enum aq_status status =
+        aq_follow_codes_find(&parts->leader, end, list_count, &parts->arena, &parts->codes);
+    if (status == AQ_NO_MEMORY)
+        return out_of_memory(err);
+    if (status != AQ_OK || (end == row_count && parts->codes.count != list_count) ||
+        !are_rows(&parts->rows, row_count))
+        return aq_error_set_at(err, AQ_CORRUPT, NULL, 0,
+                               "a column does not fit the one that it follows");
+    return AQ_OK;
+}
+
+static enum aq_status decode_parts(const struct aq_chunk_coded *coded,
+                                   const struct aq_chunk_entry *entry, size_t row_count, size_t end,
+                                   struct aq_decode_scratch *scratch, struct aq_arena *arena,
+                                   struct parts *parts, struct aq_error *err)
+{
+    struct aq_wanted before = {.end = end};
+    aq_vector_init(&parts->leader, entry->leader->type);
+    aq_vector_init(&parts->rows, AQ_TYPE_BIGINT);
+    aq_vector_init(&parts->values, entry->type);
+    AQ_TRY(take_apart(coded->own, row_count, &parts->coded, err));
+    enum aq_status status =
+        aq_column_decode_rows(coded->leader, parts->leader.type, row_count, &before, scratch,
+                              &parts->arena, &parts->leader, err);
+    if (status == AQ_CORRUPT)
+        return aq_error_set_at(err, status, NULL, 0,
+                               "column id %u, which column id %u follows, is damaged",
+                               entry->leader->column_id, entry->column_id);
+    AQ_TRY(status);
+    AQ_TRY(decode_part(coded->own, parts->coded.rows, parts->coded.exception_count, scratch,
+                       &parts->arena, &parts->rows, err));
+    AQ_TRY(decode_part(coded->own, parts->coded.values,
+                       parts->coded.list_count + parts->coded.exception_count, scratch, arena,
+                       &parts->values, err));
+    return number_leader(parts, row_count, end, err);
+}
+
+static void parts_deinit(struct parts *parts)
+{
+    aq_vector_deinit(&parts->leader);
+    aq_vector_deinit(&parts->rows);
+    aq_vector_deinit(&parts->values);
+    aq_arena_deinit(&parts->arena);
+}
+
+enum aq_status aq_chunk_decode_rows(const struct aq_chunk_coded *coded,
+                                    const struct aq_chunk_entry *entry, uint32_t row_count,
+                                    const struct aq_wanted *wanted,
+                                    struct aq_decode_scratch *scratch, struct aq_arena *arena,
+                                    struct aq_vector *vector, struct aq_error *err)
+{
+    struct parts parts = {0};
+    if (entry->leader == NULL)
+        return aq_column_decode_rows(coded->own, entry->type, row_count, wanted, scratch, arena,
+                                     vector, err);
+    assert(vector->type == entry->type);
+    aq_vector_clear(vector);
+    enum aq_status status =
+        decode_parts(coded, entry, row_count, wanted->end, scratch, arena, &parts, err);
+    if (status == AQ_OK)
+        status = put_together(&parts, row_count, wanted, vector, err);
+    if (status != AQ_OK)
+        aq_vector_clear(vector);
+    parts_deinit(&parts);
+    return status;
+}
+
+/* Which of the values rows [first, end) have; `values` has no null any more. */
+static enum aq_status factor_rows(struct parts *parts, size_t row_count, size_t first, size_t end,
+                                  struct aq_factored *factored)
+{
+    const uint8_t *valid = parts->values.valid;
+    struct aq_vector *codes = &factored->codes;
+    AQ_TRY(aq_vector_resize(codes, row_count));
+    if (valid != NULL)
+        AQ_TRY(aq_vector_need_validity(codes));
+    for (size_t row = first; row < end; row++)
+        codes->ints[row] = parts->codes.of_rows[row];
+    for (size_t i = 0; i < parts->rows.row_count; i++)
+        codes->ints[parts->rows.ints[i]] = (int64_t)(parts->coded.list_count + i);
+    for (size_t row = first; valid != NULL && row < end; row++)
+        codes->valid[row] = valid[codes->ints[row]];
+    free(parts->values.valid);
+    parts->values.valid = NULL;
+    factored->values = parts->values;
+    parts->values = (struct aq_vector){0};
+    return AQ_OK;
+}
+
+enum aq_status aq_chunk_factor(const struct aq_chunk_coded *coded,
+                               const struct aq_chunk_entry *entry, uint32_t row_count, size_t first,
+                               size_t end, struct aq_decode_scratch *scratch,
+                               struct aq_factored *factored, struct aq_error *err)
+{
+    struct parts parts = {0};
+    if (entry->leader == NULL)
+        return aq_column_factor(coded->own, entry->type, row_count, first, end, scratch, factored,
+                                err);
+    *factored = (struct aq_factored){0};
+    aq_vector_init(&factored->codes, AQ_TYPE_BIGINT);
+    enum aq_status status =
+        decode_parts(coded, entry, row_count, end, scratch, &factored->arena, &parts, err);
+    if (status == AQ_OK && parts.values.row_count > row_count / 2)
+        status = AQ_NOT_FOUND;
+    if (status == AQ_OK && factor_rows(&parts, row_count, first, end, factored) != AQ_OK)
+        status = out_of_memory(err);
+    parts_deinit(&parts);
+    if (status != AQ_OK)
+        aq_factored_deinit(factored);
+    return status;
+}
+
+enum aq_status aq_follower_describe(struct aq_slice coded, char *out, size_t out_size,
+                                    struct aq_error *err)
+{
+    struct follower follower;
+    char rows[64] = "none";
+    char values[96];
+    AQ_TRY(take_apart(coded, AQ_TILE_ROWS_MAX, &follower, err));
+    if (follower.exception_count > 0)
+        AQ_TRY(aq_column_describe(follower.rows, rows, sizeof rows, err));
+    AQ_TRY(aq_column_describe(follower.values, values, sizeof values, err));
+    snprintf(out, out_size, "%zu values, %zu exceptions: %s; rows %s", follower.list_count,
+             follower.exception_count, values, rows);
+    return AQ_OK;
+}
