@@ -230,7 +230,7 @@ static void set_row(struct aq_vector *vector, size_t row, const struct aq_vector
         vector->slices[row] = values->slices[at];
     else
         vector->ints[row] = values->ints[at];
-    if (vector->valid != NULL)
+    if (values->valid != NULL)
         vector->valid[row] = values->valid[at];
 }
 
@@ -245,7 +245,7 @@ static void follow(const struct aq_vector *values, const uint16_t *codes, size_t
         for (size_t row = first; row < end; row++)
             vector->ints[row] = values->ints[codes[row]];
     }
-    for (size_t row = first; vector->valid != NULL && row < end; row++)
+    for (size_t row = first; values->valid != NULL && row < end; row++)
         vector->valid[row] = values->valid[codes[row]];
 }
 
@@ -278,20 +278,60 @@ static enum aq_status put_together(struct parts *parts, size_t row_count,
     return AQ_OK;
 }
 
-/* Number the leader's rows before `end`, and hold that against the list and the exceptions. */
-static enum aq_status number_leader(struct parts *parts, size_t row_count, size_t end,
-                                    struct aq_error *err)
+/* As aq_follow_codes_find, `firsts` aside, of a column that is coded by its values: whether these differ is looked at once. */
+static enum aq_status number_factored(const struct aq_factored *factored, size_t row_count,
+                                      size_t count_max, struct aq_arena *arena,
+                                      struct aq_follow_codes *codes)
 {
-    size_t list_count = parts->coded.list_count;
-    enum aq_status status =
-        aq_follow_codes_find(&parts->leader, end, list_count, &parts->arena, &parts->codes);
-    if (status == AQ_NO_MEMORY)
-        return out_of_memory(err);
-    if (status != AQ_OK || (end == row_count && parts->codes.count != list_count) ||
-        !are_rows(&parts->rows, row_count))
-        return aq_error_set_at(err, AQ_CORRUPT, NULL, 0,
-                               "a column does not fit the one that it follows");
+    struct aq_follow_codes alike; /* of the values, some of which may be equal, and some no row's */
+    size_t value_count = factored->values.row_count;
+    AQ_TRY(aq_follow_codes_find(&factored->values, value_count, value_count, arena, &alike));
+    uint32_t *numbers = aq_arena_alloc(arena, (alike.count + 1) * sizeof *numbers);
+    *codes = (struct aq_follow_codes){
+        .of_rows = aq_arena_alloc(arena, row_count * sizeof *codes->of_rows)};
+    if (numbers == NULL || codes->of_rows == NULL)
+        return AQ_NO_MEMORY;
+    memset(numbers, 0xff, (alike.count + 1) * sizeof *numbers);
+    for (size_t row = 0, run = 0; row < row_count; row++) {
+        uint32_t *number = &numbers[alike.count]; /* that of null */
+        while (factored->ends != NULL && (int64_t)row >= factored->ends[run])
+            run++;
+        if (!aq_vector_is_null(&factored->codes, row))
+            number =
+                &numbers[alike.of_rows[factored->ends != NULL ? run
+                                                              : (size_t)factored->codes.ints[row]]];
+        if (*number == UINT32_MAX && codes->count == count_max)
+            return AQ_NOT_FOUND;
+        if (*number == UINT32_MAX)
+            *number = codes->count++;
+        codes->of_rows[row] = (uint16_t)*number;
+    }
     return AQ_OK;
+}
+
+/* Number the leader's rows before `end`. @return AQ_NOT_FOUND: they have more values than are listed. */
+static enum aq_status number_leader(struct aq_slice coded, const struct aq_chunk_entry *entry,
+                                    size_t row_count, size_t end, struct aq_decode_scratch *scratch,
+                                    struct parts *parts, struct aq_error *err)
+{
+    struct aq_factored factored;
+    struct aq_wanted before = {.end = end};
+    size_t count_max = parts->coded.list_count;
+    if (aq_column_factor(coded, entry->leader->type, row_count, 0, end, scratch, &factored, NULL) ==
+        AQ_OK) {
+        enum aq_status status =
+            number_factored(&factored, end, count_max, &parts->arena, &parts->codes);
+        aq_factored_deinit(&factored);
+        return status;
+    }
+    enum aq_status status = aq_column_decode_rows(coded, entry->leader->type, row_count, &before,
+                                                  scratch, &parts->arena, &parts->leader, err);
+    if (status == AQ_CORRUPT)
+        return aq_error_set_at(err, status, NULL, 0,
+                               "column id %u, which column id %u follows, is damaged",
+                               entry->leader->column_id, entry->column_id);
+    AQ_TRY(status);
+    return aq_follow_codes_find(&parts->leader, end, count_max, &parts->arena, &parts->codes);
 }
 
 static enum aq_status decode_parts(const struct aq_chunk_coded *coded,
@@ -299,25 +339,25 @@ static enum aq_status decode_parts(const struct aq_chunk_coded *coded,
                                    struct aq_decode_scratch *scratch, struct aq_arena *arena,
                                    struct parts *parts, struct aq_error *err)
 {
-    struct aq_wanted before = {.end = end};
     aq_vector_init(&parts->leader, entry->leader->type);
     aq_vector_init(&parts->rows, AQ_TYPE_BIGINT);
     aq_vector_init(&parts->values, entry->type);
     AQ_TRY(take_apart(coded->own, row_count, &parts->coded, err));
-    enum aq_status status =
-        aq_column_decode_rows(coded->leader, parts->leader.type, row_count, &before, scratch,
-                              &parts->arena, &parts->leader, err);
-    if (status == AQ_CORRUPT)
-        return aq_error_set_at(err, status, NULL, 0,
-                               "column id %u, which column id %u follows, is damaged",
-                               entry->leader->column_id, entry->column_id);
-    AQ_TRY(status);
+    size_t list_count = parts->coded.list_count;
     AQ_TRY(decode_part(coded->own, parts->coded.rows, parts->coded.exception_count, scratch,
                        &parts->arena, &parts->rows, err));
-    AQ_TRY(decode_part(coded->own, parts->coded.values,
-                       parts->coded.list_count + parts->coded.exception_count, scratch, arena,
-                       &parts->values, err));
-    return number_leader(parts, row_count, end, err);
+    AQ_TRY(decode_part(coded->own, parts->coded.values, list_count + parts->coded.exception_count,
+                       scratch, arena, &parts->values, err));
+    enum aq_status status =
+        number_leader(coded->leader, entry, row_count, end, scratch, parts, err);
+    if (status == AQ_NO_MEMORY)
+        return out_of_memory(err);
+    if (status == AQ_NOT_FOUND ||
+        (status == AQ_OK && end == row_count && parts->codes.count != list_count) ||
+        (status == AQ_OK && !are_rows(&parts->rows, row_count)))
+        return aq_error_set_at(err, AQ_CORRUPT, NULL, 0,
+                               "a column does not fit the one that it follows");
+    return status;
 }
 
 static void parts_deinit(struct parts *parts)
