@@ -123,9 +123,9 @@ Test(run_stats, features)
     cr_assert(opened.root.has_sections);
     patch_root(&file, 0); /* then they are bytes that do not belong there */
     cr_assert_eq(open_file(&file, &opened, &err), AQ_CORRUPT);
-    patch_root(&file, 9);
+    patch_root(&file, UINT32_C(0x80000001));
     cr_assert_eq(open_file(&file, &opened, &err), AQ_UNSUPPORTED);
-    cr_assert(strstr(err.message, "features 0x8") != NULL, "%s", err.message);
+    cr_assert(strstr(err.message, "features 0x80000000") != NULL, "%s", err.message);
     aq_arena_deinit(&opened.arena);
     aq_batch_deinit(&rows);
     aq_bytes_deinit(&file);
