@@ -9,6 +9,7 @@
 
 #include "format/encode/ans/ans32.h"
 #include "format/encode/choose/estimate.h"
+#include "format/encode/choose/trials.h"
 #include "format/encode/kernel/kernel.h"
 
 #define RUN_ROWS_MIN 4         /* mean length from which runs are worth a look */
@@ -145,75 +146,16 @@ static enum aq_status encode_ints_quick(struct aq_encoder *encoder, const int64_
     return AQ_OK;
 }
 
-/* Trials append behind each other; the best one is moved to where the first began. */
-struct trials {
-    struct aq_encoder *encoder;
-    struct aq_bytes *out;
-    struct aq_arena_mark mark; /* what a trial allocates is given back */
-    size_t begin;
-    size_t best_size;     /* SIZE_MAX before the first */
-    size_t kept_size;     /* of the best one's bytes: 0 where they are still to be made */
-    uint64_t late_before; /* the encoder's count of such nodes, without those of any trial */
-    uint64_t late_best;   /* of the best one */
-};
-
-static struct trials trials_begin(struct aq_encoder *encoder, struct aq_bytes *out)
-{
-    return (struct trials){.encoder = encoder,
-                           .out = out,
-                           .mark = aq_arena_mark(&encoder->scratch),
-                           .begin = out->size,
-                           .best_size = SIZE_MAX,
-                           .late_before = encoder->late_count};
-}
-
-/* Where the next trial's bytes begin. */
-static size_t trials_end(const struct trials *trials)
-{
-    return trials->begin + trials->kept_size;
-}
-
-/* Keep what was appended since trials_end if it is smaller than the best so far. */
-static void trials_judge(struct trials *trials)
-{
-    struct aq_bytes *out = trials->out;
-    if (out->failed)
-        return;
-    size_t at = trials_end(trials);
-    size_t size = out->size - at;
-    if (size < trials->best_size) {
-        memmove(out->data + trials->begin, out->data + at, size);
-        trials->best_size = size;
-        trials->kept_size = size;
-        trials->late_best = trials->encoder->late_count - trials->late_before - trials->late_best;
-    }
-    out->size = trials_end(trials);
-    trials->encoder->late_count = trials->late_before + trials->late_best;
-}
-
-/* As trials_judge for a trial that may find that it does not fit. */
-static enum aq_status trials_judge_if(struct trials *trials, enum aq_status status)
-{
-    if (status == AQ_OK)
-        trials_judge(trials);
-    else {
-        trials->out->size = trials_end(trials);
-        trials->encoder->late_count = trials->late_before + trials->late_best;
-    }
-    aq_arena_rewind(&trials->encoder->scratch, trials->mark);
-    return status == AQ_NOT_FOUND ? AQ_OK : status;
-}
-
 static enum aq_status try_dict(struct aq_encoder *encoder, const int64_t *values, size_t count,
-                               unsigned depth, const struct profile *seen, struct trials *trials)
+                               unsigned depth, const struct profile *seen, struct aq_trials *trials)
 {
     uint64_t span = (uint64_t)seen->max - (uint64_t)seen->min;
     if (span <= UINT8_MAX || count < 2 * DICT_ROWS_MIN) /* one byte plane is a dictionary */
         return AQ_OK;
     size_t entry_max = count / DICT_ROWS_MIN;
     entry_max = entry_max < DICT_ENTRIES_MAX ? entry_max : DICT_ENTRIES_MAX;
-    return trials_judge_if(trials, aq_dict_encode(encoder, values, count, entry_max,
-                                                  AQ_ENTRIES_AS_MET, depth, trials->out));
+    return aq_trials_end(trials, aq_dict_encode(encoder, values, count, entry_max,
+                                                AQ_ENTRIES_AS_MET, depth, trials->out));
 }
 
 /* By entropy: in 32 lanes if they are long enough, and words not too large. */
@@ -238,19 +180,18 @@ static enum aq_status encode_leaf(struct aq_encoder *encoder, const int64_t *val
             return status;
     }
     shape = shape == AQ_SHAPE_COPIES ? AQ_SHAPE_ANS : shape;
-    struct trials trials = trials_begin(encoder, out);
+    struct aq_trials trials = aq_trials_begin(encoder, out);
     size_t packed_size = aq_bitpack_size(values, count);
     trials.best_size = packed_size - packed_size / PACKED_PLANES_SAVE_MIN;
     if (shape != AQ_SHAPE_ANS)
-        AQ_TRY(trials_judge_if(&trials, aq_byteplane_encode(encoder, values, count, out)));
+        AQ_TRY(aq_trials_end(&trials, aq_byteplane_encode(encoder, values, count, out)));
     if (trials.kept_size == 0)
         trials.best_size = packed_size - packed_size / PACKED_TOKENS_SAVE_MIN;
     size_t size_max = trials.best_size;
     if (count < AQ_ANS32_ROWS_MIN)
         size_max -= size_max / ANS_SAVES_MIN;
     if (shape != AQ_SHAPE_PLANES && count >= ANS_ROWS_MIN && seen->max - 1 != seen->min)
-        AQ_TRY(
-            trials_judge_if(&trials, encode_tokens(encoder, values, count, seen, size_max, out)));
+        AQ_TRY(aq_trials_end(&trials, encode_tokens(encoder, values, count, seen, size_max, out)));
     if (trials.kept_size == 0) {
         aq_bitpack_encode(values, count, out);
         assert(out->failed || out->size - trials.begin == packed_size);
@@ -262,14 +203,14 @@ static enum aq_status encode_leaf(struct aq_encoder *encoder, const int64_t *val
 static enum aq_status try_all(struct aq_encoder *encoder, const int64_t *values, size_t count,
                               unsigned depth, const struct profile *seen, struct aq_bytes *out)
 {
-    struct trials trials = trials_begin(encoder, out);
-    AQ_TRY(trials_judge_if(&trials,
-                           encode_leaf(encoder, values, count, depth, AQ_SHAPE_LEAF, seen, out)));
+    struct aq_trials trials = aq_trials_begin(encoder, out);
+    AQ_TRY(aq_trials_end(&trials,
+                         encode_leaf(encoder, values, count, depth, AQ_SHAPE_LEAF, seen, out)));
     if (depth + 1 == AQ_NODE_DEPTH_MAX || count < 2)
         return AQ_OK;
-    AQ_TRY(trials_judge_if(&trials, aq_delta_encode(encoder, values, count, depth, out)));
+    AQ_TRY(aq_trials_end(&trials, aq_delta_encode(encoder, values, count, depth, out)));
     if (seen->run_count <= count / RUN_ROWS_MIN)
-        AQ_TRY(trials_judge_if(&trials, aq_run_encode(encoder, values, count, depth, out)));
+        AQ_TRY(aq_trials_end(&trials, aq_run_encode(encoder, values, count, depth, out)));
     return try_dict(encoder, values, count, depth, seen, &trials);
 }
 
@@ -277,30 +218,30 @@ static enum aq_status try_all(struct aq_encoder *encoder, const int64_t *values,
 static enum aq_status encode_flags(struct aq_encoder *encoder, const int64_t *values, size_t count,
                                    unsigned depth, const struct profile *seen, struct aq_bytes *out)
 {
-    struct trials trials = trials_begin(encoder, out);
+    struct aq_trials trials = aq_trials_begin(encoder, out);
     bool nests = depth + 1 < AQ_NODE_DEPTH_MAX;
     if (nests && seen->run_count <= count / FLAG_RUN_ROWS_SURE)
         return aq_run_encode(encoder, values, count, depth, out);
     if (nests && seen->run_count <= count / RUN_ROWS_MIN)
-        AQ_TRY(trials_judge_if(&trials, aq_run_encode(encoder, values, count, depth, out)));
-    return trials_judge_if(&trials,
-                           encode_leaf(encoder, values, count, depth, AQ_SHAPE_LEAF, seen, out));
+        AQ_TRY(aq_trials_end(&trials, aq_run_encode(encoder, values, count, depth, out)));
+    return aq_trials_end(&trials,
+                         encode_leaf(encoder, values, count, depth, AQ_SHAPE_LEAF, seen, out));
 }
 
 /* Codes that take much are those of many entries, which are smaller in ascending order; codes may be or not. */
 static enum aq_status encode_dict(struct aq_encoder *encoder, const int64_t *values, size_t count,
                                   unsigned depth, struct aq_bytes *out)
 {
-    struct trials trials = trials_begin(encoder, out);
+    struct aq_trials trials = aq_trials_begin(encoder, out);
     aq_plan codes_plan = encoder->plan;
     enum aq_status status =
         aq_dict_encode(encoder, values, count, count, AQ_ENTRIES_AS_MET, depth, out);
-    AQ_TRY(trials_judge_if(&trials, status));
+    AQ_TRY(aq_trials_end(&trials, status));
     if (trials.best_size <= count * SORTED_CODES_BYTES_MIN)
         return AQ_OK;
     encoder->plan = codes_plan;
     status = aq_dict_encode(encoder, values, count, count, AQ_ENTRIES_ASCENDING, depth, out);
-    return trials_judge_if(&trials, status);
+    return aq_trials_end(&trials, status);
 }
 
 static enum aq_status encode_as_planned(struct aq_encoder *encoder, const int64_t *values,
@@ -323,13 +264,13 @@ static enum aq_status encode_as_planned(struct aq_encoder *encoder, const int64_
 /* Where values take much, for they have many digits, and yet are often equal: ascending entries take the digits once, and
  * share the highest. No sample shows how many there are. */
 static enum aq_status try_sorted_dict(struct aq_encoder *encoder, const int64_t *values,
-                                      size_t count, unsigned depth, struct trials *trials)
+                                      size_t count, unsigned depth, struct aq_trials *trials)
 {
     if (depth + 2 >= AQ_NODE_DEPTH_MAX || trials->best_size <= count * SORTED_DICT_BYTES_MIN)
         return AQ_OK;
-    return trials_judge_if(trials,
-                           aq_dict_encode(encoder, values, count, count / SORTED_DICT_ROWS_MIN,
-                                          AQ_ENTRIES_ASCENDING, depth, trials->out));
+    return aq_trials_end(trials,
+                         aq_dict_encode(encoder, values, count, count / SORTED_DICT_ROWS_MIN,
+                                        AQ_ENTRIES_ASCENDING, depth, trials->out));
 }
 
 /* Many values: the way that a sample shows to be the smallest. */
@@ -341,14 +282,14 @@ static enum aq_status encode_many(struct aq_encoder *encoder, const int64_t *val
     if (!planned)
         plan = aq_plan_make(values, count, seen->run_count, depth);
     bool codes_maybe = aq_plan_shape(plan) == AQ_SHAPE_DICT_MAYBE;
-    struct trials trials = trials_begin(encoder, out);
+    struct aq_trials trials = aq_trials_begin(encoder, out);
     enum aq_status status = encode_as_planned(encoder, values, count, depth,
                                               codes_maybe ? plan >> AQ_PLAN_BITS : plan, seen, out);
-    AQ_TRY(trials_judge_if(&trials, status));
+    AQ_TRY(aq_trials_end(&trials, status));
     if (codes_maybe) {
         status = encode_as_planned(encoder, values, count, depth,
                                    AQ_SHAPE_DICT | AQ_SHAPE_LEAF << AQ_PLAN_BITS, seen, out);
-        AQ_TRY(trials_judge_if(&trials, status));
+        AQ_TRY(aq_trials_end(&trials, status));
     }
     return planned ? AQ_OK : try_sorted_dict(encoder, values, count, depth, &trials);
 }
@@ -374,18 +315,18 @@ static enum aq_status try_multiple(struct aq_encoder *encoder, const int64_t *va
                                    uint64_t multiple, unsigned depth, aq_plan plan,
                                    const struct profile *seen, struct aq_bytes *out)
 {
-    struct trials trials = trials_begin(encoder, out);
+    struct aq_trials trials = aq_trials_begin(encoder, out);
     encoder->multiplying = true;
     enum aq_status status = encode_by_count(encoder, values, count, depth, plan, seen, out);
     encoder->multiplying = false;
-    AQ_TRY(trials_judge_if(&trials, status));
+    AQ_TRY(aq_trials_end(&trials, status));
     size_t least = trials.best_size / MULTIPLE_SAVES_MIN;
     least = least > MULTIPLE_BYTES_MIN ? least : MULTIPLE_BYTES_MIN;
     if (out->failed || trials.best_size <= least || trials.best_size < count / MULTIPLE_ROWS_MAX)
         return AQ_OK;
     trials.best_size -= least;
     status = aq_multiple_encode(encoder, values, count, multiple, depth, out);
-    return trials_judge_if(&trials, status);
+    return aq_trials_end(&trials, status);
 }
 
 static enum aq_status encode_ints(struct aq_encoder *encoder, const int64_t *values, size_t count,
@@ -426,23 +367,23 @@ enum aq_status aq_encode_doubles(struct aq_encoder *encoder, const double *value
         return status;
     if (quick)
         return aq_bits_encode(encoder, values, count, out);
-    struct trials trials = trials_begin(encoder, out);
+    struct aq_trials trials = aq_trials_begin(encoder, out);
     status = aq_decimal_encode(encoder, values, count, count / 2, out);
-    AQ_TRY(trials_judge_if(&trials, status));
-    return trials_judge_if(&trials, aq_bits_encode(encoder, values, count, out));
+    AQ_TRY(aq_trials_end(&trials, status));
+    return aq_trials_end(&trials, aq_bits_encode(encoder, values, count, out));
 }
 
 enum aq_status aq_encode_slices(struct aq_encoder *encoder, const struct aq_slice *values,
                                 size_t count, struct aq_bytes *out)
 {
-    struct trials trials = trials_begin(encoder, out);
+    struct aq_trials trials = aq_trials_begin(encoder, out);
     enum aq_status status =
         aq_text_dict_encode(encoder, values, count, count / TEXT_ROWS_SURE, out);
     if (status != AQ_NOT_FOUND)
         return status;
     status = aq_text_dict_encode(encoder, values, count, count / 2 + 1, out);
-    AQ_TRY(trials_judge_if(&trials, status));
+    AQ_TRY(aq_trials_end(&trials, status));
     if (encoder->options->profile != AQ_PROFILE_ARCHIVE && status == AQ_OK)
         return AQ_OK;
-    return trials_judge_if(&trials, aq_text_encode(encoder, values, count, 0, out));
+    return aq_trials_end(&trials, aq_text_encode(encoder, values, count, 0, out));
 }

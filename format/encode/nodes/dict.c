@@ -5,6 +5,7 @@
 #include "format/base/checksum.h"
 #include "format/encode/ans/ans32.h"
 #include "format/encode/choose/estimate.h"
+#include "format/encode/choose/trials.h"
 
 #include <stdlib.h>
 
@@ -203,40 +204,16 @@ static enum aq_status permute(struct aq_encoder *encoder, struct parts *parts,
     return AQ_OK;
 }
 
-/* The node that ends `out` from `begin` on, with entries by frequency instead, if that is smaller. */
-static enum aq_status encode_again(struct aq_encoder *encoder, struct parts *parts,
-                                   const uint32_t *ranks, size_t begin, uint64_t late_before,
-                                   struct aq_bytes *out)
-{
-    size_t end = out->size;
-    uint64_t late_of_first = encoder->late_count - late_before;
-    size_t codes_size;
-    AQ_TRY(permute(encoder, parts, ranks));
-    AQ_TRY(encode_parts(encoder, parts, AQ_SHAPE_LEAF, out, &codes_size));
-    if (out->failed)
-        return AQ_NO_MEMORY;
-    size_t size = out->size - end;
-    if (size < end - begin) {
-        memmove(out->data + begin, out->data + end, size);
-        out->size = begin + size;
-        encoder->late_count -= late_of_first;
-    } else {
-        out->size = end;
-        encoder->late_count = late_before + late_of_first;
-    }
-    return AQ_OK;
-}
-
 /* With entries as they are, or by frequency. */
 static enum aq_status encode_best(struct aq_encoder *encoder, struct parts *parts,
                                   uint32_t codes_plan, struct aq_bytes *out)
 {
-    size_t begin = out->size;
-    uint64_t late_before = encoder->late_count;
+    struct aq_trials trials = aq_trials_begin(encoder, out);
     size_t codes_size;
     uint32_t *ranks;
     double bits;
     AQ_TRY(encode_parts(encoder, parts, codes_plan, out, &codes_size));
+    aq_trials_judge(&trials);
     if (encoder->options->profile != AQ_PROFILE_ARCHIVE || out->failed ||
         parts->count < AQ_ANS32_ROWS_MIN || parts->entry_count <= AQ_ANS_TOKENS_DIRECT)
         return AQ_OK;
@@ -244,7 +221,8 @@ static enum aq_status encode_best(struct aq_encoder *encoder, struct parts *part
         aq_frequency_order(encoder, parts->codes, parts->count, parts->entry_count, &ranks, &bits));
     if (bits > (double)codes_size * 8 * FREQUENCY_PAYS && parts->entry_count > FEW_ENTRIES)
         return AQ_OK;
-    return encode_again(encoder, parts, ranks, begin, late_before, out);
+    AQ_TRY(permute(encoder, parts, ranks));
+    return aq_trials_end(&trials, encode_parts(encoder, parts, AQ_SHAPE_LEAF, out, &codes_size));
 }
 
 enum aq_status aq_dict_encode(struct aq_encoder *encoder, const int64_t *values, size_t count,
