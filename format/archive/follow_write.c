@@ -6,10 +6,10 @@
  * column follows one that follows. Those taken are coded side by side, and stay so if they save enough.
  *
  * Failures: no memory. A follower that is too large to be coded is none. */
-#include <math.h>
 #include <stdlib.h>
 
 #include "format/archive/archive_layout.h"
+#include "format/base/log2.h"
 
 #define COLUMNS_MAX 32 /* that are looked at, the largest */
 #define SAVED_BYTES_MIN 64
@@ -239,7 +239,7 @@ static double estimate(const struct aq_follow_codes *leader, const struct aq_fol
     double exceptions = (double)count * rows / (double)row_count;
     double coded = plain / rows * (leader->count + 2 * exceptions);
     if (count > 0)
-        coded += exceptions * (log2(rows / exceptions) + 1.44); /* where they are */
+        coded += exceptions * (aq_log2(rows / exceptions) + 1.44); /* where they are */
     return coded < plain - plain / PROMISED_PART ? plain - coded : 0;
 }
 

@@ -5,7 +5,7 @@
 
 #include <math.h>
 
-#include "format/encode/choose/estimate.h"
+#include "format/base/log2.h"
 #include "format/encode/kernel/kernel.h"
 
 _Static_assert(AQ_ANS32_TOKENS_MAX % AQ_SURPRISE_LANES == 0, "whole steps");

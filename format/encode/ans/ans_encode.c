@@ -6,6 +6,8 @@
 
 #include <math.h>
 
+#include "format/base/log2.h"
+
 #define TABLE_BITS 10.0 /* what a token takes in a table, about */
 /* To compare the kinds of context, of many rows an eighth will do. */
 #define SAMPLE_FROM 16384
@@ -65,7 +67,7 @@ static double token_cost(const struct coder *coder, enum aq_ans_kind kind, doubl
             total += coder->frequencies[context][token];
         for (unsigned token = 0; token < coder->token_count; token++) {
             double count = coder->frequencies[context][token];
-            bits += count == 0 ? 0 : count * log2(total / count) + table_bits;
+            bits += count == 0 ? 0 : count * aq_log2(total / count) + table_bits;
         }
     }
     return bits;

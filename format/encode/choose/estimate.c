@@ -13,6 +13,7 @@
 #include <assert.h>
 #include <math.h>
 
+#include "format/base/log2.h"
 #include "format/encode/kernel/kernel.h"
 
 #define STRETCHES 16
@@ -55,23 +56,6 @@ struct sample {
     double rows;         /* that it stands for */
     int64_t values[SAMPLE_MAX];
 };
-
-double aq_log2(double x)
-{
-    uint64_t bits;
-    memcpy(&bits, &x, sizeof bits);
-    int exponent = (int)(bits >> 52) - 1023;
-    bits = (bits & ((UINT64_C(1) << 52) - 1)) | UINT64_C(1023) << 52;
-    memcpy(&x, &bits, sizeof bits);
-    if (x > 1.4142135623730951) {
-        x *= 0.5;
-        exponent++;
-    }
-    double s = (x - 1) / (x + 1);
-    double square = s * s;
-    double series = 1 + square * (1.0 / 3 + square * (1.0 / 5 + square * (1.0 / 7)));
-    return exponent + 2.8853900817779268 * s * series;
-}
 
 /* Bits of `size` counters' symbols (a multiple of AQ_SURPRISE_LANES), each by how rare it is; *met of the symbols occur. */
 static double entropy(const uint32_t *counts, size_t size, size_t *met)

@@ -35,7 +35,4 @@ aq_plan aq_plan_make(const int64_t *values, size_t count, size_t run_count, unsi
 enum aq_status aq_frequency_order(struct aq_encoder *encoder, const int64_t *codes, size_t count,
                                   size_t entry_count, uint32_t **ranks, double *bits) AQ_RESULT;
 
-/** log2(x) for x > 0, to a millionth; the same bits on every machine, which libm does not promise. */
-double aq_log2(double x);
-
 #endif

@@ -6,6 +6,7 @@
  * neighbours: both are tried where an estimate says that it may pay. */
 #include "format/encode/choose/estimate.h"
 
+#include "format/base/log2.h"
 #include "format/encode/ans/ans.h"
 
 #include <stdlib.h>

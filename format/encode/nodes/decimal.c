@@ -7,6 +7,7 @@
  * which is what reading the decimal's text gives too.
  * @source Afroozeh, Kuffo, Boncz, "ALP: Adaptive Lossless floating-Point Compression", SIGMOD 2023;
  * division in place of its multiplications, so that every decimal of 15 digits is hit. */
+#include "format/base/log2.h"
 #include "format/encode/kernel/kernel.h"
 #include "format/encode/node.h"
 
@@ -181,8 +182,8 @@ static bool join(struct segment *segment, const struct segment *next)
     uint64_t joint = gcd(step, next_step);
     if (step == 0 || next_step == 0)
         return false;
-    double cost = (double)segment->change_count * log2((double)step / (double)joint) +
-                  (double)next->change_count * log2((double)next_step / (double)joint);
+    double cost = (double)segment->change_count * aq_log2((double)step / (double)joint) +
+                  (double)next->change_count * aq_log2((double)next_step / (double)joint);
     if (cost > SEGMENT_BITS)
         return false;
     segment->count += next->count;

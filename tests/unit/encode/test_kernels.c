@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "format/base/log2.h"
 #include "format/encode/kernel/kernel.h"
 
 #define ROWS 5000
@@ -493,5 +494,15 @@ Test(kernels, look_split_and_to_decimals_agree)
             cr_assert_eq(plane[i], (uint8_t)((uint64_t)values[i] >> 24), "%s", variants[v]->name);
             cr_assert_eq(integers[i], first[i], "%s, %zu", variants[v]->name, i);
         }
+    }
+}
+
+Test(kernels, logarithms_are_right_to_a_millionth)
+{
+    for (int exponent = -60; exponent <= 60; exponent++)
+        cr_assert_eq(aq_log2(ldexp(1, exponent)), exponent);
+    for (unsigned round = 0; round < 10000; round++) {
+        double x = ldexp((double)(1 + next_random() % 1000000), (int)(next_random() % 80) - 60);
+        cr_assert(fabs(aq_log2(x) - log2(x)) <= 1e-6, "%.17g", x);
     }
 }
