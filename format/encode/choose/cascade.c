@@ -28,6 +28,11 @@
 #define SORTED_CODES_BYTES_MIN 1 /* and where one is planned, and tried both ways */
 #define SORTED_DICT_ROWS_MIN 2   /* mean number of rows per entry of that */
 
+#define COPIED_ROWS_MIN \
+    64 /* to a byte of codes and entries, from which copies of the values are tried */
+#define COPIES_SAVE_MIN \
+    10 /* of the bytes one must be saved by these, which know no different values */
+
 #define WEIGH_ROWS_MIN 256 /* fewer are tried in all ways */
 #define ANS_ROWS_MIN 1024  /* its tables take some hundred bytes */
 #define ANS_SAVES_MIN 50   /* of so many bytes one must be saved where it is slower to read */
@@ -228,6 +233,17 @@ static enum aq_status encode_flags(struct aq_encoder *encoder, const int64_t *va
                          encode_leaf(encoder, values, count, depth, AQ_SHAPE_LEAF, seen, out));
 }
 
+/* Where next to nothing is left, it is entries and the first of codes that repeat: the values repeat, too, without codes. */
+static enum aq_status try_copies(struct aq_encoder *encoder, const int64_t *values, size_t count,
+                                 unsigned depth, struct aq_trials *trials)
+{
+    if (encoder->repeating || count < AQ_ANS32_ROWS_MIN ||
+        trials->best_size > count / COPIED_ROWS_MIN)
+        return AQ_OK;
+    trials->best_size -= trials->best_size / COPIES_SAVE_MIN;
+    return aq_trials_end(trials, aq_repeat_encode(encoder, values, count, depth, trials->out));
+}
+
 /* Codes that take much are those of many entries, which are smaller in ascending order; codes may be or not. */
 static enum aq_status encode_dict(struct aq_encoder *encoder, const int64_t *values, size_t count,
                                   unsigned depth, struct aq_bytes *out)
@@ -238,7 +254,7 @@ static enum aq_status encode_dict(struct aq_encoder *encoder, const int64_t *val
         aq_dict_encode(encoder, values, count, count, AQ_ENTRIES_AS_MET, depth, out);
     AQ_TRY(aq_trials_end(&trials, status));
     if (trials.best_size <= count * SORTED_CODES_BYTES_MIN)
-        return AQ_OK;
+        return try_copies(encoder, values, count, depth, &trials);
     encoder->plan = codes_plan;
     status = aq_dict_encode(encoder, values, count, count, AQ_ENTRIES_ASCENDING, depth, out);
     return aq_trials_end(&trials, status);

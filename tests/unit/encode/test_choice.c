@@ -116,6 +116,20 @@ Test(choice, no_zstd_that_saves_a_few_bytes)
     expect_choice(&vector, AQ_PROFILE_ARCHIVE, "byteplane 3 zstd zstd");
 }
 
+/* The codes would be as deep as nodes are, where they cannot be told by their differences. */
+Test(choice, few_values_that_repeat_are_copies_without_codes)
+{
+    struct aq_vector vector;
+    double values[33];
+    aq_vector_init(&vector, AQ_TYPE_DOUBLE);
+    for (size_t i = 0; i < 33; i++)
+        values[i] = (double)(next_random() % 2000000000) / 1e9;
+    for (size_t i = 0; i < ROWS; i++)
+        cr_assert_eq(aq_vector_append_double(&vector, values[i % 33]), AQ_OK);
+    expect_choice(&vector, AQ_PROFILE_ARCHIVE,
+                  "decimal 1x10^-9(delta(repeat(constant, constant, constant, bitpack 32)))");
+}
+
 Test(choice, flags_by_turns_are_one_copy)
 {
     struct aq_vector vector;
