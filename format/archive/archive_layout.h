@@ -5,6 +5,7 @@
 
 #include "format/archive/archive.h"
 #include "format/base/preamble.h"
+#include "format/encode/number.h"
 
 #define AQ_ARCHIVE_VERSION 1
 #define AQ_ARCHIVE_ROOT_MAGIC "AQARROOT"
@@ -126,18 +127,9 @@ enum aq_status aq_run_ends_read(struct aq_slice section, const struct aq_schema 
                                 bool *valid) AQ_RESULT;
 
 /* follow.c */
-/** Which of the different values each row has, numbered in the order in which they are first met. Values are alike if
- * their bits are; null is one of its own. */
-struct aq_follow_codes {
-    uint16_t *of_rows;
-    uint16_t *firsts; /* of each number the first row that has it */
-    uint32_t count;
-};
-_Static_assert(AQ_TILE_ROWS_MAX - 1 <= UINT16_MAX, "rows and numbers fit");
-/** Of the first `row_count` rows; in `arena`. @return AQ_NOT_FOUND: they have more than `count_max` different values. */
-enum aq_status aq_follow_codes_find(const struct aq_vector *vector, size_t row_count,
-                                    size_t count_max, struct aq_arena *arena,
-                                    struct aq_follow_codes *codes) AQ_RESULT;
+/** As aq_number_ints, of the first `row_count` rows of a vector of any type. */
+enum aq_status aq_follow_number(const struct aq_vector *vector, size_t row_count, size_t count_max,
+                                struct aq_arena *arena, struct aq_numbers *numbers) AQ_RESULT;
 /** Set leaders of chunks as the section says. @return AQ_CORRUPT: it is malformed. */
 enum aq_status aq_followers_read(struct aq_slice section,
                                  struct aq_tile_directory *directory) AQ_RESULT;

@@ -11,131 +11,15 @@
 #include <stdlib.h>
 
 #include "format/archive/archive_layout.h"
-#include "format/base/checksum.h"
 
-#define SLOTS_MIN 1024
-
-/* Open addressing; a slot holds a code plus one. */
-struct numbering {
-    const struct aq_vector *vector;
-    struct aq_arena arena; /* the slots' */
-    struct aq_follow_codes *codes;
-    size_t count_max;
-    uint32_t null_code; /* UINT32_MAX: no null was met */
-    uint32_t *slots;
-    size_t slot_count;
-    unsigned shift; /* of a hash of 64 bits, so that its highest are a slot */
-};
-
-/* Called with constants for `of_slices`, so that there is a loop for each. */
-static inline size_t slot_of(const struct numbering *numbering, size_t row, bool of_slices)
+enum aq_status aq_follow_number(const struct aq_vector *vector, size_t row_count, size_t count_max,
+                                struct aq_arena *arena, struct aq_numbers *numbers)
 {
-    uint64_t word;
-    if (of_slices)
-        word =
-            aq_checksum(numbering->vector->slices[row].data, numbering->vector->slices[row].size);
-    else
-        word = (uint64_t)numbering->vector->ints[row] * UINT64_C(0x9e3779b97f4a7c15);
-    return word >> numbering->shift;
-}
-
-static inline bool is_alike(const struct aq_vector *vector, size_t a, size_t b, bool of_slices)
-{
-    return of_slices ? aq_slice_equal(vector->slices[a], vector->slices[b])
-                     : vector->ints[a] == vector->ints[b];
-}
-
-static enum aq_status grow(struct numbering *numbering, bool of_slices)
-{
-    const struct aq_follow_codes *codes = numbering->codes;
-    numbering->slot_count = numbering->slot_count == 0 ? SLOTS_MIN : 4 * numbering->slot_count;
-    numbering->slots =
-        aq_arena_alloc(&numbering->arena, numbering->slot_count * sizeof *numbering->slots);
-    if (numbering->slots == NULL)
-        return AQ_NO_MEMORY;
-    numbering->shift = (unsigned)__builtin_clzll(numbering->slot_count - 1);
-    memset(numbering->slots, 0, numbering->slot_count * sizeof *numbering->slots);
-    for (uint32_t code = 0; code < codes->count; code++) {
-        if (code == numbering->null_code)
-            continue;
-        size_t slot = slot_of(numbering, codes->firsts[code], of_slices);
-        while (numbering->slots[slot] != 0)
-            slot = (slot + 1) & (numbering->slot_count - 1);
-        numbering->slots[slot] = code + 1;
-    }
-    return AQ_OK;
-}
-
-/* The number of a value that is met for the first time; UINT32_MAX: there are too many. */
-static inline uint32_t add_number(struct numbering *numbering, size_t row)
-{
-    struct aq_follow_codes *codes = numbering->codes;
-    if (codes->count == numbering->count_max)
-        return UINT32_MAX;
-    codes->firsts[codes->count] = (uint16_t)row;
-    return codes->count++;
-}
-
-/* The number of a row's value; it may be a new one. */
-static inline enum aq_status number_row(struct numbering *numbering, size_t row, bool of_slices,
-                                        uint32_t *code)
-{
-    const struct aq_vector *vector = numbering->vector;
-    size_t slot = slot_of(numbering, row, of_slices);
-    uint32_t held;
-    while ((held = numbering->slots[slot]) != 0 &&
-           !is_alike(vector, numbering->codes->firsts[held - 1], row, of_slices))
-        slot = (slot + 1) & (numbering->slot_count - 1);
-    *code = held - 1;
-    if (held != 0)
-        return AQ_OK;
-    *code = add_number(numbering, row);
-    numbering->slots[slot] = *code + 1;
-    return numbering->codes->count > numbering->slot_count / 2 ? grow(numbering, of_slices) : AQ_OK;
-}
-
-static inline enum aq_status number_rows(struct numbering *numbering, size_t row_count,
-                                         bool of_slices)
-{
-    const struct aq_vector *vector = numbering->vector;
-    struct aq_follow_codes *codes = numbering->codes;
-    uint32_t code = UINT32_MAX;
-    AQ_TRY(grow(numbering, of_slices));
-    for (size_t row = 0; row < row_count; row++) {
-        bool null = aq_vector_is_null(vector, row);
-        if (null && numbering->null_code == UINT32_MAX)
-            numbering->null_code = add_number(numbering, row);
-        if (null)
-            code = numbering->null_code;
-        else if (row == 0 || code == numbering->null_code ||
-                 !is_alike(vector, row - 1, row, of_slices))
-            AQ_TRY(number_row(numbering, row, of_slices, &code));
-        if (code == UINT32_MAX)
-            return AQ_NOT_FOUND;
-        codes->of_rows[row] = (uint16_t)code;
-    }
-    return AQ_OK;
-}
-
-enum aq_status aq_follow_codes_find(const struct aq_vector *vector, size_t row_count,
-                                    size_t count_max, struct aq_arena *arena,
-                                    struct aq_follow_codes *codes)
-{
-    struct numbering numbering = {.vector = vector,
-                                  .codes = codes,
-                                  .count_max = count_max < row_count ? count_max : row_count,
-                                  .null_code = UINT32_MAX};
-    assert(row_count <= vector->row_count && row_count <= AQ_TILE_ROWS_MAX);
-    *codes = (struct aq_follow_codes){
-        .of_rows = aq_arena_alloc(arena, row_count * sizeof *codes->of_rows),
-        .firsts = aq_arena_alloc(arena, numbering.count_max * sizeof *codes->firsts)};
-    if (codes->of_rows == NULL || codes->firsts == NULL)
-        return AQ_NO_MEMORY;
-    enum aq_status status = aq_type_physical(vector->type) == AQ_PHYSICAL_SLICE
-                                ? number_rows(&numbering, row_count, true)
-                                : number_rows(&numbering, row_count, false);
-    aq_arena_deinit(&numbering.arena);
-    return status;
+    assert(row_count <= vector->row_count);
+    return aq_type_physical(vector->type) == AQ_PHYSICAL_SLICE
+               ? aq_number_slices(vector->slices, vector->valid, row_count, count_max, arena,
+                                  numbers)
+               : aq_number_ints(vector->ints, vector->valid, row_count, count_max, arena, numbers);
 }
 
 /* ---- reading ---- */
@@ -235,7 +119,7 @@ static void set_row(struct aq_vector *vector, size_t row, const struct aq_vector
 }
 
 /* Rows [first, end) by their leader's codes. */
-static void follow(const struct aq_vector *values, const uint16_t *codes, size_t first, size_t end,
+static void follow(const struct aq_vector *values, const uint32_t *codes, size_t first, size_t end,
                    struct aq_vector *vector)
 {
     if (aq_type_physical(vector->type) == AQ_PHYSICAL_SLICE) {
@@ -255,8 +139,8 @@ struct parts {
     struct aq_vector leader;
     struct aq_vector rows;
     struct aq_vector values;
-    struct aq_follow_codes codes; /* the leader's, of the rows before wanted->end */
-    struct aq_arena arena;        /* the leader's strings, and codes */
+    struct aq_numbers numbers; /* the leader's, of the rows before wanted->end */
+    struct aq_arena arena;     /* the leader's strings, and numbers */
 };
 
 static enum aq_status out_of_memory(struct aq_error *err)
@@ -272,39 +156,39 @@ static enum aq_status put_together(struct parts *parts, size_t row_count,
         (parts->values.valid != NULL && aq_vector_need_validity(vector) != AQ_OK))
         return out_of_memory(err);
     for (size_t first = 0, end = 0; aq_wanted_next(wanted, &first, &end);)
-        follow(&parts->values, parts->codes.of_rows, first, end, vector);
+        follow(&parts->values, parts->numbers.codes, first, end, vector);
     for (size_t i = 0; i < parts->rows.row_count; i++)
         set_row(vector, (size_t)parts->rows.ints[i], &parts->values, parts->coded.list_count + i);
     return AQ_OK;
 }
 
-/* As aq_follow_codes_find, `firsts` aside, of a column that is coded by its values: whether these differ is looked at once. */
+/* As aq_follow_number, `firsts` aside, of a column that is coded by its values: whether these differ is looked at once. */
 static enum aq_status number_factored(const struct aq_factored *factored, size_t row_count,
                                       size_t count_max, struct aq_arena *arena,
-                                      struct aq_follow_codes *codes)
+                                      struct aq_numbers *numbers)
 {
-    struct aq_follow_codes alike; /* of the values, some of which may be equal, and some no row's */
+    struct aq_numbers alike; /* of the values, some of which may be equal, and some no row's */
     size_t value_count = factored->values.row_count;
-    AQ_TRY(aq_follow_codes_find(&factored->values, value_count, value_count, arena, &alike));
-    uint32_t *numbers = aq_arena_alloc(arena, (alike.count + 1) * sizeof *numbers);
-    *codes = (struct aq_follow_codes){
-        .of_rows = aq_arena_alloc(arena, row_count * sizeof *codes->of_rows)};
-    if (numbers == NULL || codes->of_rows == NULL)
+    AQ_TRY(aq_follow_number(&factored->values, value_count, value_count, arena, &alike));
+    uint32_t *places = aq_arena_alloc(arena, (alike.count + 1) * sizeof *places);
+    *numbers =
+        (struct aq_numbers){.codes = aq_arena_alloc(arena, row_count * sizeof *numbers->codes)};
+    if (places == NULL || numbers->codes == NULL)
         return AQ_NO_MEMORY;
-    memset(numbers, 0xff, (alike.count + 1) * sizeof *numbers);
+    memset(places, 0xff, (alike.count + 1) * sizeof *places);
     for (size_t row = 0, run = 0; row < row_count; row++) {
-        uint32_t *number = &numbers[alike.count]; /* that of null */
+        uint32_t *place = &places[alike.count]; /* that of null */
         while (factored->ends != NULL && (int64_t)row >= factored->ends[run])
             run++;
         if (!aq_vector_is_null(&factored->codes, row))
-            number =
-                &numbers[alike.of_rows[factored->ends != NULL ? run
-                                                              : (size_t)factored->codes.ints[row]]];
-        if (*number == UINT32_MAX && codes->count == count_max)
+            place =
+                &places[alike.codes[factored->ends != NULL ? run
+                                                           : (size_t)factored->codes.ints[row]]];
+        if (*place == UINT32_MAX && numbers->count == count_max)
             return AQ_NOT_FOUND;
-        if (*number == UINT32_MAX)
-            *number = codes->count++;
-        codes->of_rows[row] = (uint16_t)*number;
+        if (*place == UINT32_MAX)
+            *place = numbers->count++;
+        numbers->codes[row] = *place;
     }
     return AQ_OK;
 }
@@ -320,7 +204,7 @@ static enum aq_status number_leader(struct aq_slice coded, const struct aq_chunk
     if (aq_column_factor(coded, entry->leader->type, row_count, 0, end, scratch, &factored, NULL) ==
         AQ_OK) {
         enum aq_status status =
-            number_factored(&factored, end, count_max, &parts->arena, &parts->codes);
+            number_factored(&factored, end, count_max, &parts->arena, &parts->numbers);
         aq_factored_deinit(&factored);
         return status;
     }
@@ -331,7 +215,7 @@ static enum aq_status number_leader(struct aq_slice coded, const struct aq_chunk
                                "column id %u, which column id %u follows, is damaged",
                                entry->leader->column_id, entry->column_id);
     AQ_TRY(status);
-    return aq_follow_codes_find(&parts->leader, end, count_max, &parts->arena, &parts->codes);
+    return aq_follow_number(&parts->leader, end, count_max, &parts->arena, &parts->numbers);
 }
 
 static enum aq_status decode_parts(const struct aq_chunk_coded *coded,
@@ -353,7 +237,7 @@ static enum aq_status decode_parts(const struct aq_chunk_coded *coded,
     if (status == AQ_NO_MEMORY)
         return out_of_memory(err);
     if (status == AQ_NOT_FOUND ||
-        (status == AQ_OK && end == row_count && parts->codes.count != list_count) ||
+        (status == AQ_OK && end == row_count && parts->numbers.count != list_count) ||
         (status == AQ_OK && !are_rows(&parts->rows, row_count)))
         return aq_error_set_at(err, AQ_CORRUPT, NULL, 0,
                                "a column does not fit the one that it follows");
@@ -400,7 +284,7 @@ static enum aq_status factor_rows(struct parts *parts, size_t row_count, size_t 
     if (valid != NULL)
         AQ_TRY(aq_vector_need_validity(codes));
     for (size_t row = first; row < end; row++)
-        codes->ints[row] = parts->codes.of_rows[row];
+        codes->ints[row] = parts->numbers.codes[row];
     for (size_t i = 0; i < parts->rows.row_count; i++)
         codes->ints[parts->rows.ints[i]] = (int64_t)(parts->coded.list_count + i);
     for (size_t row = first; valid != NULL && row < end; row++)

@@ -37,9 +37,9 @@ struct column {
     enum aq_status status;
     bool is_numbered; /* else it has too many different values */
     bool is_wanted;   /* it may lead or follow, says the sample */
-    struct aq_follow_codes sample;
+    struct aq_numbers sample;
     size_t sample_rows;
-    struct aq_follow_codes codes; /* of all rows, if it is wanted */
+    struct aq_numbers all; /* of all rows, if it is wanted */
     struct aq_arena arena;
     struct aq_bytes chunk;       /* as a follower */
     uint32_t late;               /* AQ_LATE_... of what is coded */
@@ -137,10 +137,9 @@ static enum aq_status take_sample(const struct aq_vector *vector, struct aq_vect
 
 /* AQ_OK, too, where there are too many different values: then *numbered is false. */
 static enum aq_status number(const struct aq_vector *vector, size_t count_max,
-                             struct aq_arena *arena, struct aq_follow_codes *codes, bool *numbered)
+                             struct aq_arena *arena, struct aq_numbers *numbers, bool *numbered)
 {
-    enum aq_status status =
-        aq_follow_codes_find(vector, vector->row_count, count_max, arena, codes);
+    enum aq_status status = aq_follow_number(vector, vector->row_count, count_max, arena, numbers);
     *numbered = status == AQ_OK;
     return status == AQ_NOT_FOUND ? AQ_OK : status;
 }
@@ -168,13 +167,13 @@ static void number_task(void *context, size_t index)
     size_t row_count = vector->row_count;
     if (column->is_wanted)
         column->status = number(vector, row_count / LEADER_PART + row_count / EXCEPTION_PART,
-                                &column->arena, &column->codes, &column->is_numbered);
+                                &column->arena, &column->all, &column->is_numbered);
 }
 
 /* Of each number of a leader the follower's number that most rows have, about. */
 struct votes {
-    uint16_t *elected;
-    uint16_t *margins; /* by how many votes */
+    uint32_t *elected;
+    uint32_t *margins; /* by how many votes */
 };
 
 static enum aq_status votes_make(struct votes *votes)
@@ -191,18 +190,18 @@ static void votes_deinit(struct votes *votes)
 }
 
 /* The number of votes that were against: of the two rows that such a one is about, one is an exception. */
-static size_t vote(const struct aq_follow_codes *leader, const struct aq_follow_codes *follower,
+static size_t vote(const struct aq_numbers *leader, const struct aq_numbers *follower,
                    size_t row_count, struct votes *votes)
 {
     size_t against = 0;
     memset(votes->margins, 0, leader->count * sizeof *votes->margins);
     for (size_t row = 0; row < row_count; row++) {
-        uint16_t of = leader->of_rows[row];
-        uint16_t value = follower->of_rows[row];
+        uint32_t of = leader->codes[row];
+        uint32_t value = follower->codes[row];
         if (votes->margins[of] == 0)
             votes->elected[of] = value;
         if (votes->elected[of] == value) {
-            votes->margins[of] += votes->margins[of] < UINT16_MAX;
+            votes->margins[of]++;
         } else {
             votes->margins[of]--;
             against++;
@@ -212,22 +211,21 @@ static size_t vote(const struct aq_follow_codes *leader, const struct aq_follow_
 }
 
 /* Elect, and count the rows that have something else. If they are more than count_max, it is any number above. */
-static size_t count_exceptions(const struct aq_follow_codes *leader,
-                               const struct aq_follow_codes *follower, size_t row_count,
-                               size_t count_max, struct votes *votes)
+static size_t count_exceptions(const struct aq_numbers *leader, const struct aq_numbers *follower,
+                               size_t row_count, size_t count_max, struct votes *votes)
 {
     size_t count = 0;
     size_t against = vote(leader, follower, row_count, votes);
     if (against > count_max)
         return against;
     for (size_t row = 0; row < row_count; row++)
-        count += votes->elected[leader->of_rows[row]] != follower->of_rows[row];
+        count += votes->elected[leader->codes[row]] != follower->codes[row];
     return count;
 }
 
 /* Bits saved of `plain` for `rows` rows, of which the first row_count are looked at: a value of the list takes what one of the
  * column takes now, one of an exception twice as much, for these are what is not foreseen. */
-static double estimate(const struct aq_follow_codes *leader, const struct aq_follow_codes *follower,
+static double estimate(const struct aq_numbers *leader, const struct aq_numbers *follower,
                        size_t row_count, size_t count_max, double rows, double plain,
                        struct votes *votes)
 {
@@ -245,12 +243,12 @@ static double estimate(const struct aq_follow_codes *leader, const struct aq_fol
 
 /* The most exceptions that a column of which row_count rows are looked at may have: half of what its most frequent value leaves, too,
  * for what is nearly always one value would follow anything. */
-static size_t exceptions_max(const struct aq_follow_codes *codes, size_t row_count)
+static size_t exceptions_max(const struct aq_numbers *numbers, size_t row_count)
 {
     uint16_t counts[SAMPLE_ROWS_ALL] = {0};
     size_t most = 0;
     for (size_t row = 0; row < row_count; row++) {
-        size_t count = ++counts[codes->of_rows[row]];
+        size_t count = ++counts[numbers->codes[row]];
         most = count > most ? count : most;
     }
     size_t half = (row_count - most) / 2;
@@ -303,11 +301,11 @@ static void judge_pairs(struct job *job, struct votes *votes)
         const struct column *leader = &job->columns[pair->leader];
         size_t row_count = job->rows->row_count;
         bool fits = follower->is_numbered && leader->is_numbered &&
-                    leader->codes.count <= row_count / LEADER_PART;
-        pair->saved = !fits ? 0
-                            : estimate(&leader->codes, &follower->codes, row_count,
-                                       row_count / EXCEPTION_PART, (double)row_count,
-                                       8.0 * (double)chunk_size(job, follower), votes);
+                    leader->all.count <= row_count / LEADER_PART;
+        pair->saved =
+            !fits ? 0
+                  : estimate(&leader->all, &follower->all, row_count, row_count / EXCEPTION_PART,
+                             (double)row_count, 8.0 * (double)chunk_size(job, follower), votes);
     }
     qsort(job->pairs, job->pair_count, sizeof *job->pairs, compare_pairs);
 }
@@ -357,12 +355,12 @@ static enum aq_status collect(const struct job *job, const struct column *column
                               struct aq_vector *values)
 {
     const struct aq_vector *vector = &job->rows->columns[column->index];
-    const struct aq_follow_codes *leader = &column->leader->codes;
+    const struct aq_numbers *leader = &column->leader->all;
     for (uint32_t code = 0; code < leader->count; code++)
-        AQ_TRY(aq_vector_append_from(values, vector, column->codes.firsts[votes->elected[code]],
-                                     NULL));
+        AQ_TRY(
+            aq_vector_append_from(values, vector, column->all.firsts[votes->elected[code]], NULL));
     for (size_t row = 0; row < vector->row_count; row++) {
-        if (votes->elected[leader->of_rows[row]] == column->codes.of_rows[row])
+        if (votes->elected[leader->codes[row]] == column->all.codes[row])
             continue;
         AQ_TRY(aq_vector_append_int(listed, (int64_t)row));
         AQ_TRY(aq_vector_append_from(values, vector, row, NULL));
@@ -402,7 +400,7 @@ static enum aq_status encode_follower(const struct job *job, struct column *colu
     aq_vector_init(&values, job->rows->columns[column->index].type);
     if (status == AQ_OK) {
         size_t row_count = job->rows->row_count;
-        count_exceptions(&column->leader->codes, &column->codes, row_count, row_count, &votes);
+        count_exceptions(&column->leader->all, &column->all, row_count, row_count, &votes);
         status = collect(job, column, &votes, &listed, &values);
     }
     if (status == AQ_OK)

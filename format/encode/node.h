@@ -114,17 +114,6 @@ enum aq_status aq_text_encode(struct aq_encoder *encoder, const struct aq_slice 
 enum aq_status aq_text_dict_encode(struct aq_encoder *encoder, const struct aq_slice *values,
                                    size_t count, size_t entry_max, struct aq_bytes *out) AQ_RESULT;
 
-/** Different values in order of first occurrence: codes[i] is the place of values[i] among them,
- * firsts[code] the row where it occurs first. AQ_NOT_FOUND: more than entry_max. (dict.c) */
-struct aq_dictionary {
-    size_t entry_count;
-    int64_t *codes;
-    uint32_t *firsts;
-};
-enum aq_status aq_dictionary_build(struct aq_encoder *encoder, const struct aq_slice *values,
-                                   size_t count, size_t entry_max,
-                                   struct aq_dictionary *dictionary) AQ_RESULT;
-
 /** Append bytes as a block: as they are, or by zstd where that pays. `level` is the encoding's own, used
  * in archives unless the options name one. (block.c) */
 enum aq_status aq_block_encode(struct aq_encoder *encoder, struct aq_slice raw, int level,

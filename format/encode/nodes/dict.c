@@ -2,9 +2,9 @@
  * order makes codes deterministic, and ascending where a sorted column meets its values. Where there are many integers,
  * ascending ones are smaller: their differences are, and codes keep what is alike in values near each other. Archives try the
  * most frequent first, too, where codes may then take less (choose/frequency.c). */
-#include "format/base/checksum.h"
 #include "format/encode/ans/ans32.h"
 #include "format/encode/choose/estimate.h"
+#include "format/encode/number.h"
 #include "format/encode/choose/trials.h"
 
 #include <stdlib.h>
@@ -12,113 +12,41 @@
 /* Of what codes take: where an estimate, which knows no context, is more, no other order is tried. */
 #define FREQUENCY_PAYS 1.2
 #define FEW_ENTRIES 64 /* of which contexts may know each */
-#define SLOTS_MIN 64
 
-/* Open addressing; a slot holds a code plus one. */
-struct slots {
-    uint32_t *codes;
-    size_t mask;
-    unsigned shift; /* of a hash of 64 bits, so that its highest are a slot */
-};
-
-static enum aq_status slots_make(struct aq_encoder *encoder, size_t entry_max, struct slots *slots)
-{
-    size_t size = SLOTS_MIN;
-    while (size < entry_max * 2)
-        size *= 2;
-    slots->codes = aq_encoder_alloc(encoder, size, sizeof *slots->codes);
-    if (slots->codes == NULL)
-        return AQ_NO_MEMORY;
-    memset(slots->codes, 0, size * sizeof *slots->codes);
-    slots->mask = size - 1;
-    slots->shift = (unsigned)__builtin_clzll(size - 1);
-    return AQ_OK;
-}
-
-enum aq_status aq_dictionary_build(struct aq_encoder *encoder, const struct aq_slice *values,
-                                   size_t count, size_t entry_max, struct aq_dictionary *dictionary)
-{
-    struct slots slots;
-    entry_max = entry_max < count ? entry_max : count;
-    AQ_TRY(slots_make(encoder, entry_max, &slots));
-    *dictionary = (struct aq_dictionary){
-        .codes = aq_encoder_alloc(encoder, count, sizeof *dictionary->codes),
-        .firsts = aq_encoder_alloc(encoder, entry_max, sizeof *dictionary->firsts),
-    };
-    if (dictionary->codes == NULL || dictionary->firsts == NULL)
-        return AQ_NO_MEMORY;
-    for (size_t i = 0; i < count; i++) {
-        size_t slot = aq_checksum(values[i].data, values[i].size) & slots.mask;
-        while (slots.codes[slot] != 0 &&
-               !aq_slice_equal(values[dictionary->firsts[slots.codes[slot] - 1]], values[i]))
-            slot = (slot + 1) & slots.mask;
-        if (slots.codes[slot] == 0) {
-            if (dictionary->entry_count == entry_max)
-                return AQ_NOT_FOUND;
-            dictionary->firsts[dictionary->entry_count++] = (uint32_t)i;
-            slots.codes[slot] = (uint32_t)dictionary->entry_count;
-        }
-        dictionary->codes[i] = slots.codes[slot] - 1;
-    }
-    return AQ_OK;
-}
-
-/* Integers by themselves: no slices, and slots that grow with the entries. */
-struct int_dictionary {
-    struct slots slots;
-    size_t entry_count;
-    size_t entry_capacity; /* half of the slots */
+/* What a node is made of: integers, or strings. */
+struct parts {
     int64_t *entries;
+    struct aq_slice *texts; /* NULL, or instead of `entries` */
+    size_t entry_count;
+    int64_t *codes;
+    size_t count;
+    unsigned depth;
 };
 
-static inline size_t int_slot(const struct slots *slots, int64_t value)
+static enum aq_status take_codes(struct aq_encoder *encoder, const struct aq_numbers *numbers,
+                                 struct parts *parts)
 {
-    return (uint64_t)value * UINT64_C(0x9e3779b97f4a7c15) >> slots->shift;
-}
-
-static enum aq_status int_dictionary_grow(struct aq_encoder *encoder,
-                                          struct int_dictionary *dictionary)
-{
-    size_t capacity = dictionary->entry_capacity == 0 ? 512 : dictionary->entry_capacity * 4;
-    int64_t *entries = aq_encoder_alloc(encoder, capacity, sizeof *entries);
-    if (entries == NULL)
+    parts->codes = aq_encoder_alloc(encoder, parts->count, sizeof *parts->codes);
+    if (parts->codes == NULL)
         return AQ_NO_MEMORY;
-    AQ_TRY(slots_make(encoder, capacity, &dictionary->slots));
-    for (size_t i = 0; i < dictionary->entry_count; i++) {
-        size_t slot = int_slot(&dictionary->slots, dictionary->entries[i]);
-        while (dictionary->slots.codes[slot] != 0)
-            slot = (slot + 1) & dictionary->slots.mask;
-        dictionary->slots.codes[slot] = (uint32_t)i + 1;
-        entries[i] = dictionary->entries[i];
-    }
-    dictionary->entries = entries;
-    dictionary->entry_capacity = capacity;
+    for (size_t i = 0; i < parts->count; i++)
+        parts->codes[i] = numbers->codes[i];
     return AQ_OK;
 }
 
-static enum aq_status build_ints(struct aq_encoder *encoder, const int64_t *values, size_t count,
-                                 size_t entry_max, struct int_dictionary *dictionary,
-                                 int64_t *codes)
+/* Integers numbered as they are met, and the different ones. */
+static enum aq_status number_ints(struct aq_encoder *encoder, const int64_t *values, size_t count,
+                                  size_t entry_max, struct parts *parts)
 {
-    AQ_TRY(int_dictionary_grow(encoder, dictionary));
-    for (size_t i = 0; i < count; i++) {
-        size_t slot = int_slot(&dictionary->slots, values[i]);
-        uint32_t code;
-        while ((code = dictionary->slots.codes[slot]) != 0 &&
-               dictionary->entries[code - 1] != values[i])
-            slot = (slot + 1) & dictionary->slots.mask;
-        if (code == 0) {
-            if (dictionary->entry_count == entry_max)
-                return AQ_NOT_FOUND;
-            code = (uint32_t)++dictionary->entry_count;
-            dictionary->entries[code - 1] = values[i];
-            dictionary->slots.codes[slot] = code;
-            if (dictionary->entry_count == dictionary->entry_capacity)
-                AQ_TRY(int_dictionary_grow(encoder, dictionary));
-        }
-        codes[i] = code - 1;
-    }
-    return AQ_OK;
+    struct aq_numbers numbers;
+    AQ_TRY(aq_number_ints(values, NULL, count, entry_max, &encoder->scratch, &numbers));
+    parts->entry_count = numbers.count;
+    parts->entries = aq_encoder_alloc(encoder, numbers.count, sizeof *parts->entries);
+    if (parts->entries == NULL)
+        return AQ_NO_MEMORY;
+    for (size_t i = 0; i < numbers.count; i++)
+        parts->entries[i] = values[numbers.firsts[i]];
+    return take_codes(encoder, &numbers, parts);
 }
 
 struct entry {
@@ -134,35 +62,24 @@ static int compare_entries(const void *a, const void *b)
 }
 
 /* Give the entries in ascending order, and the values their codes in that. */
-static enum aq_status sort_entries(struct aq_encoder *encoder, struct int_dictionary *dictionary,
-                                   int64_t *codes, size_t count)
+static enum aq_status sort_entries(struct aq_encoder *encoder, struct parts *parts)
 {
-    size_t entry_count = dictionary->entry_count;
+    size_t entry_count = parts->entry_count;
     struct entry *entries = aq_encoder_alloc(encoder, entry_count, sizeof *entries);
     uint32_t *places = aq_encoder_alloc(encoder, entry_count, sizeof *places);
     if (entries == NULL || places == NULL)
         return AQ_NO_MEMORY;
     for (uint32_t i = 0; i < entry_count; i++)
-        entries[i] = (struct entry){.value = dictionary->entries[i], .code = i};
+        entries[i] = (struct entry){.value = parts->entries[i], .code = i};
     qsort(entries, entry_count, sizeof *entries, compare_entries);
     for (uint32_t i = 0; i < entry_count; i++) {
-        dictionary->entries[i] = entries[i].value;
+        parts->entries[i] = entries[i].value;
         places[entries[i].code] = i;
     }
-    for (size_t i = 0; i < count; i++)
-        codes[i] = places[codes[i]];
+    for (size_t i = 0; i < parts->count; i++)
+        parts->codes[i] = places[parts->codes[i]];
     return AQ_OK;
 }
-
-/* What a node is made of: integers, or strings. */
-struct parts {
-    int64_t *entries;
-    struct aq_slice *texts; /* NULL, or instead of `entries` */
-    size_t entry_count;
-    int64_t *codes;
-    size_t count;
-    unsigned depth;
-};
 
 /* Returns the bytes of its codes by *codes_size. */
 static enum aq_status encode_parts(struct aq_encoder *encoder, const struct parts *parts,
@@ -229,39 +146,30 @@ enum aq_status aq_dict_encode(struct aq_encoder *encoder, const int64_t *values,
                               size_t entry_max, enum aq_entry_order order, unsigned depth,
                               struct aq_bytes *out)
 {
-    struct int_dictionary dictionary = {0};
+    struct parts parts = {.count = count, .depth = depth};
     uint32_t codes_plan = encoder->plan;
     size_t codes_size;
-    int64_t *codes = aq_encoder_alloc(encoder, count, sizeof *codes);
-    if (codes == NULL)
-        return AQ_NO_MEMORY;
     encoder->plan = 0;
-    AQ_TRY(build_ints(encoder, values, count, entry_max, &dictionary, codes));
-    struct parts parts = {.entries = dictionary.entries,
-                          .entry_count = dictionary.entry_count,
-                          .codes = codes,
-                          .count = count,
-                          .depth = depth};
+    AQ_TRY(number_ints(encoder, values, count, entry_max, &parts));
     if (order == AQ_ENTRIES_AS_MET)
         return encode_best(encoder, &parts, codes_plan, out);
-    AQ_TRY(sort_entries(encoder, &dictionary, codes, count));
+    AQ_TRY(sort_entries(encoder, &parts));
     return encode_parts(encoder, &parts, codes_plan, out, &codes_size);
 }
 
 enum aq_status aq_text_dict_encode(struct aq_encoder *encoder, const struct aq_slice *values,
                                    size_t count, size_t entry_max, struct aq_bytes *out)
 {
-    struct aq_dictionary dictionary;
-    AQ_TRY(aq_dictionary_build(encoder, values, count, entry_max, &dictionary));
-    struct aq_slice *entries = aq_encoder_alloc(encoder, dictionary.entry_count, sizeof *entries);
-    if (entries == NULL)
+    struct parts parts = {.count = count};
+    struct aq_numbers numbers;
+    AQ_TRY(aq_number_slices(values, NULL, count, entry_max, &encoder->scratch, &numbers));
+    parts.entry_count = numbers.count;
+    parts.texts = aq_encoder_alloc(encoder, numbers.count, sizeof *parts.texts);
+    if (parts.texts == NULL)
         return AQ_NO_MEMORY;
-    for (size_t i = 0; i < dictionary.entry_count; i++)
-        entries[i] = values[dictionary.firsts[i]];
-    struct parts parts = {.texts = entries,
-                          .entry_count = dictionary.entry_count,
-                          .codes = dictionary.codes,
-                          .count = count};
+    for (size_t i = 0; i < numbers.count; i++)
+        parts.texts[i] = values[numbers.firsts[i]];
+    AQ_TRY(take_codes(encoder, &numbers, &parts));
     return encode_best(encoder, &parts, 0, out);
 }
 

@@ -18,7 +18,7 @@ struct chunk {
     struct aq_encoder *encoder;
     const struct aq_vector *vector;
     struct aq_parquet_values values;
-    struct aq_dictionary dictionary;
+    struct aq_numbers dictionary;
     enum aq_parquet_encoding encoding; /* of the values of data pages */
     struct aq_bytes page;              /* not compressed */
     struct aq_bytes *pages;
@@ -36,12 +36,12 @@ static enum aq_status measure_dictionary(struct chunk *chunk, size_t *size)
         return AQ_OK;
     if (entry_max > DICTIONARY_ENTRIES_MAX)
         entry_max = DICTIONARY_ENTRIES_MAX;
-    enum aq_status status = aq_dictionary_build(chunk->encoder, values->bytes, values->count,
-                                                entry_max, &chunk->dictionary);
+    enum aq_status status = aq_number_slices(values->bytes, NULL, values->count, entry_max,
+                                             &chunk->encoder->scratch, &chunk->dictionary);
     if (status == AQ_NOT_FOUND)
         return AQ_OK;
     AQ_TRY(status);
-    size_t entry_count = chunk->dictionary.entry_count;
+    size_t entry_count = chunk->dictionary.count;
     *size = values->count * aq_parquet_bit_width(entry_count - 1) / 8;
     for (size_t i = 0; i < entry_count; i++)
         *size += values->bytes[chunk->dictionary.firsts[i]].size + sizeof(uint32_t);
@@ -87,25 +87,19 @@ static void put_bits(const uint8_t *bits, size_t count, struct aq_bytes *out)
     }
 }
 
-static enum aq_status put_codes(struct chunk *chunk, size_t from, size_t count)
+static void put_codes(struct chunk *chunk, size_t from, size_t count)
 {
-    unsigned bit_width = aq_parquet_bit_width(chunk->dictionary.entry_count - 1);
-    uint32_t *codes = aq_encoder_alloc(chunk->encoder, count, sizeof *codes);
-    if (codes == NULL)
-        return AQ_NO_MEMORY;
-    for (size_t i = 0; i < count; i++)
-        codes[i] = (uint32_t)chunk->dictionary.codes[from + i];
+    unsigned bit_width = aq_parquet_bit_width(chunk->dictionary.count - 1);
     aq_bytes_u8(&chunk->page, (uint8_t)bit_width);
-    aq_parquet_hybrid_encode(codes, count, bit_width, &chunk->page);
-    return AQ_OK;
+    aq_parquet_hybrid_encode(chunk->dictionary.codes + from, count, bit_width, &chunk->page);
 }
 
-static enum aq_status put_values(struct chunk *chunk, size_t from, size_t count)
+static void put_values(struct chunk *chunk, size_t from, size_t count)
 {
     const struct aq_parquet_values *values = &chunk->values;
     if (chunk->encoding == AQ_PARQUET_RLE_DICTIONARY)
-        return put_codes(chunk, from, count);
-    if (chunk->encoding == AQ_PARQUET_DELTA_BINARY_PACKED)
+        put_codes(chunk, from, count);
+    else if (chunk->encoding == AQ_PARQUET_DELTA_BINARY_PACKED)
         aq_parquet_delta_encode(values->ints + from, count, values->physical == AQ_PARQUET_INT32,
                                 &chunk->page);
     else if (values->bits != NULL)
@@ -113,7 +107,6 @@ static enum aq_status put_values(struct chunk *chunk, size_t from, size_t count)
     else
         for (size_t i = 0; i < count; i++)
             put_plain(values, from + i, &chunk->page);
-    return AQ_OK;
 }
 
 /* Which rows have a value: a length, then ones and zeros. */
@@ -181,11 +174,11 @@ static enum aq_status put_page(struct chunk *chunk, enum aq_parquet_page type, s
 
 static enum aq_status put_dictionary(struct chunk *chunk)
 {
-    const struct aq_dictionary *dictionary = &chunk->dictionary;
+    const struct aq_numbers *dictionary = &chunk->dictionary;
     aq_bytes_clear(&chunk->page);
-    for (size_t i = 0; i < dictionary->entry_count; i++)
+    for (size_t i = 0; i < dictionary->count; i++)
         put_plain(&chunk->values, dictionary->firsts[i], &chunk->page);
-    return put_page(chunk, AQ_PARQUET_DICTIONARY_PAGE, dictionary->entry_count);
+    return put_page(chunk, AQ_PARQUET_DICTIONARY_PAGE, dictionary->count);
 }
 
 /* The rows of the page that begins at `row`, whose values begin at `value`. */
@@ -213,7 +206,7 @@ static enum aq_status put_data_pages(struct chunk *chunk)
         size_t row_count = page_rows(chunk, row, value, &value_count);
         aq_bytes_clear(&chunk->page);
         AQ_TRY(put_levels(chunk, row, row_count));
-        AQ_TRY(put_values(chunk, value, value_count));
+        put_values(chunk, value, value_count);
         AQ_TRY(put_page(chunk, AQ_PARQUET_DATA_PAGE, row_count));
         row += row_count;
         value += value_count;

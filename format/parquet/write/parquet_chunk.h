@@ -3,6 +3,7 @@
 #define AQ_FORMAT_PARQUET_CHUNK_H
 
 #include "format/encode/node.h"
+#include "format/encode/number.h"
 #include "format/parquet/parquet.h"
 #include "format/parquet/thrift.h"
 
