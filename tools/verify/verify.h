@@ -49,8 +49,15 @@ void aq_verify_fault_at(struct aq_verify *verify, const char *path, uint64_t off
 bool aq_verify_stopped(const struct aq_verify *verify);
 void aq_verify_progress(struct aq_verify *verify, const char *path);
 
+/** Whether a status is no fault of what was read, and ends the work: no memory, a signal, or a file that only a newer aqstore
+ * can judge. */
+static inline bool aq_verify_ends(enum aq_status status)
+{
+    return status == AQ_NO_MEMORY || status == AQ_INTERRUPTED || status == AQ_UNSUPPORTED;
+}
+
 /* Each checks one part. Faults are kept, not returned; a negative status is only what prevents going
- * on at all (no memory, a signal). `catalog` and `entry` may be NULL: then a file is checked by
+ * on at all (aq_verify_ends). `catalog` and `entry` may be NULL: then a file is checked by
  * itself alone. */
 enum aq_status aq_verify_catalog(struct aq_verify *verify, const char *home,
                                  struct aq_error *err) AQ_RESULT;

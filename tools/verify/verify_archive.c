@@ -24,7 +24,7 @@ struct walk {
 static enum aq_status soften(struct aq_verify *verify, enum aq_status status,
                              const struct aq_error *fault, struct aq_error *err)
 {
-    if (status == AQ_NO_MEMORY || status == AQ_INTERRUPTED) {
+    if (aq_verify_ends(status)) {
         *err = *fault;
         return status;
     }

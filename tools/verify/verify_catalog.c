@@ -43,19 +43,24 @@ struct chain {
     uint64_t checksum;
 };
 
-static void check_edit(struct aq_verify *verify, const char *path, struct aq_slice bytes,
-                       uint64_t number, bool checkpoint, struct chain *chain)
+static enum aq_status check_edit(struct aq_verify *verify, const char *path, struct aq_slice bytes,
+                                 uint64_t number, bool checkpoint, struct chain *chain,
+                                 struct aq_error *err)
 {
     struct aq_arena arena = {0};
-    struct aq_error err = {.offset = -1};
+    struct aq_error fault = {.offset = -1};
     struct aq_edit_header header;
     struct aq_record *records = NULL;
     size_t record_count = 0;
     uint64_t checksum = 0;
     enum aq_status status =
-        aq_edit_decode(bytes, &arena, &header, &records, &record_count, &checksum, &err);
-    if (aq_error_locate(&err, status, path, 0) < 0) {
-        aq_verify_fault(verify, &err, "the catalog from edit %" PRIu64 " on", number);
+        aq_edit_decode(bytes, &arena, &header, &records, &record_count, &checksum, &fault);
+    aq_error_locate(&fault, status, path, 0);
+    if (aq_verify_ends(status)) {
+        *err = fault;
+    } else if (status < 0) {
+        aq_verify_fault(verify, &fault, "the catalog from edit %" PRIu64 " on", number);
+        status = AQ_OK;
     } else if (header.number != number || header.checkpoint != checkpoint) {
         aq_verify_fault_at(verify, path, 0, "holds %s %" PRIu64 ", not the one it is named after",
                            header.checkpoint ? "checkpoint" : "edit", header.number);
@@ -67,6 +72,7 @@ static void check_edit(struct aq_verify *verify, const char *path, struct aq_sli
         *chain = (struct chain){.number = number, .checksum = checksum};
     }
     aq_arena_deinit(&arena);
+    return status;
 }
 
 static void check_hint(struct aq_verify *verify, const char *path, struct aq_slice bytes)
@@ -95,13 +101,13 @@ static enum aq_status check_object(struct aq_verify *verify, struct aq_object_st
     if (status >= 0 && hint) {
         check_hint(verify, path, aq_bytes_view(&bytes));
     } else if (status >= 0) {
-        check_edit(verify, path, aq_bytes_view(&bytes), number, checkpoint, chain);
+        status = check_edit(verify, path, aq_bytes_view(&bytes), number, checkpoint, chain, err);
         verify->edit_count++;
-    } else if (status != AQ_NO_MEMORY && status != AQ_NOT_FOUND) { /* gc may have taken it */
+    } else if (!aq_verify_ends(status) && status != AQ_NOT_FOUND) { /* gc may have taken it */
         aq_verify_fault(verify, err, "the catalog from edit %" PRIu64 " on", number);
     }
     aq_bytes_deinit(&bytes);
-    return status == AQ_NO_MEMORY ? status : AQ_OK;
+    return aq_verify_ends(status) ? status : AQ_OK;
 }
 
 enum aq_status aq_verify_catalog(struct aq_verify *verify, const char *home, struct aq_error *err)

@@ -230,7 +230,7 @@ static enum aq_status check_frames(struct walk *walk, struct aq_error *err)
         if (aq_verify_stopped(walk->verify))
             return aq_error_set(err, AQ_INTERRUPTED, "stopped");
         enum aq_status status = read_frame(walk, offset, &fault);
-        if (status == AQ_NO_MEMORY) {
+        if (aq_verify_ends(status)) {
             *err = fault;
             return status;
         }
@@ -311,9 +311,13 @@ enum aq_status aq_verify_segment(struct aq_verify *verify, const struct aq_store
     if (open && file->size_bytes < AQ_SEGMENT_HEADER_BYTES)
         return AQ_OK; /* its writer has only just made it */
     enum aq_status status = aq_segment_file_header(file, &walk.header, &fault);
+    if (aq_verify_ends(status)) {
+        *err = fault;
+        return status;
+    }
     if (status < 0) {
         aq_verify_fault(verify, &fault, "the whole segment");
-        return status == AQ_NO_MEMORY ? status : AQ_OK;
+        return AQ_OK;
     }
     check_identity(&walk);
     find_end(&walk);

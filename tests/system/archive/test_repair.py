@@ -2,9 +2,11 @@
 
 import json
 import os
+import struct
 import subprocess
 
 import pytest
+import xxhash
 
 import aq
 from tiered import Tiered
@@ -97,6 +99,29 @@ def test_a_file_without_a_copy(kind, gone, store, tmp_path):
     store.run("gc", "--age", "0s")
     store.run("verify", "--deep")
     assert store.rows(ALL) == answer
+
+
+def make_newer(file):
+    """Give it a feature that no aqstore knows yet: a segment's header, an archive's root, an edit."""
+    data = bytearray(file.read_bytes())
+    begin, end = 0, 64 if file.suffix == ".seg" else len(data)
+    if file.suffix == ".aqa":
+        begin, end = int.from_bytes(data[-40:-32], "little"), len(data) - 64
+    data[begin + 19] |= 0x80
+    data[end - 8 : end] = struct.pack("<Q", xxhash.xxh3_64_intdigest(data[begin : end - 8]))
+    file.chmod(0o644)
+    file.write_bytes(data)
+
+
+@pytest.mark.parametrize("kind", ("archives", "segments", "catalog"))
+def test_what_a_newer_aqstore_wrote_is_no_damage(kind, store):
+    file = catalog_of(store, "newest") if kind == "catalog" else store.files(kind)[0]
+    make_newer(file)
+    for arguments in (("verify",), ("verify", "--deep", "--repair-plan"), ("restore", "--give-up", f"{kind}/{file.name}")):
+        refused = store.run(*arguments, code=aq.USAGE)
+        assert "use a newer aqstore" in refused.message and file.name in refused.message
+        assert "DAMAGED" not in refused.text and "give-up" not in refused.text
+    assert file in store.files(kind)
 
 
 def catalog_of(store, kind):
