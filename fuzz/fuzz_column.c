@@ -178,6 +178,23 @@ static void fuzz_bounds(struct aq_slice bytes, size_t count, enum aq_type type,
     free(bounds);
 }
 
+/* Its packed vectors: each follows the one before, up to the last row. */
+static void fuzz_packing(struct aq_slice bytes, size_t count, enum aq_type type,
+                         const struct aq_vector *whole)
+{
+    struct aq_packed_vector *vectors = calloc(aq_vector_count(count) + 1, sizeof *vectors);
+    size_t vector_count = 0;
+    assert(vectors != NULL);
+    enum aq_status status =
+        aq_column_packing(bytes, type, count, NULL, vectors, &vector_count, NULL);
+    assert(status == AQ_OK || whole == NULL);
+    assert(vector_count <= aq_vector_count(count));
+    for (size_t i = 0; i < vector_count; i++)
+        assert(vectors[i].row_first + vectors[i].row_count ==
+               (i + 1 < vector_count ? vectors[i + 1].row_first : count));
+    free(vectors);
+}
+
 /* One column's node without nulls, by a variant of the kernels. */
 static enum aq_status decode_by(const struct aq_kernels *kernels, struct aq_slice bytes,
                                 enum aq_type type, size_t count, int64_t *values)
@@ -227,6 +244,7 @@ static void fuzz_coded(struct aq_slice bytes, size_t count, struct aq_vector *ve
     fuzz_part(bytes, count, vector->type, status == AQ_OK ? vector : NULL);
     fuzz_factored(bytes, count, vector->type, status == AQ_OK ? vector : NULL);
     fuzz_bounds(bytes, count, vector->type, status == AQ_OK ? vector : NULL);
+    fuzz_packing(bytes, count, vector->type, status == AQ_OK ? vector : NULL);
     fuzz_variants(bytes, count, vector->type);
     if (status == AQ_OK)
         check_survives(vector, AQ_PROFILE_FRAME);

@@ -136,6 +136,28 @@ enum aq_status aq_column_bounds(struct aq_slice bytes, enum aq_type type, size_t
                                 struct aq_decode_scratch *scratch, struct aq_column_stats *stats,
                                 struct aq_error *err) AQ_RESULT;
 
+/** A vector as it is bit-packed: of values, or of what values are made from, row by row (codes of a dictionary, differences,
+ * decimals' integers). */
+struct aq_packed_vector {
+    size_t row_first; /* of differences the second row they are between */
+    size_t row_count;
+    unsigned width_bits; /* of each; 0: all are the same */
+    size_t size_bytes;   /* header included */
+};
+
+/**
+ * The vectors of a column where its encoding packs something for each row, as their headers have them, and nothing is
+ * unpacked.
+ * @param scratch  As for aq_column_decode_rows.
+ * @param vectors  Room for aq_vector_count(count); the first *vector_count, at most so many, are filled: none of a
+ * column that is coded in another way.
+ * @return AQ_OK; AQ_CORRUPT; AQ_NO_MEMORY. What is wrong with values may go unnoticed.
+ */
+enum aq_status aq_column_packing(struct aq_slice bytes, enum aq_type type, size_t count,
+                                 struct aq_decode_scratch *scratch,
+                                 struct aq_packed_vector *vectors, size_t *vector_count,
+                                 struct aq_error *err) AQ_RESULT;
+
 /** "delta(bitpack 7) + zstd": for people. */
 enum aq_status aq_column_describe(struct aq_slice bytes, char *out, size_t out_size,
                                   struct aq_error *err) AQ_RESULT;

@@ -110,9 +110,12 @@ static enum aq_status decode_ints_body(struct aq_decoder *decoder, uint8_t encod
 enum aq_status aq_decode_ints(struct aq_decoder *decoder, int64_t *values, size_t count)
 {
     struct aq_wanted wanted = decoder->wanted;
+    struct aq_packing *packing = decoder->packing;
     decoder->wanted = (struct aq_wanted){.end = count};
+    decoder->packing = NULL;
     enum aq_status status = aq_decode_row_ints(decoder, values, count);
     decoder->wanted = wanted;
+    decoder->packing = packing;
     return status;
 }
 
@@ -155,10 +158,13 @@ enum aq_status aq_decode_flags(struct aq_decoder *decoder, uint8_t *flags, size_
 {
     uint8_t encoding;
     struct aq_wanted wanted = decoder->wanted;
+    struct aq_packing *packing = decoder->packing;
     AQ_TRY(node_begin(decoder, count, &encoding));
     decoder->wanted.vectors = NULL;
+    decoder->packing = NULL;
     enum aq_status status = decode_flags_body(decoder, encoding, flags, count);
     decoder->wanted = wanted;
+    decoder->packing = packing;
     return node_end(decoder, status);
 }
 

@@ -124,6 +124,13 @@ void aq_encoder_deinit(struct aq_encoder *encoder);
 
 struct aq_kernels; /* kernel.h */
 
+/* Where vectors of the node that has something for each row are noted. */
+struct aq_packing {
+    size_t row_count; /* of the column */
+    struct aq_packed_vector *vectors;
+    size_t vector_count;
+};
+
 struct aq_decoder {
     struct aq_reader reader;
     struct aq_arena *arena;            /* of slices that outlive the call */
@@ -131,11 +138,12 @@ struct aq_decoder {
     const struct aq_kernels *kernels;
     size_t bytes_left; /* that may still be allocated */
     unsigned depth;
-    bool repeating;          /* inside of a repeat, which does not count, */
-    bool multiplying;        /* and of a multiple, which does not either */
-    struct aq_wanted wanted; /* of the node being decoded */
-    struct aq_bytes *trace;  /* NULL, or gets the names of the encodings met */
-    bool has_children;       /* of the node being traced */
+    bool repeating;             /* inside of a repeat, which does not count, */
+    bool multiplying;           /* and of a multiple, which does not either */
+    struct aq_wanted wanted;    /* of the node being decoded */
+    struct aq_packing *packing; /* NULL, or of the rows that the node being decoded is of */
+    struct aq_bytes *trace;     /* NULL, or gets the names of the encodings met */
+    bool has_children;          /* of the node being traced */
 };
 
 /** Note the reader's offset as the place of the corruption. */

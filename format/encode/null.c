@@ -397,6 +397,26 @@ enum aq_status aq_column_bounds(struct aq_slice bytes, enum aq_type type, size_t
     return status;
 }
 
+enum aq_status aq_column_packing(struct aq_slice bytes, enum aq_type type, size_t count,
+                                 struct aq_decode_scratch *scratch,
+                                 struct aq_packed_vector *vectors, size_t *vector_count,
+                                 struct aq_error *err)
+{
+    struct aq_vector values;
+    struct aq_arena arena = {0};
+    struct aq_decode_scratch own = {0};
+    struct aq_packing packing = {.row_count = count, .vectors = vectors};
+    struct aq_decoder decoder = decoder_make(bytes, &arena, (struct aq_wanted){0}, scratch, &own);
+    decoder.packing = &packing;
+    aq_vector_init(&values, type);
+    enum aq_status status = finish(&decoder, decode_column(&decoder, &values, count), err);
+    *vector_count = status == AQ_OK ? packing.vector_count : 0;
+    aq_vector_deinit(&values);
+    aq_arena_deinit(&arena);
+    decoder_end(&decoder, &own);
+    return status;
+}
+
 /* The topmost value node tells what kind of values it holds. */
 static enum aq_type type_of_encoding(uint8_t encoding)
 {

@@ -1,6 +1,7 @@
 /* Facts and tables, as text or as JSON. */
 #include "tools/inspect/inspect.h"
 
+#include "tools/output/output.h"
 #include "tools/output/text/human.h"
 #include "tools/output/text/json_print.h"
 
@@ -37,4 +38,28 @@ enum aq_status aq_inspect_rows(struct aq_inspect *inspect, const char *name, str
         return aq_rows_json(rows, name, &inspect->object, err);
     aq_out_printf(inspect->stream, "\n%s:\n", name);
     return aq_rows_print(rows, inspect->stream, err);
+}
+
+enum aq_status aq_inspect_bound(struct aq_rows *rows, enum aq_type type, bool known,
+                                const union aq_stats_value *value)
+{
+    struct aq_vector vector;
+    struct aq_bytes text = {0};
+    enum aq_status status = AQ_OK;
+    aq_vector_init(&vector, type);
+    if (!known)
+        aq_rows_null(rows);
+    else if (aq_type_physical(type) == AQ_PHYSICAL_DOUBLE)
+        status = aq_vector_append_double(&vector, value->real);
+    else if (aq_type_physical(type) == AQ_PHYSICAL_SLICE)
+        status = aq_vector_append_slice(&vector, value->slice);
+    else
+        status = aq_vector_append_int(&vector, value->integer);
+    if (known && status == AQ_OK)
+        status = aq_value_text_plain(NULL, &vector, 0, &text);
+    if (known && status == AQ_OK)
+        aq_rows_slice(rows, aq_bytes_view(&text));
+    aq_vector_deinit(&vector);
+    aq_bytes_deinit(&text);
+    return status;
 }

@@ -12,9 +12,9 @@ struct aq_inspect {
     struct aq_out *stream;
     bool json;
     const char *key; /* of a dataset: its slots only; NULL: all keys */
-    bool limited;    /* to `limit` keys or slots; else as suits the reader */
+    bool limited;    /* to `limit` keys, slots or vectors; else as suits the reader */
     unsigned long limit;
-    bool vectors;           /* of an archive: runs and chunks, too. JSON has them always */
+    bool vectors; /* of an archive: vectors, too, and runs and chunks, which JSON has always */
     struct aq_bytes object; /* JSON under construction */
 };
 
@@ -25,6 +25,28 @@ void aq_inspect_size(struct aq_inspect *inspect, const char *name, uint64_t size
 /** A table under its name. */
 enum aq_status aq_inspect_rows(struct aq_inspect *inspect, const char *name, struct aq_rows *rows,
                                struct aq_error *err) AQ_RESULT;
+
+/** A bound of a column's values, as text; null where it is not known. AQ_NO_MEMORY. */
+enum aq_status aq_inspect_bound(struct aq_rows *rows, enum aq_type type, bool known,
+                                const union aq_stats_value *value) AQ_RESULT;
+
+/** The bit-packed vectors of an archive's chunks. */
+struct aq_inspect_vectors {
+    struct aq_rows rows; /* the first `limit` */
+    uint64_t limit;
+    uint64_t count; /* of all */
+    struct aq_decode_scratch scratch;
+};
+void aq_inspect_vectors_init(struct aq_inspect_vectors *vectors, const struct aq_inspect *inspect);
+void aq_inspect_vectors_deinit(struct aq_inspect_vectors *vectors);
+/** Those of a chunk, whose bytes these are, of `row_count` rows. `column` is its name. */
+enum aq_status aq_inspect_vectors_add(struct aq_inspect_vectors *vectors, size_t tile,
+                                      const char *column, struct aq_slice bytes,
+                                      const struct aq_chunk_entry *chunk, uint32_t row_count,
+                                      struct aq_error *err) AQ_RESULT;
+enum aq_status aq_inspect_vectors_print(struct aq_inspect *inspect,
+                                        struct aq_inspect_vectors *vectors,
+                                        struct aq_error *err) AQ_RESULT;
 
 enum aq_status aq_inspect_store(struct aq_inspect *inspect, struct aq_store *store,
                                 struct aq_snapshot *snapshot, struct aq_error *err) AQ_RESULT;

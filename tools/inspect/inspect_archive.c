@@ -1,5 +1,6 @@
 /* An archive, from its own bytes: why its tiles have the shape they have, its columns over the whole file, its tiles;
- * and, when asked to go deeper, each run and each chunk with how it is encoded. For programs: all of it. */
+ * and, when asked to go deeper, each run, each chunk with how it is encoded, and its vectors. For programs: all of it but
+ * the vectors, unless they are asked for. */
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -33,12 +34,14 @@ static const struct aq_result_column run_columns[] = {
 };
 
 static const struct aq_result_column chunk_columns[] = {
-    {"tile", AQ_TYPE_BIGINT},   {"column", AQ_TYPE_TEXT},   {"type", AQ_TYPE_TEXT},
-    {"offset", AQ_TYPE_BIGINT}, {"bytes", AQ_TYPE_BIGINT},  {"bytes_per_row", AQ_TYPE_DOUBLE},
-    {"nulls", AQ_TYPE_BIGINT},  {"encoding", AQ_TYPE_TEXT},
+    {"tile", AQ_TYPE_BIGINT},   {"column", AQ_TYPE_TEXT},  {"type", AQ_TYPE_TEXT},
+    {"offset", AQ_TYPE_BIGINT}, {"bytes", AQ_TYPE_BIGINT}, {"bytes_per_row", AQ_TYPE_DOUBLE},
+    {"nulls", AQ_TYPE_BIGINT},  {"min", AQ_TYPE_TEXT},     {"max", AQ_TYPE_TEXT},
+    {"encoding", AQ_TYPE_TEXT},
 };
 
-#define ENCODING_BYTES_MAX 256
+#define CODED_BYTES_MAX 512 /* of what says how */
+#define ENCODING_BYTES_MAX (CODED_BYTES_MAX + AQ_NAME_BYTES_MAX + 16)
 
 /* A column over all tiles. */
 struct column {
@@ -56,6 +59,7 @@ struct walk {
     struct aq_rows tiles;
     struct aq_rows runs;
     struct aq_rows chunks;
+    struct aq_inspect_vectors *vectors; /* NULL: not asked for */
 };
 
 static double per_row(uint64_t bytes, uint64_t row_count)
@@ -64,18 +68,13 @@ static double per_row(uint64_t bytes, uint64_t row_count)
 }
 
 /* One line on how a chunk is encoded: `follows NAME (...)` where it does. */
-static enum aq_status describe(const struct walk *walk, const struct aq_chunk_entry *chunk,
-                               char text[ENCODING_BYTES_MAX], struct aq_error *err)
+static enum aq_status describe(const struct walk *walk, const struct aq_bytes *bytes,
+                               const struct aq_chunk_entry *chunk, char text[ENCODING_BYTES_MAX],
+                               struct aq_error *err)
 {
-    struct aq_bytes bytes = {0};
-    char own[ENCODING_BYTES_MAX - AQ_NAME_BYTES_MAX - 16] = "";
+    char own[CODED_BYTES_MAX] = "";
     const struct aq_schema *schema = &walk->view.root.schema;
-    enum aq_status status =
-        aq_store_file_read(walk->file, chunk->offset, chunk->size_bytes, &bytes, err);
-    if (status >= 0)
-        status = aq_error_locate(
-            err, aq_chunk_describe(aq_bytes_view(&bytes), chunk, own, sizeof(own), err),
-            walk->file->path, (int64_t)chunk->offset);
+    enum aq_status status = aq_chunk_describe(aq_bytes_view(bytes), chunk, own, sizeof(own), err);
     if (chunk->leader == NULL) {
         snprintf(text, ENCODING_BYTES_MAX, "%s", own);
     } else {
@@ -83,8 +82,38 @@ static enum aq_status describe(const struct walk *walk, const struct aq_chunk_en
         snprintf(text, ENCODING_BYTES_MAX, "follows %s (%s)",
                  aq_schema_stored_column(schema, leader).name, own);
     }
+    return status;
+}
+
+/* What a chunk's bytes say: how it is encoded, and its vectors if they are asked for. */
+static enum aq_status read_chunk(const struct walk *walk, size_t tile, uint32_t row_count,
+                                 const struct aq_chunk_entry *chunk, char text[ENCODING_BYTES_MAX],
+                                 struct aq_error *err)
+{
+    struct aq_bytes bytes = {0};
+    const struct aq_schema *schema = &walk->view.root.schema;
+    uint32_t index = aq_schema_stored_find(schema, chunk->column_id);
+    enum aq_status status =
+        aq_store_file_read(walk->file, chunk->offset, chunk->size_bytes, &bytes, err);
+    if (status >= 0) {
+        status = describe(walk, &bytes, chunk, text, err);
+        if (status >= 0 && walk->vectors != NULL)
+            status = aq_inspect_vectors_add(walk->vectors, tile,
+                                            aq_schema_stored_column(schema, index).name,
+                                            aq_bytes_view(&bytes), chunk, row_count, err);
+        status = aq_error_locate(err, status, walk->file->path, (int64_t)chunk->offset);
+    }
     aq_bytes_deinit(&bytes);
     return status;
+}
+
+static enum aq_status add_bounds(struct aq_rows *rows, enum aq_type type,
+                                 const struct aq_column_stats *stats, struct aq_error *err)
+{
+    if (aq_inspect_bound(rows, type, stats->bounds_known, &stats->min) != AQ_OK ||
+        aq_inspect_bound(rows, type, stats->bounds_known, &stats->max) != AQ_OK)
+        return aq_error_set(err, AQ_NO_MEMORY, "no memory to inspect an archive");
+    return AQ_OK;
 }
 
 static enum aq_status add_chunk(struct walk *walk, size_t tile, uint32_t row_count,
@@ -94,7 +123,8 @@ static enum aq_status add_chunk(struct walk *walk, size_t tile, uint32_t row_cou
     const struct aq_schema *schema = &walk->view.root.schema;
     uint32_t index = aq_schema_stored_find(schema, chunk->column_id);
     struct column *column = &walk->columns[index];
-    enum aq_status status = describe(walk, chunk, encoding, err);
+    const struct aq_column_stats *stats = &chunk->stats;
+    enum aq_status status = read_chunk(walk, tile, row_count, chunk, encoding, err);
     column->bytes += chunk->size_bytes;
     if (chunk->size_bytes > column->bytes_largest) {
         column->bytes_largest = chunk->size_bytes;
@@ -106,7 +136,9 @@ static enum aq_status add_chunk(struct walk *walk, size_t tile, uint32_t row_cou
     aq_rows_count(&walk->chunks, chunk->offset);
     aq_rows_count(&walk->chunks, chunk->size_bytes);
     aq_rows_real(&walk->chunks, per_row(chunk->size_bytes, row_count));
-    aq_rows_count(&walk->chunks, chunk->stats.null_count);
+    aq_rows_count(&walk->chunks, stats->null_count);
+    if (status >= 0)
+        status = add_bounds(&walk->chunks, chunk->type, stats, err);
     aq_rows_text(&walk->chunks, encoding);
     return status;
 }
@@ -155,31 +187,6 @@ static enum aq_status add_tile(struct walk *walk, size_t tile, struct aq_error *
     return status;
 }
 
-/* A bound of a column's values, as text; null where it is not known. */
-static enum aq_status add_bound(struct aq_rows *rows, enum aq_type type, bool known,
-                                const union aq_stats_value *value)
-{
-    struct aq_vector vector;
-    struct aq_bytes text = {0};
-    enum aq_status status = AQ_OK;
-    aq_vector_init(&vector, type);
-    if (!known)
-        aq_rows_null(rows);
-    else if (aq_type_physical(type) == AQ_PHYSICAL_DOUBLE)
-        status = aq_vector_append_double(&vector, value->real);
-    else if (aq_type_physical(type) == AQ_PHYSICAL_SLICE)
-        status = aq_vector_append_slice(&vector, value->slice);
-    else
-        status = aq_vector_append_int(&vector, value->integer);
-    if (known && status == AQ_OK)
-        status = aq_value_text_plain(NULL, &vector, 0, &text);
-    if (known && status == AQ_OK)
-        aq_rows_slice(rows, aq_bytes_view(&text));
-    aq_vector_deinit(&vector);
-    aq_bytes_deinit(&text);
-    return status;
-}
-
 static enum aq_status add_columns(struct walk *walk, struct aq_error *err)
 {
     const struct aq_archive_root *root = &walk->view.root;
@@ -197,9 +204,7 @@ static enum aq_status add_columns(struct walk *walk, struct aq_error *err)
         aq_rows_text(rows, share);
         aq_rows_real(rows, 8 * per_row(column->bytes, root->row_count));
         aq_rows_count(rows, stats->null_count);
-        if (add_bound(rows, declared.type, stats->bounds_known, &stats->min) != AQ_OK ||
-            add_bound(rows, declared.type, stats->bounds_known, &stats->max) != AQ_OK)
-            return aq_error_set(err, AQ_NO_MEMORY, "no memory for the columns of an archive");
+        AQ_TRY(add_bounds(rows, declared.type, stats, err));
         aq_rows_text(rows, column->encoding);
     }
     return AQ_OK;
@@ -265,7 +270,8 @@ static enum aq_status print(struct aq_inspect *inspect, struct walk *walk, struc
     if (!inspect->json && !inspect->vectors)
         return AQ_OK;
     AQ_TRY(aq_inspect_rows(inspect, "runs", &walk->runs, err));
-    return aq_inspect_rows(inspect, "chunks", &walk->chunks, err);
+    AQ_TRY(aq_inspect_rows(inspect, "chunks", &walk->chunks, err));
+    return walk->vectors != NULL ? aq_inspect_vectors_print(inspect, walk->vectors, err) : AQ_OK;
 }
 
 #define INIT(rows, columns) aq_rows_init((rows), (columns), sizeof(columns) / sizeof((columns)[0]))
@@ -273,13 +279,15 @@ static enum aq_status print(struct aq_inspect *inspect, struct walk *walk, struc
 enum aq_status aq_inspect_archive(struct aq_inspect *inspect, const struct aq_store_file *file,
                                   struct aq_error *err)
 {
-    struct walk walk = {.file = file};
+    struct aq_inspect_vectors vectors;
+    struct walk walk = {.file = file, .vectors = inspect->vectors ? &vectors : NULL};
     const struct aq_archive_root *root = &walk.view.root;
     enum aq_status status = aq_archive_file_root(file, &walk.view, err);
     INIT(&walk.column_rows, column_columns);
     INIT(&walk.tiles, tile_columns);
     INIT(&walk.runs, run_columns);
     INIT(&walk.chunks, chunk_columns);
+    aq_inspect_vectors_init(&vectors, inspect);
     if (status >= 0) {
         walk.columns = calloc(aq_schema_stored_count(&root->schema) + 1, sizeof(*walk.columns));
         if (walk.columns == NULL)
@@ -296,6 +304,7 @@ enum aq_status aq_inspect_archive(struct aq_inspect *inspect, const struct aq_st
     aq_rows_deinit(&walk.tiles);
     aq_rows_deinit(&walk.runs);
     aq_rows_deinit(&walk.chunks);
+    aq_inspect_vectors_deinit(&vectors);
     aq_archive_view_deinit(&walk.view);
     return status;
 }

@@ -84,6 +84,27 @@ size_t aq_bitpack_size(const int64_t *values, size_t count)
     return size;
 }
 
+/* A vector as it is stored. */
+struct packed {
+    uint64_t reference;
+    unsigned width;
+    struct aq_slice bytes;
+};
+
+/* A vector that ends where the reader is, and has been read from `begin` on; `left` values from its first one on end the
+ * column, as those that are missing are the first ones. */
+static void note_vector(const struct aq_decoder *decoder, size_t left, size_t count,
+                        const struct packed *vector, size_t begin)
+{
+    struct aq_packing *packing = decoder->packing;
+    if (packing != NULL)
+        packing->vectors[packing->vector_count++] =
+            (struct aq_packed_vector){.row_first = packing->row_count - left,
+                                      .row_count = count,
+                                      .width_bits = vector->width,
+                                      .size_bytes = decoder->reader.offset - begin};
+}
+
 /* A vector's bytes where they are if there is room behind them, else a copy with room. */
 static const uint8_t *with_slack(const struct aq_reader *reader, struct aq_slice packed,
                                  uint8_t *padded)
@@ -95,13 +116,6 @@ static const uint8_t *with_slack(const struct aq_reader *reader, struct aq_slice
     return padded;
 }
 
-/* A vector as it is stored. */
-struct packed {
-    uint64_t reference;
-    unsigned width;
-    struct aq_slice bytes;
-};
-
 static enum aq_status read_vector(struct aq_decoder *decoder, size_t count, struct packed *vector)
 {
     vector->reference = (uint64_t)aq_reader_varint_signed(&decoder->reader);
@@ -112,11 +126,15 @@ static enum aq_status read_vector(struct aq_decoder *decoder, size_t count, stru
     return aq_decoder_check(decoder);
 }
 
+/* The next of `left` values. */
 static enum aq_status decode_vector(struct aq_decoder *decoder, bool wanted, int64_t *values,
-                                    size_t count, unsigned *width_max)
+                                    size_t left, unsigned *width_max)
 {
     struct packed vector = {0};
+    size_t begin = decoder->reader.offset;
+    size_t count = left < AQ_VECTOR_ROWS_MAX ? left : AQ_VECTOR_ROWS_MAX;
     AQ_TRY(read_vector(decoder, count, &vector));
+    note_vector(decoder, left, count, &vector, begin);
     uint64_t reference = vector.reference;
     unsigned width = vector.width;
     struct aq_slice packed = vector.bytes;
@@ -144,14 +162,12 @@ enum aq_status aq_bitpack_decode(struct aq_decoder *decoder, int64_t *values, si
 {
     unsigned width_max = 0;
     for (size_t first = 0; first < count; first += AQ_VECTOR_ROWS_MAX) {
-        size_t left = count - first;
         size_t vector = first / AQ_VECTOR_ROWS_MAX;
         const uint64_t *vectors = decoder->wanted.vectors;
         bool wanted = first < decoder->wanted.end &&
                       first + AQ_VECTOR_ROWS_MAX > decoder->wanted.first &&
                       (vectors == NULL || aq_bitmap_has(vectors, vector));
-        AQ_TRY(decode_vector(decoder, wanted, values + first,
-                             left < AQ_VECTOR_ROWS_MAX ? left : AQ_VECTOR_ROWS_MAX, &width_max));
+        AQ_TRY(decode_vector(decoder, wanted, values + first, count - first, &width_max));
     }
     aq_decoder_trace(decoder, " %u", width_max);
     return AQ_OK;

@@ -99,6 +99,27 @@ static void expect_held(const struct aq_vector *vector, const struct aq_column_s
     }
 }
 
+/* Vectors that are packed are of all rows but as many as differences leave out, and hold together in their bytes. */
+static enum aq_status expect_packing(const struct aq_bytes *coded, enum aq_type type, size_t count)
+{
+    struct aq_packed_vector vectors[VECTORS_MAX];
+    size_t vector_count;
+    size_t size = 0;
+    enum aq_status status =
+        aq_column_packing(aq_bytes_view(coded), type, count, NULL, vectors, &vector_count, NULL);
+    cr_assert_leq(vector_count, status == AQ_OK ? aq_vector_count(count) : 0);
+    for (size_t i = 0; i < vector_count; i++) {
+        size_t end = i + 1 < vector_count ? vectors[i + 1].row_first : count;
+        cr_assert_eq(vectors[i].row_first + vectors[i].row_count, end);
+        cr_assert_leq(vectors[i].width_bits, 64);
+        cr_assert_geq(vectors[i].size_bytes,
+                      2 + (vectors[i].row_count * vectors[i].width_bits + 7) / 8);
+        size += vectors[i].size_bytes;
+    }
+    cr_assert_lt(size, coded->size);
+    return status;
+}
+
 /* Bits changed here and there: bounds that are given hold for what decoding gives, if it does. */
 static void damage(struct aq_bytes *coded, enum aq_type type, size_t count)
 {
@@ -117,6 +138,8 @@ static void damage(struct aq_bytes *coded, enum aq_type type, size_t count)
         if (status == AQ_OK &&
             aq_column_decode(aq_bytes_view(coded), type, count, &arena, &decoded, NULL) == AQ_OK)
             expect_held(&decoded, bounds);
+        status = expect_packing(coded, type, count);
+        cr_assert(status == AQ_OK || status == AQ_CORRUPT);
         aq_vector_deinit(&decoded);
         aq_arena_deinit(&arena);
         coded->data[at] = was;
@@ -139,6 +162,7 @@ static bool try_column(enum aq_type type, size_t count, enum aq_profile profile)
     cr_assert(status == AQ_OK || status == AQ_NOT_FOUND, "%s", err.message);
     if (status == AQ_OK)
         expect_held(&vector, bounds);
+    cr_assert_eq(expect_packing(&coded, type, count), AQ_OK);
     damage(&coded, type, count);
     coded.size--;
     cr_assert_neq(aq_column_bounds(aq_bytes_view(&coded), type, count, NULL, bounds, NULL), AQ_OK);
@@ -200,6 +224,60 @@ Test(bounds, of_plain_bit_packing_are_tight)
     aq_vector_deinit(&ints);
     aq_vector_deinit(&doubles);
     aq_bytes_deinit(&coded);
+}
+
+static size_t read_packing(const struct aq_vector *vector, enum aq_profile profile,
+                           struct aq_packed_vector *vectors)
+{
+    struct aq_bytes coded = {0};
+    size_t vector_count;
+    cr_assert_eq(aq_column_encode(vector, 0, vector->row_count, profile, &coded), AQ_OK);
+    cr_assert_eq(aq_column_packing(aq_bytes_view(&coded), vector->type, vector->row_count, NULL,
+                                   vectors, &vector_count, NULL),
+                 AQ_OK);
+    aq_bytes_deinit(&coded);
+    return vector_count;
+}
+
+/* Of values, of their differences, and of the codes of strings; with nulls, and lengths of strings, which are packed too. */
+Test(bounds, are_packed_in_vectors)
+{
+    struct aq_packed_vector vectors[3];
+    struct aq_vector values;
+    struct aq_vector steps;
+    struct aq_vector names;
+    aq_vector_init(&values, AQ_TYPE_INTEGER);
+    aq_vector_init(&steps, AQ_TYPE_BIGINT);
+    aq_vector_init(&names, AQ_TYPE_TEXT);
+    static const char *const texts[] = {"calm", "north", "west", "south-west", "", "east"};
+    for (int64_t i = 0; i < 2500; i++) {
+        int64_t bits = i < 1024 ? 0 : i < 2048 ? 15 : 255;
+        cr_assert_eq(i % 5 == 2 ? aq_vector_append_null(&values)
+                                : aq_vector_append_int(&values, 64 + (i * 7919 >> 3 & bits)),
+                     AQ_OK);
+        cr_assert_eq(aq_vector_append_int(&steps, i * 100000 + (i * 7919 & 255)), AQ_OK);
+        cr_assert_eq(aq_vector_append_slice(&names, aq_slice_of(texts[next() % 6])), AQ_OK);
+    }
+    cr_assert_eq(read_packing(&values, AQ_PROFILE_FRAME, vectors), 3);
+    static const unsigned widths[] = {0, 4, 8};
+    for (size_t i = 0; i < 3; i++) {
+        size_t rows = i < 2 ? 1024 : 452;
+        cr_expect_eq(vectors[i].row_first, 1024 * i);
+        cr_expect_eq(vectors[i].row_count, rows);
+        cr_expect_eq(vectors[i].width_bits, widths[i]);
+        cr_expect_eq(vectors[i].size_bytes, 3 + rows * widths[i] / 8, "64 takes two bytes");
+    }
+    cr_assert_eq(read_packing(&steps, AQ_PROFILE_FRAME, vectors), 3);
+    cr_expect_eq(vectors[0].row_first, 1);
+    cr_expect_eq(vectors[2].row_first, 2049);
+    cr_expect_eq(vectors[2].row_count, 451);
+    cr_expect_eq(vectors[1].width_bits, 9);
+    cr_assert_eq(read_packing(&names, AQ_PROFILE_FRAME, vectors), 3);
+    cr_expect_eq(vectors[1].width_bits, 3);
+    cr_expect_eq(vectors[1].size_bytes, 2 + 1024 * 3 / 8);
+    aq_vector_deinit(&values);
+    aq_vector_deinit(&steps);
+    aq_vector_deinit(&names);
 }
 
 /* Bytes that no writer makes: distances that wrap around stand for any integer, products that do for any double; a width
