@@ -279,7 +279,7 @@ static enum aq_status print(struct aq_inspect *inspect, struct walk *walk, struc
 enum aq_status aq_inspect_archive(struct aq_inspect *inspect, const struct aq_store_file *file,
                                   struct aq_error *err)
 {
-    struct aq_inspect_vectors vectors;
+    struct aq_inspect_vectors vectors = {0};
     struct walk walk = {.file = file, .vectors = inspect->vectors ? &vectors : NULL};
     const struct aq_archive_root *root = &walk.view.root;
     enum aq_status status = aq_archive_file_root(file, &walk.view, err);
