@@ -1,43 +1,17 @@
 /* Entropy coding in 32 lanes: what it codes comes back by every variant of its kernel, and forged bytes are refused, or
  * decoded to the same by all. */
 #include <criterion/criterion.h>
-#include <stdlib.h>
-#include <string.h>
 
-#include "format/encode/kernel/kernel.h"
+#include "tests/unit/encode/node_bytes.h"
+#include "tests/unit/encode/random.h"
 
 #define ROWS_MAX 5000
 
-static uint64_t random_state = 1;
-
-/* @source Vigna, splitmix64. */
-static uint64_t next_random(void)
-{
-    uint64_t z = random_state += UINT64_C(0x9e3779b97f4a7c15);
-    z = (z ^ z >> 30) * UINT64_C(0xbf58476d1ce4e5b9);
-    z = (z ^ z >> 27) * UINT64_C(0x94d049bb133111eb);
-    return z ^ z >> 31;
-}
-
-/* The node alone, from behind its number. By what has exactly these bytes, so that a sanitizer sees what is read behind. */
+/* The node alone, from behind its number. */
 static enum aq_status decode(struct aq_slice node, const struct aq_kernels *kernels,
                              int64_t *values, size_t count)
 {
-    uint8_t *exact = malloc(node.size + 1);
-    cr_assert_not_null(exact);
-    memcpy(exact, node.data, node.size);
-    struct aq_decode_scratch scratch = {0};
-    struct aq_decoder decoder = {.reader = aq_reader_make(aq_slice_make(exact, node.size)),
-                                 .scratch = &scratch,
-                                 .kernels = kernels,
-                                 .wanted = {.end = count},
-                                 .bytes_left = AQ_DECODED_BYTES_MAX};
-    enum aq_status status = aq_ans32_decode(&decoder, values, count);
-    if (status == AQ_OK && aq_reader_left(&decoder.reader) > 0)
-        status = AQ_CORRUPT;
-    aq_decode_scratch_deinit(&scratch);
-    free(exact);
-    return status;
+    return decode_node_by(aq_ans32_decode, kernels, node, values, count);
 }
 
 static void encode(const int64_t *values, size_t count, struct aq_bytes *out)

@@ -3,19 +3,9 @@
 #include <string.h>
 
 #include "format/encode/encode.h"
+#include "tests/unit/encode/random.h"
 
 #define ROWS 20000
-
-static uint64_t random_state = 1;
-
-/* @source Vigna, splitmix64. */
-static uint64_t next_random(void)
-{
-    uint64_t z = random_state += UINT64_C(0x9e3779b97f4a7c15);
-    z = (z ^ z >> 30) * UINT64_C(0xbf58476d1ce4e5b9);
-    z = (z ^ z >> 27) * UINT64_C(0x94d049bb133111eb);
-    return z ^ z >> 31;
-}
 
 static void expect_back(const struct aq_vector *vector, const struct aq_bytes *coded)
 {

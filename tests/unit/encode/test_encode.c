@@ -7,21 +7,11 @@
 #include <string.h>
 
 #include "format/encode/encode.h"
+#include "tests/unit/encode/random.h"
 
 static const size_t edge_counts[] = {0, 1, 2, 1023, 1024, 1025, 3000};
 #define EDGE_COUNTS (sizeof edge_counts / sizeof edge_counts[0])
 static const enum aq_profile profiles[] = {AQ_PROFILE_FRAME, AQ_PROFILE_FAST, AQ_PROFILE_ARCHIVE};
-
-static uint64_t random_state = 1;
-
-/* @source Vigna, splitmix64. */
-static uint64_t next_random(void)
-{
-    uint64_t z = random_state += UINT64_C(0x9e3779b97f4a7c15);
-    z = (z ^ z >> 30) * UINT64_C(0xbf58476d1ce4e5b9);
-    z = (z ^ z >> 27) * UINT64_C(0x94d049bb133111eb);
-    return z ^ z >> 31;
-}
 
 static bool same_row(const struct aq_vector *a, size_t row_a, const struct aq_vector *b,
                      size_t row_b)

@@ -7,22 +7,12 @@
 
 #include "format/base/log2.h"
 #include "format/encode/kernel/kernel.h"
+#include "tests/unit/encode/random.h"
 
 #define ROWS 5000
 
 /* Every kernel is compared here: so is one that is added. */
 _Static_assert(sizeof(struct aq_kernels) == 14 * sizeof(void *), "a kernel without its test");
-
-static uint64_t random_state = 1;
-
-/* @source Vigna, splitmix64. */
-static uint64_t next_random(void)
-{
-    uint64_t z = random_state += UINT64_C(0x9e3779b97f4a7c15);
-    z = (z ^ z >> 30) * UINT64_C(0xbf58476d1ce4e5b9);
-    z = (z ^ z >> 27) * UINT64_C(0x94d049bb133111eb);
-    return z ^ z >> 31;
-}
 
 /* Of any size, both signs. */
 static int64_t any_integer(void)

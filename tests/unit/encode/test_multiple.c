@@ -1,45 +1,13 @@
 /* Multiples of one number: found where differences share a divisor, taken where that saves, and read back to the bit by values, by
  * different values and as bounds; forged ones are refused. */
 #include <criterion/criterion.h>
-#include <stdlib.h>
-#include <string.h>
 
 #include "format/base/calendar.h"
-#include "format/encode/kernel/kernel.h"
+#include "tests/unit/encode/node_bytes.h"
+#include "tests/unit/encode/random.h"
 
 #define ROWS 20000
 #define LATE_BOTH (AQ_LATE_LANES | AQ_LATE_MULTIPLE)
-
-static uint64_t random_state = 1;
-
-/* @source Vigna, splitmix64. */
-static uint64_t next_random(void)
-{
-    uint64_t z = random_state += UINT64_C(0x9e3779b97f4a7c15);
-    z = (z ^ z >> 30) * UINT64_C(0xbf58476d1ce4e5b9);
-    z = (z ^ z >> 27) * UINT64_C(0x94d049bb133111eb);
-    return z ^ z >> 31;
-}
-
-/* From memory of just that size, so that a sanitizer sees what is read beyond. */
-static enum aq_status decode(struct aq_slice node, int64_t *values, size_t count)
-{
-    uint8_t *exact = malloc(node.size + 1);
-    cr_assert_not_null(exact);
-    memcpy(exact, node.data, node.size);
-    struct aq_decode_scratch scratch = {0};
-    struct aq_decoder decoder = {.reader = aq_reader_make(aq_slice_make(exact, node.size)),
-                                 .scratch = &scratch,
-                                 .kernels = aq_kernels(),
-                                 .wanted = {.end = count},
-                                 .bytes_left = AQ_DECODED_BYTES_MAX};
-    enum aq_status status = aq_decode_ints(&decoder, values, count);
-    if (status == AQ_OK && aq_reader_left(&decoder.reader) > 0)
-        status = AQ_CORRUPT;
-    aq_decode_scratch_deinit(&scratch);
-    free(exact);
-    return status;
-}
 
 static uint64_t find(int64_t a, int64_t b, int64_t c)
 {
@@ -73,7 +41,7 @@ static void expect_back(const int64_t *values, size_t count, uint64_t multiple)
     cr_assert_eq(aq_multiple_encode(&encoder, values, count, multiple, 0, &node), AQ_OK);
     cr_assert_eq(node.data[0], AQ_ENCODING_MULTIPLE);
     cr_assert_not(encoder.multiplying);
-    cr_assert_eq(decode(aq_bytes_view(&node), decoded, count), AQ_OK);
+    cr_assert_eq(decode_node(aq_bytes_view(&node), decoded, count), AQ_OK);
     cr_assert_eq(memcmp(decoded, values, count * sizeof *values), 0);
     aq_encoder_deinit(&encoder);
     aq_bytes_deinit(&node);
@@ -176,9 +144,9 @@ Test(multiple, is_left_out_where_it_saves_little)
 static void refused(const char *what, const void *bytes, size_t size, enum aq_status expected)
 {
     int64_t values[10];
-    cr_assert_eq(decode(aq_slice_make(bytes, size), values, 10), expected, "%s", what);
+    cr_assert_eq(decode_node(aq_slice_make(bytes, size), values, 10), expected, "%s", what);
     for (size_t cut = 0; cut < size; cut++)
-        cr_assert_eq(decode(aq_slice_make(bytes, cut), values, 10), AQ_CORRUPT, "%s", what);
+        cr_assert_eq(decode_node(aq_slice_make(bytes, cut), values, 10), AQ_CORRUPT, "%s", what);
 }
 #define REFUSED(what, bytes) refused((what), (bytes), sizeof(bytes) - 1, AQ_CORRUPT)
 #define TAKEN(what, bytes) refused((what), (bytes), sizeof(bytes) - 1, AQ_OK)
@@ -205,7 +173,7 @@ Test(multiple, wraps_around)
     int64_t values[2];
     static const uint8_t node[] = {10,   0xff, 0xff, 0xff, 0xff, 0xff, 0xff,
                                    0xff, 0xff, 0x7f, 5,    1,    14};
-    cr_assert_eq(decode(aq_slice_make(node, sizeof node), values, 2), AQ_OK);
+    cr_assert_eq(decode_node(aq_slice_make(node, sizeof node), values, 2), AQ_OK);
     cr_assert_eq(values[1], (int64_t)(UINT64_C(7) * INT64_MAX - 3));
 }
 

@@ -5,21 +5,11 @@
 
 #include "format/base/checksum.h"
 #include "format/encode/number.h"
+#include "tests/unit/encode/random.h"
 
 #define MULTIPLIER UINT64_C(0x9e3779b97f4a7c15)
 #define INVERSE UINT64_C(0xf1de83e19937733d) /* of it, modulo 2^64 */
 #define ROWS 65536
-
-static uint64_t random_state = 1;
-
-/* @source Vigna, splitmix64. */
-static uint64_t next_random(void)
-{
-    uint64_t z = random_state += UINT64_C(0x9e3779b97f4a7c15);
-    z = (z ^ z >> 30) * UINT64_C(0xbf58476d1ce4e5b9);
-    z = (z ^ z >> 27) * UINT64_C(0x94d049bb133111eb);
-    return z ^ z >> 31;
-}
 
 /* Of which the first `count` were made by make_values. */
 static int64_t ints[ROWS];

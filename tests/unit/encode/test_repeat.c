@@ -1,44 +1,12 @@
 /* Copies of values further up: what is coded comes back, however copies lie, and forged ones are refused. */
 #include <criterion/criterion.h>
-#include <stdlib.h>
-#include <string.h>
 
-#include "format/encode/kernel/kernel.h"
+#include "tests/unit/encode/node_bytes.h"
+#include "tests/unit/encode/random.h"
 
 #define ROWS 20000
 #define RUN_ROWS 5000
 #define RUN_COUNT 12
-
-static uint64_t random_state = 1;
-
-/* @source Vigna, splitmix64. */
-static uint64_t next_random(void)
-{
-    uint64_t z = random_state += UINT64_C(0x9e3779b97f4a7c15);
-    z = (z ^ z >> 30) * UINT64_C(0xbf58476d1ce4e5b9);
-    z = (z ^ z >> 27) * UINT64_C(0x94d049bb133111eb);
-    return z ^ z >> 31;
-}
-
-/* From memory of just that size, so that a sanitizer sees what is read beyond. */
-static enum aq_status decode(struct aq_slice node, int64_t *values, size_t count)
-{
-    uint8_t *exact = malloc(node.size + 1);
-    cr_assert_not_null(exact);
-    memcpy(exact, node.data, node.size);
-    struct aq_decode_scratch scratch = {0};
-    struct aq_decoder decoder = {.reader = aq_reader_make(aq_slice_make(exact, node.size)),
-                                 .scratch = &scratch,
-                                 .kernels = aq_kernels(),
-                                 .wanted = {.end = count},
-                                 .bytes_left = AQ_DECODED_BYTES_MAX};
-    enum aq_status status = aq_decode_ints(&decoder, values, count);
-    if (status == AQ_OK && aq_reader_left(&decoder.reader) > 0)
-        status = AQ_CORRUPT;
-    aq_decode_scratch_deinit(&scratch);
-    free(exact);
-    return status;
-}
 
 static enum aq_status encode(const int64_t *values, size_t count, struct aq_bytes *out)
 {
@@ -56,7 +24,7 @@ static void expect_back(const int64_t *values, size_t count)
     struct aq_bytes node = {0};
     cr_assert_eq(encode(values, count, &node), AQ_OK);
     cr_assert_eq(node.data[0], AQ_ENCODING_REPEAT);
-    cr_assert_eq(decode(aq_bytes_view(&node), decoded, count), AQ_OK);
+    cr_assert_eq(decode_node(aq_bytes_view(&node), decoded, count), AQ_OK);
     cr_assert_eq(memcmp(decoded, values, count * sizeof *values), 0);
     aq_bytes_deinit(&node);
 }
@@ -127,9 +95,9 @@ Test(repeat, a_run_that_repeats_another_costs_next_to_nothing)
 static void refused(const char *what, const void *bytes, size_t size, enum aq_status expected)
 {
     int64_t values[10];
-    cr_assert_eq(decode(aq_slice_make(bytes, size), values, 10), expected, "%s", what);
+    cr_assert_eq(decode_node(aq_slice_make(bytes, size), values, 10), expected, "%s", what);
     for (size_t cut = 0; cut < size; cut++)
-        cr_assert_eq(decode(aq_slice_make(bytes, cut), values, 10), AQ_CORRUPT, "%s", what);
+        cr_assert_eq(decode_node(aq_slice_make(bytes, cut), values, 10), AQ_CORRUPT, "%s", what);
 }
 #define REFUSED(what, bytes) refused((what), (bytes), sizeof(bytes) - 1, AQ_CORRUPT)
 

@@ -11,23 +11,13 @@
 
 #include "format/encode/encode.h"
 #include "format/encode/node.h"
+#include "tests/unit/encode/random.h"
 
 #define ROWS_MAX 3100
 #define VECTOR_WORDS 2     /* of a bit a vector */
 #define LONG_ROWS_MIN 8192 /* from here on there are ans32 and repeat */
 #define LONG_ROWS_MAX 20000
 #define LONG_ONE_IN 64
-
-static uint64_t state;
-
-/* @source Vigna, splitmix64. */
-static uint64_t next(void)
-{
-    uint64_t z = state += UINT64_C(0x9e3779b97f4a7c15);
-    z = (z ^ z >> 30) * UINT64_C(0xbf58476d1ce4e5b9);
-    z = (z ^ z >> 27) * UINT64_C(0x94d049bb133111eb);
-    return z ^ z >> 31;
-}
 
 static uint64_t from_environment(const char *name, uint64_t otherwise)
 {
@@ -40,11 +30,13 @@ static size_t draw_count(void)
 {
     static const size_t edges[] = {0, 1, 2, 1023, 1024, 1025, 2048, 2049};
     static const size_t long_edges[] = {8191, 8192, 8193, 65535, 65536};
-    uint64_t kind = next() % 16;
-    if (next() % LONG_ONE_IN == 0)
-        return kind == 0 ? long_edges[next() % 5]
-                         : LONG_ROWS_MIN + next() % (LONG_ROWS_MAX - LONG_ROWS_MIN);
-    return kind == 0 ? edges[next() % 8] : kind == 1 ? next() % ROWS_MAX : 1 + next() % 60;
+    uint64_t kind = next_random() % 16;
+    if (next_random() % LONG_ONE_IN == 0)
+        return kind == 0 ? long_edges[next_random() % 5]
+                         : LONG_ROWS_MIN + next_random() % (LONG_ROWS_MAX - LONG_ROWS_MIN);
+    return kind == 0   ? edges[next_random() % 8]
+           : kind == 1 ? next_random() % ROWS_MAX
+                       : 1 + next_random() % 60;
 }
 
 /* One of so many shapes of integers; a column keeps its shape, and its parameters. */
@@ -59,15 +51,16 @@ struct shape {
 
 static struct shape draw_shape(void)
 {
-    return (struct shape){
-        .kind = (unsigned)(next() % SHAPES), .a = next(), .shift = (unsigned)(next() % 64)};
+    return (struct shape){.kind = (unsigned)(next_random() % SHAPES),
+                          .a = next_random(),
+                          .shift = (unsigned)(next_random() % 64)};
 }
 
 /* The row whose value stands again in row i; i: none. */
 static size_t repeated_row(const struct shape *shape, size_t i)
 {
     size_t period = 20 + shape->a % 5000;
-    return shape->kind != SHAPE_REPEATS || i < period || next() % 500 == 0 ? i : i - period;
+    return shape->kind != SHAPE_REPEATS || i < period || next_random() % 500 == 0 ? i : i - period;
 }
 
 static int64_t draw_int(const struct shape *shape, size_t i, int64_t before)
@@ -78,25 +71,27 @@ static int64_t draw_int(const struct shape *shape, size_t i, int64_t before)
     case 1: /* a stride */
         return (int64_t)(shape->a + i * (shape->a >> shape->shift));
     case 2: /* as wide as may be */
-        return (int64_t)next();
+        return (int64_t)next_random();
     case 3: /* so many bits */
-        return (int64_t)(next() >> shape->shift);
+        return (int64_t)(next_random() >> shape->shift);
     case 4: /* runs */
-        return next() % 20 != 0 && i > 0 ? before : (int64_t)(next() >> shape->shift);
+        return next_random() % 20 != 0 && i > 0 ? before : (int64_t)(next_random() >> shape->shift);
     case 5: /* few different */
-        return (int64_t)((shape->a + next() % 5) << (shape->shift / 2));
+        return (int64_t)((shape->a + next_random() % 5) << (shape->shift / 2));
     case 6: /* a walk */
-        return (int64_t)((uint64_t)before + next() % 21 - 10);
+        return (int64_t)((uint64_t)before + next_random() % 21 - 10);
     case 7: /* ends of the range */
-        return next() % 2 ? INT64_MIN + (int64_t)(next() % 3) : INT64_MAX - (int64_t)(next() % 3);
+        return next_random() % 2 ? INT64_MIN + (int64_t)(next_random() % 3)
+                                 : INT64_MAX - (int64_t)(next_random() % 3);
     case SHAPE_REPEATS: /* what is new of them */
-        return (int64_t)(next() >> shape->shift);
+        return (int64_t)(next_random() >> shape->shift);
     case SHAPE_MULTIPLES:
-        return (int64_t)(shape->a + (next() >> (shape->shift | 16)) * (shape->a >> 48));
+        return (int64_t)(shape->a + (next_random() >> (shape->shift | 16)) * (shape->a >> 48));
     case 10: /* of all sizes, both signs, small ones most often */
-        return (int64_t)(next() >> (shape->shift / 2 + next() % 32)) * (next() % 2 ? 1 : -1);
+        return (int64_t)(next_random() >> (shape->shift / 2 + next_random() % 32)) *
+               (next_random() % 2 ? 1 : -1);
     default: /* few outliers */
-        return next() % 50 == 0 ? (int64_t)next() : (int64_t)(next() % 100);
+        return next_random() % 50 == 0 ? (int64_t)next_random() : (int64_t)(next_random() % 100);
     }
 }
 
@@ -119,23 +114,25 @@ static double draw_double(const struct shape *shape, size_t i, int64_t *before)
                                    1,
                                    UINT64_C(0x000fffffffffffff),
                                    UINT64_C(0x7fefffffffffffff)};
-    if (shape->kind == 2 || next() % 40 == 0)
-        return of_bits(next() % 2 ? next() : odd[next() % 9]);
+    if (shape->kind == 2 || next_random() % 40 == 0)
+        return of_bits(next_random() % 2 ? next_random() : odd[next_random() % 9]);
     if (shape->kind == 7)
-        return of_bits(odd[next() % 9]);
+        return of_bits(odd[next_random() % 9]);
     *before = draw_int(shape, i, *before);
     return (double)(*before >> (shape->shift % 40)) / tens[shape->a % 7];
 }
 
 static struct aq_slice draw_slice(const struct shape *shape, struct aq_arena *arena)
 {
-    size_t size = shape->kind == 2 ? next() % 300 : shape->kind == 0 ? shape->a % 10 : next() % 12;
+    size_t size = shape->kind == 2   ? next_random() % 300
+                  : shape->kind == 0 ? shape->a % 10
+                                     : next_random() % 12;
     uint8_t *bytes = aq_arena_alloc(arena, size + 1);
     cr_assert_not_null(bytes);
     for (size_t i = 0; i < size; i++)
         bytes[i] = shape->kind == 0   ? (uint8_t)shape->a
-                   : shape->kind == 2 ? (uint8_t)next()
-                                      : (uint8_t)('a' + next() % (shape->kind + 1));
+                   : shape->kind == 2 ? (uint8_t)next_random()
+                                      : (uint8_t)('a' + next_random() % (shape->kind + 1));
     return aq_slice_make(bytes, size);
 }
 
@@ -151,12 +148,12 @@ static void fill(struct aq_vector *vector, size_t count, struct aq_arena *arena)
 {
     static const unsigned null_shares[] = {0, 0, 0, 1, 20, 50, 99, 100};
     struct shape shape = draw_shape();
-    unsigned nulls = null_shares[next() % 8];
+    unsigned nulls = null_shares[next_random() % 8];
     int64_t before = 0;
     for (size_t i = 0; i < count; i++) {
         enum aq_status status;
         size_t from = repeated_row(&shape, i);
-        if (next() % 100 < nulls) {
+        if (next_random() % 100 < nulls) {
             status = aq_vector_append_null(vector);
         } else if (from < i && aq_type_physical(vector->type) == AQ_PHYSICAL_SLICE) {
             status = aq_vector_append_slice(vector, vector->slices[from]);
@@ -200,13 +197,13 @@ static void decode_and_compare(const struct aq_vector *in, const struct aq_bytes
     cr_assert_eq(aq_column_decode(aq_bytes_view(coded), in->type, in->row_count, arena, &out, &err),
                  AQ_OK, "AQ_SEED=%" PRIu64 ": %s", seed, err.message);
     expect_same(in, &out, 0, in->row_count, seed);
-    size_t first = next() % (in->row_count + 1);
+    size_t first = next_random() % (in->row_count + 1);
     uint64_t vectors[VECTOR_WORDS];
     for (size_t word = 0; word < VECTOR_WORDS; word++)
-        vectors[word] = next() ^ next() << 33;
+        vectors[word] = next_random() ^ next_random() << 33;
     struct aq_wanted wanted = {.first = first,
-                               .end = first + next() % (in->row_count + 1 - first),
-                               .vectors = next() % 2 == 0 ? vectors : NULL};
+                               .end = first + next_random() % (in->row_count + 1 - first),
+                               .vectors = next_random() % 2 == 0 ? vectors : NULL};
     cr_assert_lt(aq_vector_count(in->row_count), VECTOR_WORDS * 64);
     cr_assert_eq(aq_column_decode_rows(aq_bytes_view(coded), in->type, in->row_count, &wanted,
                                        &kept, arena, &out, &err),
@@ -273,13 +270,14 @@ static void round_trip(uint64_t seed, struct aq_arena *arena, struct aq_bytes *c
                                                AQ_PROFILE_ARCHIVE, AQ_PROFILE_ARCHIVE};
     uint32_t starts[3] = {0};
     struct aq_vector in;
-    state = seed;
-    aq_vector_init(&in, (enum aq_type)(AQ_TYPE_BOOLEAN + next() % 10));
+    random_state = seed;
+    aq_vector_init(&in, (enum aq_type)(AQ_TYPE_BOOLEAN + next_random() % 10));
     fill(&in, draw_count(), arena);
-    struct aq_encode_options options = {.profile = profiles[next() % 4], .run_starts = starts};
-    if (in.row_count > 9 && next() % 2) {
-        starts[1] = (uint32_t)(1 + next() % (in.row_count / 3));
-        starts[2] = starts[1] + (uint32_t)(1 + next() % (in.row_count / 3));
+    struct aq_encode_options options = {.profile = profiles[next_random() % 4],
+                                        .run_starts = starts};
+    if (in.row_count > 9 && next_random() % 2) {
+        starts[1] = (uint32_t)(1 + next_random() % (in.row_count / 3));
+        starts[2] = starts[1] + (uint32_t)(1 + next_random() % (in.row_count / 3));
         options.run_count = 3;
     }
     aq_bytes_clear(coded);
@@ -346,7 +344,7 @@ static bool forced_round_trip(enum aq_encoding encoding, uint64_t seed, struct a
                                             seed % 3 == 0 ? AQ_PROFILE_FRAME : AQ_PROFILE_ARCHIVE};
     struct aq_encoder encoder = {.options = &options};
     struct aq_vector in;
-    state = seed;
+    random_state = seed;
     aq_vector_init(&in, encoding >= AQ_ENCODING_TEXT      ? AQ_TYPE_BYTEA
                         : encoding >= AQ_ENCODING_DECIMAL ? AQ_TYPE_DOUBLE
                                                           : AQ_TYPE_BIGINT);
