@@ -117,4 +117,29 @@ static inline enum aq_status open_file(const struct aq_bytes *file, struct opene
         &opened->root, &opened->arena, &opened->directory, err);
 }
 
+/* A section that `read` takes for one of the opened directory's: cut short anywhere, or with a byte behind it, it is refused;
+ * with a bit changed most often, for some then mean something else. */
+static inline void expect_mangled_refused(enum aq_status (*read)(struct opened *opened,
+                                                                 const struct aq_bytes *section),
+                                          struct opened *opened, struct aq_bytes *section)
+{
+    size_t refused = 0;
+    cr_assert_eq(read(opened, section), AQ_OK);
+    for (size_t size = 0; size < section->size; size++) {
+        struct aq_bytes cut = {0};
+        aq_bytes_append(&cut, section->data, size);
+        cr_assert_eq(read(opened, &cut), AQ_CORRUPT, "cut to %zu", size);
+        aq_bytes_deinit(&cut);
+    }
+    for (size_t bit = 0; bit < section->size * 8; bit++) {
+        section->data[bit / 8] ^= (uint8_t)(1u << bit % 8);
+        refused += read(opened, section) == AQ_CORRUPT;
+        section->data[bit / 8] ^= (uint8_t)(1u << bit % 8);
+    }
+    cr_assert_gt(refused, section->size * 3);
+    aq_bytes_u8(section, 0);
+    cr_assert_eq(read(opened, section), AQ_CORRUPT);
+    section->size--;
+}
+
 #endif
