@@ -14,6 +14,20 @@ static inline enum aq_status archive_sink(void *context, const void *data, size_
     return aq_bytes_status(context);
 }
 
+/* Of a dataset whose first column is the key and whose second the time. */
+static inline struct aq_schema archive_schema(struct aq_column *columns, size_t column_count)
+{
+    return (struct aq_schema){.dataset_id = 1,
+                              .version = 1,
+                              .dataset = "air",
+                              .column_count = column_count,
+                              .columns = columns,
+                              .key_column = 0,
+                              .time_column = 1,
+                              .slot = AQ_SLOT_DAY,
+                              .version_column = AQ_COLUMN_NONE};
+}
+
 static inline void write_archive(const struct aq_schema *schema, const struct aq_batch *rows,
                                  size_t tile_count, const struct aq_executor *executor,
                                  struct aq_bytes *file, struct aq_bytes *root,
@@ -30,6 +44,16 @@ static inline void write_archive(const struct aq_schema *schema, const struct aq
     cr_assert_eq(aq_archive_writer_finish(writer, root, content, &err), AQ_OK, "%s", err.message);
     cr_assert_eq(aq_archive_writer_size(writer), file->size);
     aq_archive_writer_destroy(writer);
+}
+
+/* One tile as a file; the rows are gone then. */
+static inline struct aq_bytes take_as_archive(const struct aq_schema *schema, struct aq_batch *rows)
+{
+    struct aq_bytes file = {0};
+    struct aq_content_hash content;
+    write_archive(schema, rows, 1, NULL, &file, NULL, &content);
+    aq_batch_deinit(rows);
+    return file;
 }
 
 static inline enum aq_status read_tile(struct aq_slice file, const struct aq_archive_root *root,

@@ -21,19 +21,6 @@ static struct aq_column columns[] = {
 };
 #define COLUMN_COUNT (sizeof columns / sizeof columns[0])
 
-static inline struct aq_schema schema_of(size_t column_count)
-{
-    return (struct aq_schema){.dataset_id = 1,
-                              .version = 1,
-                              .dataset = "air",
-                              .column_count = column_count,
-                              .columns = columns,
-                              .key_column = 0,
-                              .time_column = 1,
-                              .slot = AQ_SLOT_DAY,
-                              .version_column = AQ_COLUMN_NONE};
-}
-
 static uint64_t state;
 static size_t rows_an_hour = 1;
 static inline uint64_t next(void)

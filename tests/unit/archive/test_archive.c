@@ -304,22 +304,14 @@ static void check_golden(bool unique, const char *name)
         {.name = "pm25", .type = AQ_TYPE_DOUBLE, .id = 3},
     };
     static const double values[] = {12.5, 13.0, 0, 40.5};
-    struct aq_schema schema = {.dataset_id = 1,
-                               .version = 1,
-                               .dataset = "air",
-                               .column_count = 3,
-                               .columns = golden_columns,
-                               .key_column = 0,
-                               .time_column = 1,
-                               .slot = AQ_SLOT_DAY,
-                               .unique_count = unique ? 2 : 0,
-                               .unique = unique_columns,
-                               .version_column = AQ_COLUMN_NONE};
+    struct aq_schema schema = archive_schema(golden_columns, 3);
     struct aq_batch rows;
     struct aq_bytes file = {0};
     struct aq_content_hash content;
     struct aq_content_hash read;
     struct aq_error err = {0};
+    schema.unique_count = unique ? 2 : 0;
+    schema.unique = unique_columns;
     cr_assert_eq(aq_schema_stored_batch_init(&schema, &rows), AQ_OK);
     for (size_t i = 0; i < 4; i++) {
         int64_t hour = 15706 * 24 + (int64_t)(i % 3); /* of 2013-01-01 */

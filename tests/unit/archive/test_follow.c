@@ -28,15 +28,7 @@ static struct aq_schema schema_of(enum aq_type leader, enum aq_type follower)
 {
     columns[LEADER].type = leader;
     columns[FOLLOWER].type = follower;
-    return (struct aq_schema){.dataset_id = 1,
-                              .version = 1,
-                              .dataset = "air",
-                              .column_count = COLUMNS,
-                              .columns = columns,
-                              .key_column = 0,
-                              .time_column = 1,
-                              .slot = AQ_SLOT_DAY,
-                              .version_column = AQ_COLUMN_NONE};
+    return archive_schema(columns, COLUMNS);
 }
 
 /* Value number `number` of a type: null, what is odd, and ordinary ones; booleans repeat. */

@@ -18,17 +18,11 @@ static struct aq_column columns[] = {
 /* With `unique` and no version the file has the columns of arrival. */
 static struct aq_schema make_schema(bool unique, uint32_t version)
 {
-    return (struct aq_schema){.dataset_id = 1,
-                              .version = 1,
-                              .dataset = "air",
-                              .column_count = 3,
-                              .columns = columns,
-                              .key_column = 0,
-                              .time_column = 1,
-                              .slot = AQ_SLOT_DAY,
-                              .unique_count = unique ? 2 : 0,
-                              .unique = unique_columns,
-                              .version_column = version};
+    struct aq_schema schema = archive_schema(columns, 3);
+    schema.unique_count = unique ? 2 : 0;
+    schema.unique = unique_columns;
+    schema.version_column = version;
+    return schema;
 }
 
 static void make_file(const struct aq_schema *schema, size_t row_count, struct aq_bytes *file)

@@ -79,7 +79,7 @@ static size_t check_ends(struct opened *opened, const struct aq_batch *rows, siz
 /* Runs of these lengths, and all that is said of them; the share of values that are given. */
 static double write_and_check(const size_t *lengths, size_t run_count)
 {
-    struct aq_schema schema = schema_of(COLUMN_COUNT);
+    struct aq_schema schema = archive_schema(columns, COLUMN_COUNT);
     struct aq_batch rows;
     struct aq_bytes file = {0};
     struct aq_content_hash content;

@@ -47,7 +47,7 @@ static size_t check_column(struct opened *opened, const struct aq_batch *rows, s
 Test(run_stats, are_what_the_rows_of_each_run_give)
 {
     static const size_t lengths[] = {1024, 5, 4000, 1023, 3000, 2048};
-    struct aq_schema schema = schema_of(COLUMN_COUNT);
+    struct aq_schema schema = archive_schema(columns, COLUMN_COUNT);
     size_t with = 0;
     for (state = 1; state < 12; state = state % 100 + 1) {
         uint64_t seed = state;
@@ -87,7 +87,7 @@ static void patch_root(struct aq_bytes *file, uint32_t incompatible)
 /* The worked example of docs/archive-format.md: two long runs and a short one. */
 static void golden_rows(struct aq_schema *schema, struct aq_batch *rows)
 {
-    *schema = schema_of(3);
+    *schema = archive_schema(columns, 3);
     state = 1;
     cr_assert_eq(aq_schema_batch_init(schema, false, rows), AQ_OK);
     for (size_t i = 0; i < 2210; i++) {

@@ -53,43 +53,21 @@ static inline void freeze_archive_fill(struct aq_batch *rows, size_t i)
 
 static inline struct aq_bytes freeze_archive(void)
 {
-    struct aq_schema schema = {.dataset_id = 1,
-                               .version = 1,
-                               .dataset = "air",
-                               .column_count =
-                                   sizeof freeze_archive_columns / sizeof freeze_archive_columns[0],
-                               .columns = freeze_archive_columns,
-                               .key_column = 0,
-                               .time_column = 1,
-                               .slot = AQ_SLOT_DAY,
-                               .version_column = AQ_COLUMN_NONE};
+    struct aq_schema schema = archive_schema(
+        freeze_archive_columns, sizeof freeze_archive_columns / sizeof freeze_archive_columns[0]);
     struct aq_batch rows;
-    struct aq_bytes file = {0};
-    struct aq_content_hash content;
     cr_assert_eq(aq_schema_batch_init(&schema, false, &rows), AQ_OK);
     for (size_t i = 0; i < FREEZE_ARCHIVE_ROWS; i++)
         freeze_archive_fill(&rows, i);
-    write_archive(&schema, &rows, 1, NULL, &file, NULL, &content);
-    aq_batch_deinit(&rows);
-    return file;
+    return take_as_archive(&schema, &rows);
 }
 
 /* Readings at any millisecond, and every so many hours a level of whole thousands. */
 static inline struct aq_bytes freeze_multiples(void)
 {
     struct aq_column columns[4];
-    struct aq_schema schema = {.dataset_id = 1,
-                               .version = 1,
-                               .dataset = "air",
-                               .column_count = sizeof columns / sizeof columns[0],
-                               .columns = columns,
-                               .key_column = 0,
-                               .time_column = 1,
-                               .slot = AQ_SLOT_DAY,
-                               .version_column = AQ_COLUMN_NONE};
+    struct aq_schema schema = archive_schema(columns, sizeof columns / sizeof columns[0]);
     struct aq_batch rows;
-    struct aq_bytes file = {0};
-    struct aq_content_hash content;
     int64_t time = 15706 * 24 * AQ_US_PER_HOUR;
     uint64_t random = 1;
     memcpy(columns, freeze_archive_columns, sizeof columns);
@@ -109,27 +87,15 @@ static inline struct aq_bytes freeze_multiples(void)
             cr_assert_eq(done[c], AQ_OK);
         rows.row_count++;
     }
-    write_archive(&schema, &rows, 1, NULL, &file, NULL, &content);
-    aq_batch_deinit(&rows);
-    return file;
+    return take_as_archive(&schema, &rows);
 }
 
 /* Runs of 1,100, 10 and 1,100 rows; the first value is null, and the last two rows have one time. */
 static inline struct aq_bytes freeze_run_ends(void)
 {
     struct aq_column columns[4];
-    struct aq_schema schema = {.dataset_id = 1,
-                               .version = 1,
-                               .dataset = "air",
-                               .column_count = sizeof columns / sizeof columns[0],
-                               .columns = columns,
-                               .key_column = 0,
-                               .time_column = 1,
-                               .slot = AQ_SLOT_DAY,
-                               .version_column = AQ_COLUMN_NONE};
+    struct aq_schema schema = archive_schema(columns, sizeof columns / sizeof columns[0]);
     struct aq_batch rows;
-    struct aq_bytes file = {0};
-    struct aq_content_hash content;
     memcpy(columns, freeze_archive_columns, sizeof columns);
     columns[2] = columns[3];
     columns[3] = freeze_archive_columns[4];
@@ -148,9 +114,7 @@ static inline struct aq_bytes freeze_run_ends(void)
             cr_assert_eq(done[c], AQ_OK);
         rows.row_count++;
     }
-    write_archive(&schema, &rows, 1, NULL, &file, NULL, &content);
-    aq_batch_deinit(&rows);
-    return file;
+    return take_as_archive(&schema, &rows);
 }
 
 #endif

@@ -40,25 +40,13 @@ static inline void freeze_follow_fill(struct aq_batch *rows, size_t i)
 
 static inline struct aq_bytes freeze_follow(void)
 {
-    struct aq_schema schema = {.dataset_id = 1,
-                               .version = 1,
-                               .dataset = "air",
-                               .column_count =
-                                   sizeof freeze_follow_columns / sizeof freeze_follow_columns[0],
-                               .columns = freeze_follow_columns,
-                               .key_column = 0,
-                               .time_column = 1,
-                               .slot = AQ_SLOT_DAY,
-                               .version_column = AQ_COLUMN_NONE};
+    struct aq_schema schema = archive_schema(
+        freeze_follow_columns, sizeof freeze_follow_columns / sizeof freeze_follow_columns[0]);
     struct aq_batch rows;
-    struct aq_bytes file = {0};
-    struct aq_content_hash content;
     cr_assert_eq(aq_schema_batch_init(&schema, false, &rows), AQ_OK);
     for (size_t i = 0; i < FREEZE_FOLLOW_ROWS; i++)
         freeze_follow_fill(&rows, i);
-    write_archive(&schema, &rows, 1, NULL, &file, NULL, &content);
-    aq_batch_deinit(&rows);
-    return file;
+    return take_as_archive(&schema, &rows);
 }
 
 #endif
