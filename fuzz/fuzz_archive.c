@@ -30,7 +30,8 @@ static void read_parts(struct aq_slice bytes, struct aq_slice leader,
 {
     struct aq_factored factored;
     struct aq_vector part;
-    struct aq_chunk_coded coded = {0};
+    struct aq_leader_numbers numbers = {0};
+    struct aq_chunk_coded coded = {.numbers = &numbers};
     struct aq_wanted middle = {.first = row_count / 2, .end = row_count - row_count / 8};
     if (aq_chunk_open(bytes, chunk, &coded.own, NULL) != AQ_OK)
         return;
@@ -44,6 +45,7 @@ static void read_parts(struct aq_slice bytes, struct aq_slice leader,
     aq_vector_init(&part, chunk->type);
     status = aq_chunk_decode_rows(&coded, chunk, row_count, &middle, NULL, arena, &part, NULL);
     assert(!whole || status == AQ_OK);
+    aq_leader_numbers_deinit(&numbers);
     aq_vector_deinit(&part);
 }
 

@@ -223,10 +223,22 @@ enum aq_status aq_chunk_decode(struct aq_slice bytes, struct aq_slice leader,
 enum aq_status aq_chunk_open(struct aq_slice bytes, const struct aq_chunk_entry *entry,
                              struct aq_slice *coded, struct aq_error *err) AQ_RESULT;
 
+/** Which of its different values the first rows of a column have that others follow: numbers in the order in which they are
+ * first met. Zero-initialise; deinit. */
+struct aq_leader_numbers {
+    uint16_t *of_rows;
+    size_t end;     /* of the rows before it; 0: not numbered yet */
+    uint32_t count; /* of numbers */
+};
+_Static_assert(AQ_TILE_ROWS_MAX - 1 <= UINT16_MAX, "numbers fit");
+void aq_leader_numbers_deinit(struct aq_leader_numbers *numbers);
+
 /** What is coded in a chunk, and in the one that it follows (looked at only if there is one). */
 struct aq_chunk_coded {
     struct aq_slice own;
     struct aq_slice leader;
+    struct aq_leader_numbers
+        *numbers; /* NULL, or kept by the caller for all that follow the same */
 };
 
 /** As aq_column_decode_rows, of a chunk that has been opened; of what it follows all rows before wanted->end are decoded,

@@ -119,7 +119,7 @@ static void set_row(struct aq_vector *vector, size_t row, const struct aq_vector
 }
 
 /* Rows [first, end) by their leader's codes. */
-static void follow(const struct aq_vector *values, const uint32_t *codes, size_t first, size_t end,
+static void follow(const struct aq_vector *values, const uint16_t *codes, size_t first, size_t end,
                    struct aq_vector *vector)
 {
     if (aq_type_physical(vector->type) == AQ_PHYSICAL_SLICE) {
@@ -136,11 +136,11 @@ static void follow(const struct aq_vector *values, const uint32_t *codes, size_t
 /* What a follower is put together from. */
 struct parts {
     struct follower coded;
-    struct aq_vector leader;
     struct aq_vector rows;
     struct aq_vector values;
-    struct aq_numbers numbers; /* the leader's, of the rows before wanted->end */
-    struct aq_arena arena;     /* the leader's strings, and numbers */
+    struct aq_leader_numbers *leader;
+    struct aq_leader_numbers own_leader; /* unless the caller keeps it */
+    struct aq_arena arena;
 };
 
 static enum aq_status out_of_memory(struct aq_error *err)
@@ -156,27 +156,30 @@ static enum aq_status put_together(struct parts *parts, size_t row_count,
         (parts->values.valid != NULL && aq_vector_need_validity(vector) != AQ_OK))
         return out_of_memory(err);
     for (size_t first = 0, end = 0; aq_wanted_next(wanted, &first, &end);)
-        follow(&parts->values, parts->numbers.codes, first, end, vector);
+        follow(&parts->values, parts->leader->of_rows, first, end, vector);
     for (size_t i = 0; i < parts->rows.row_count; i++)
         set_row(vector, (size_t)parts->rows.ints[i], &parts->values, parts->coded.list_count + i);
     return AQ_OK;
 }
 
-/* As aq_follow_number, `firsts` aside, of a column that is coded by its values: whether these differ is looked at once. */
-static enum aq_status number_factored(const struct aq_factored *factored, size_t row_count,
-                                      size_t count_max, struct aq_arena *arena,
-                                      struct aq_numbers *numbers)
+void aq_leader_numbers_deinit(struct aq_leader_numbers *numbers)
+{
+    free(numbers->of_rows);
+    *numbers = (struct aq_leader_numbers){0};
+}
+
+/* Number rows of a column that is coded by its values: whether these differ is looked at once. */
+static enum aq_status number_factored(const struct aq_factored *factored, size_t end,
+                                      struct aq_arena *arena, struct aq_leader_numbers *numbers)
 {
     struct aq_numbers alike; /* of the values, some of which may be equal, and some no row's */
     size_t value_count = factored->values.row_count;
     AQ_TRY(aq_follow_number(&factored->values, value_count, value_count, arena, &alike));
     uint32_t *places = aq_arena_alloc(arena, (alike.count + 1) * sizeof *places);
-    *numbers =
-        (struct aq_numbers){.codes = aq_arena_alloc(arena, row_count * sizeof *numbers->codes)};
-    if (places == NULL || numbers->codes == NULL)
+    if (places == NULL)
         return AQ_NO_MEMORY;
     memset(places, 0xff, (alike.count + 1) * sizeof *places);
-    for (size_t row = 0, run = 0; row < row_count; row++) {
+    for (size_t row = 0, run = 0; row < end; row++) {
         uint32_t *place = &places[alike.count]; /* that of null */
         while (factored->ends != NULL && (int64_t)row >= factored->ends[run])
             run++;
@@ -184,38 +187,76 @@ static enum aq_status number_factored(const struct aq_factored *factored, size_t
             place =
                 &places[alike.codes[factored->ends != NULL ? run
                                                            : (size_t)factored->codes.ints[row]]];
-        if (*place == UINT32_MAX && numbers->count == count_max)
-            return AQ_NOT_FOUND;
         if (*place == UINT32_MAX)
             *place = numbers->count++;
-        numbers->codes[row] = *place;
+        numbers->of_rows[row] = (uint16_t)*place;
     }
     return AQ_OK;
 }
 
-/* Number the leader's rows before `end`. @return AQ_NOT_FOUND: they have more values than are listed. */
-static enum aq_status number_leader(struct aq_slice coded, const struct aq_chunk_entry *entry,
-                                    size_t row_count, size_t end, struct aq_decode_scratch *scratch,
-                                    struct parts *parts, struct aq_error *err)
+static enum aq_status number_decoded(const struct aq_vector *leader, size_t end,
+                                     struct aq_arena *arena, struct aq_leader_numbers *numbers)
+{
+    struct aq_numbers found;
+    AQ_TRY(aq_follow_number(leader, end, end, arena, &found));
+    for (size_t row = 0; row < end; row++)
+        numbers->of_rows[row] = (uint16_t)found.codes[row];
+    numbers->count = found.count;
+    return AQ_OK;
+}
+
+static enum aq_status number_rows(struct aq_slice coded, const struct aq_chunk_entry *entry,
+                                  size_t row_count, size_t end, struct aq_decode_scratch *scratch,
+                                  struct aq_arena *arena, struct aq_leader_numbers *numbers,
+                                  struct aq_error *err)
 {
     struct aq_factored factored;
+    struct aq_vector leader;
     struct aq_wanted before = {.end = end};
-    size_t count_max = parts->coded.list_count;
-    if (aq_column_factor(coded, entry->leader->type, row_count, 0, end, scratch, &factored, NULL) ==
-        AQ_OK) {
-        enum aq_status status =
-            number_factored(&factored, end, count_max, &parts->arena, &parts->numbers);
+    enum aq_type type = entry->leader->type;
+    if (aq_column_factor(coded, type, row_count, 0, end, scratch, &factored, NULL) == AQ_OK) {
+        enum aq_status status = number_factored(&factored, end, arena, numbers);
         aq_factored_deinit(&factored);
         return status;
     }
-    enum aq_status status = aq_column_decode_rows(coded, entry->leader->type, row_count, &before,
-                                                  scratch, &parts->arena, &parts->leader, err);
+    aq_vector_init(&leader, type);
+    enum aq_status status =
+        aq_column_decode_rows(coded, type, row_count, &before, scratch, arena, &leader, err);
     if (status == AQ_CORRUPT)
-        return aq_error_set_at(err, status, NULL, 0,
-                               "column id %u, which column id %u follows, is damaged",
-                               entry->leader->column_id, entry->column_id);
-    AQ_TRY(status);
-    return aq_follow_number(&parts->leader, end, count_max, &parts->arena, &parts->numbers);
+        aq_error_set_at(err, status, NULL, 0,
+                        "column id %u, which column id %u follows, is damaged",
+                        entry->leader->column_id, entry->column_id);
+    if (status == AQ_OK)
+        status = number_decoded(&leader, end, arena, numbers);
+    aq_vector_deinit(&leader);
+    return status;
+}
+
+/* Number the leader's rows before `end`, unless they are. */
+static enum aq_status number_leader(struct aq_slice coded, const struct aq_chunk_entry *entry,
+                                    size_t row_count, size_t end, struct aq_decode_scratch *scratch,
+                                    struct aq_leader_numbers *numbers, struct aq_error *err)
+{
+    struct aq_arena arena = {0};
+    if (numbers->end >= end)
+        return AQ_OK;
+    aq_leader_numbers_deinit(numbers);
+    numbers->of_rows = malloc(end * sizeof *numbers->of_rows);
+    if (numbers->of_rows == NULL)
+        return AQ_NO_MEMORY;
+    enum aq_status status =
+        number_rows(coded, entry, row_count, end, scratch, &arena, numbers, err);
+    if (status == AQ_OK)
+        numbers->end = end;
+    aq_arena_deinit(&arena);
+    return status;
+}
+
+static bool fits_leader(const struct parts *parts, size_t row_count)
+{
+    size_t list_count = parts->coded.list_count;
+    return parts->leader->end == row_count ? parts->leader->count == list_count
+                                           : parts->leader->count <= list_count;
 }
 
 static enum aq_status decode_parts(const struct aq_chunk_coded *coded,
@@ -223,22 +264,20 @@ static enum aq_status decode_parts(const struct aq_chunk_coded *coded,
                                    struct aq_decode_scratch *scratch, struct aq_arena *arena,
                                    struct parts *parts, struct aq_error *err)
 {
-    aq_vector_init(&parts->leader, entry->leader->type);
     aq_vector_init(&parts->rows, AQ_TYPE_BIGINT);
     aq_vector_init(&parts->values, entry->type);
+    parts->leader = coded->numbers != NULL ? coded->numbers : &parts->own_leader;
     AQ_TRY(take_apart(coded->own, row_count, &parts->coded, err));
-    size_t list_count = parts->coded.list_count;
     AQ_TRY(decode_part(coded->own, parts->coded.rows, parts->coded.exception_count, scratch,
                        &parts->arena, &parts->rows, err));
-    AQ_TRY(decode_part(coded->own, parts->coded.values, list_count + parts->coded.exception_count,
-                       scratch, arena, &parts->values, err));
+    AQ_TRY(decode_part(coded->own, parts->coded.values,
+                       parts->coded.list_count + parts->coded.exception_count, scratch, arena,
+                       &parts->values, err));
     enum aq_status status =
-        number_leader(coded->leader, entry, row_count, end, scratch, parts, err);
+        number_leader(coded->leader, entry, row_count, end, scratch, parts->leader, err);
     if (status == AQ_NO_MEMORY)
         return out_of_memory(err);
-    if (status == AQ_NOT_FOUND ||
-        (status == AQ_OK && end == row_count && parts->numbers.count != list_count) ||
-        (status == AQ_OK && !are_rows(&parts->rows, row_count)))
+    if (status == AQ_OK && (!fits_leader(parts, row_count) || !are_rows(&parts->rows, row_count)))
         return aq_error_set_at(err, AQ_CORRUPT, NULL, 0,
                                "a column does not fit the one that it follows");
     return status;
@@ -246,9 +285,9 @@ static enum aq_status decode_parts(const struct aq_chunk_coded *coded,
 
 static void parts_deinit(struct parts *parts)
 {
-    aq_vector_deinit(&parts->leader);
     aq_vector_deinit(&parts->rows);
     aq_vector_deinit(&parts->values);
+    aq_leader_numbers_deinit(&parts->own_leader);
     aq_arena_deinit(&parts->arena);
 }
 
@@ -284,7 +323,7 @@ static enum aq_status factor_rows(struct parts *parts, size_t row_count, size_t 
     if (valid != NULL)
         AQ_TRY(aq_vector_need_validity(codes));
     for (size_t row = first; row < end; row++)
-        codes->ints[row] = parts->numbers.codes[row];
+        codes->ints[row] = parts->leader->of_rows[row];
     for (size_t i = 0; i < parts->rows.row_count; i++)
         codes->ints[parts->rows.ints[i]] = (int64_t)(parts->coded.list_count + i);
     for (size_t row = first; valid != NULL && row < end; row++)

@@ -4,6 +4,7 @@
 #define AQ_ENGINE_STORE_SNAPSHOT_H
 
 #include "engine/store/store.h"
+#include "format/archive/archive.h"
 #include "format/segment/frame.h"
 
 struct aq_snapshot;
@@ -97,6 +98,7 @@ struct aq_held {
         uint64_t offset;
         uint8_t *bytes;
         struct aq_slice coded;
+        struct aq_leader_numbers numbers; /* if others follow it, once they did */
     } * chunks;
     struct aq_section section;
     struct aq_arena arena; /* the section's */

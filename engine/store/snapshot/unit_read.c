@@ -113,6 +113,7 @@ static void drop_held(struct aq_held_chunk **at)
 {
     struct aq_held_chunk *chunk = *at;
     *at = chunk->next;
+    aq_leader_numbers_deinit(&chunk->numbers);
     free(chunk->bytes);
     free(chunk);
 }
@@ -178,6 +179,18 @@ static enum aq_status hold_chunk(struct aq_snapshot *snapshot, const struct aq_u
     return AQ_OK;
 }
 
+/* The same of what it follows, with the numbers that others which follow it have made, or may use. */
+static enum aq_status hold_leader(struct aq_snapshot *snapshot, const struct aq_unit *unit,
+                                  const struct aq_chunk_entry *chunk, struct aq_held *held,
+                                  struct aq_chunk_coded *coded, struct aq_error *err)
+{
+    if (chunk->leader == NULL)
+        return AQ_OK;
+    AQ_TRY(hold_chunk(snapshot, unit, chunk->leader, held, &coded->leader, err));
+    coded->numbers = &(*find_held(held, chunk->leader))->numbers;
+    return AQ_OK;
+}
+
 /* The rows of a part as they are stored. */
 static struct aq_wanted stored_rows(const struct aq_unit *unit, const struct aq_unit_part *part)
 {
@@ -195,11 +208,10 @@ static enum aq_status decode_chunk(struct aq_snapshot *snapshot, const struct aq
 {
     struct aq_chunk_coded coded = {0};
     struct aq_wanted rows = stored_rows(unit, part);
-    if (chunk->leader != NULL)
-        AQ_TRY(locate(snapshot, unit, chunk->leader->offset,
-                      hold_chunk(snapshot, unit, chunk->leader, part->held, &coded.leader, err),
-                      err));
-    enum aq_status status = hold_chunk(snapshot, unit, chunk, part->held, &coded.own, err);
+    enum aq_status status = hold_leader(snapshot, unit, chunk, part->held, &coded, err);
+    if (status != AQ_OK)
+        return locate(snapshot, unit, chunk->leader->offset, status, err);
+    status = hold_chunk(snapshot, unit, chunk, part->held, &coded.own, err);
     if (status == AQ_OK)
         status = aq_chunk_decode_rows(&coded, chunk, aq_unit_stored_rows(unit), &rows,
                                       part->scratch, arena, vector, err);
@@ -430,10 +442,9 @@ enum aq_status aq_unit_factor(struct aq_snapshot *snapshot, const struct aq_unit
 {
     struct aq_chunk_coded coded = {0};
     const struct aq_chunk_entry *chunk = aq_unit_chunk(unit, column_id);
-    enum aq_status status = AQ_OK;
     AQ_TRY(hold_column(snapshot, unit, column_id, type, held, &coded.own, err));
-    if (chunk != NULL && chunk->leader != NULL)
-        status = hold_chunk(snapshot, unit, chunk->leader, held, &coded.leader, err);
+    enum aq_status status =
+        chunk == NULL ? AQ_OK : hold_leader(snapshot, unit, chunk, held, &coded, err);
     if (status == AQ_OK && chunk != NULL)
         status = aq_chunk_factor(&coded, chunk, unit->row_count, row_first, row_end, scratch,
                                  factored, err);

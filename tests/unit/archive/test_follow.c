@@ -141,7 +141,8 @@ static void check_chunk(const struct aq_bytes *file, const struct aq_chunk_entry
                         const struct aq_vector *expected)
 {
     uint32_t row_count = (uint32_t)expected->row_count;
-    struct aq_chunk_coded coded = {coded_of(file, chunk), coded_of(file, chunk->leader)};
+    struct aq_leader_numbers numbers = {0};
+    struct aq_chunk_coded coded = {coded_of(file, chunk), coded_of(file, chunk->leader), NULL};
     uint64_t vectors[2] = {next(), next()};
     struct aq_wanted wanted[] = {
         {.end = row_count},
@@ -150,8 +151,11 @@ static void check_chunk(const struct aq_bytes *file, const struct aq_chunk_entry
         {.first = row_count - 1, .end = row_count},
         {.end = row_count, .vectors = vectors},
     };
-    for (size_t i = 0; i < sizeof wanted / sizeof wanted[0]; i++) {
+    size_t shape_count = sizeof wanted / sizeof wanted[0];
+    for (size_t shape = 0; shape < 3 * shape_count; shape++) { /* alone; then with kept numbers */
+        size_t i = (shape * 2 + 2) % shape_count;
         struct aq_vector found;
+        coded.numbers = shape < shape_count ? NULL : &numbers;
         struct aq_arena arena = {0};
         aq_vector_init(&found, chunk->type);
         cr_assert_eq(
@@ -163,6 +167,8 @@ static void check_chunk(const struct aq_bytes *file, const struct aq_chunk_entry
         aq_vector_deinit(&found);
         aq_arena_deinit(&arena);
     }
+    cr_assert_eq(numbers.end, chunk->leader == NULL ? 0 : row_count);
+    aq_leader_numbers_deinit(&numbers);
 }
 
 /* A row's value as it was factored. */
@@ -183,7 +189,7 @@ static void check_factored(const struct aq_bytes *file, const struct aq_chunk_en
                            const struct aq_vector *expected)
 {
     uint32_t row_count = (uint32_t)expected->row_count;
-    struct aq_chunk_coded coded = {coded_of(file, chunk), coded_of(file, chunk->leader)};
+    struct aq_chunk_coded coded = {coded_of(file, chunk), coded_of(file, chunk->leader), NULL};
     struct aq_factored factored;
     size_t first = row_count / 3;
     enum aq_status status =
@@ -334,7 +340,8 @@ static enum aq_status read_made(const int64_t *exceptions, size_t exception_coun
     uint8_t *exact = malloc(own.size - cut + 1);
     memcpy(exact, own.data, own.size - cut);
     aq_vector_init(&vector, AQ_TYPE_BIGINT);
-    struct aq_chunk_coded coded = {aq_slice_make(exact, own.size - cut), aq_bytes_view(&of_leader)};
+    struct aq_chunk_coded coded = {aq_slice_make(exact, own.size - cut), aq_bytes_view(&of_leader),
+                                   NULL};
     enum aq_status status =
         aq_chunk_decode_rows(&coded, &entries[1], 4, &wanted, NULL, &arena, &vector, &err);
     if (status == AQ_OK)
@@ -381,7 +388,7 @@ Test(follow, a_damaged_leader_is_named)
                                         {.column_id = 4, .type = AQ_TYPE_BIGINT}};
     static const uint8_t own[] = {1, 0, 1, 0, 1, 2}, leader[] = {1, 0, 15};
     struct aq_chunk_coded coded = {aq_slice_make(own, sizeof own),
-                                   aq_slice_make(leader, sizeof leader)};
+                                   aq_slice_make(leader, sizeof leader), NULL};
     struct aq_wanted all = {.end = 1};
     struct aq_vector vector;
     struct aq_error err = {0};
