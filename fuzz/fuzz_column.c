@@ -195,6 +195,22 @@ static void fuzz_packing(struct aq_slice bytes, size_t count, enum aq_type type,
     free(vectors);
 }
 
+/* Its nodes: each takes the bytes of those within it, and its own. */
+static void fuzz_nodes(struct aq_slice bytes, const struct aq_vector *whole)
+{
+    struct aq_coded_node nodes[AQ_CODED_NODES_MAX];
+    size_t node_count = 0;
+    size_t size = 0;
+    enum aq_status status = aq_column_nodes(bytes, nodes, &node_count, NULL);
+    assert(status == AQ_OK || status == AQ_CORRUPT || whole == NULL);
+    for (size_t i = 0; i < node_count; i++) {
+        assert(nodes[i].value_count > 0 && nodes[i].size_bytes > 0);
+        assert(nodes[i].depth <= (i == 0 ? 0 : nodes[i - 1].depth + 1));
+        size += nodes[i].depth == 0 ? nodes[i].size_bytes : 0;
+    }
+    assert(size <= bytes.size);
+}
+
 /* One column's node without nulls, by a variant of the kernels. */
 static enum aq_status decode_by(const struct aq_kernels *kernels, struct aq_slice bytes,
                                 enum aq_type type, size_t count, int64_t *values)
@@ -245,6 +261,7 @@ static void fuzz_coded(struct aq_slice bytes, size_t count, struct aq_vector *ve
     fuzz_factored(bytes, count, vector->type, status == AQ_OK ? vector : NULL);
     fuzz_bounds(bytes, count, vector->type, status == AQ_OK ? vector : NULL);
     fuzz_packing(bytes, count, vector->type, status == AQ_OK ? vector : NULL);
+    fuzz_nodes(bytes, status == AQ_OK ? vector : NULL);
     fuzz_variants(bytes, count, vector->type);
     if (status == AQ_OK)
         check_survives(vector, AQ_PROFILE_FRAME);

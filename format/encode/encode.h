@@ -136,6 +136,21 @@ enum aq_status aq_column_bounds(struct aq_slice bytes, enum aq_type type, size_t
                                 struct aq_decode_scratch *scratch, struct aq_column_stats *stats,
                                 struct aq_error *err) AQ_RESULT;
 
+/** A node of a coded column. */
+struct aq_coded_node {
+    const char *encoding; /* its name */
+    bool of_nulls;  /* says where nulls are, or is within one that does; else it is of values */
+    unsigned depth; /* 0: within no other */
+    size_t value_count;
+    size_t size_bytes; /* with the nodes within it */
+};
+#define AQ_CODED_NODES_MAX 128 /* more than any writer makes */
+
+/** The nodes of a column in the order of their bytes, of which the first AQ_CODED_NODES_MAX; none if all rows are null. */
+enum aq_status aq_column_nodes(struct aq_slice bytes,
+                               struct aq_coded_node nodes[AQ_CODED_NODES_MAX], size_t *node_count,
+                               struct aq_error *err) AQ_RESULT;
+
 /** A vector as it is bit-packed: of values, or of what values are made from, row by row (codes of a dictionary, differences,
  * decimals' integers). */
 struct aq_packed_vector {

@@ -52,6 +52,26 @@ static const char *encoding_text(uint8_t encoding)
     return "unknown";
 }
 
+/* A node that is `depth` deep begins; its size is where it does until it ends. */
+static void list_begin(struct aq_node_list *list, uint8_t encoding, unsigned depth, size_t count,
+                       size_t offset)
+{
+    list->open[depth] = list->count;
+    if (list->count < AQ_CODED_NODES_MAX)
+        list->nodes[list->count++] = (struct aq_coded_node){.encoding = encoding_text(encoding),
+                                                            .of_nulls = list->of_nulls,
+                                                            .depth = depth,
+                                                            .value_count = count,
+                                                            .size_bytes = offset};
+}
+
+static void list_end(struct aq_node_list *list, unsigned depth, size_t offset)
+{
+    size_t place = list->open[depth];
+    if (place < AQ_CODED_NODES_MAX)
+        list->nodes[place].size_bytes = offset - list->nodes[place].size_bytes;
+}
+
 /* The encoding's number; one level deeper until node_end. The trace reads "parent(child, child)". */
 static enum aq_status node_begin(struct aq_decoder *decoder, size_t count, uint8_t *encoding)
 {
@@ -65,6 +85,8 @@ static enum aq_status node_begin(struct aq_decoder *decoder, size_t count, uint8
                      : decoder->has_children ? ", "
                                              : "(",
                      encoding_text(*encoding));
+    if (decoder->list != NULL)
+        list_begin(decoder->list, *encoding, decoder->depth, count, decoder->reader.offset - 1);
     decoder->depth++;
     decoder->has_children = false;
     return AQ_OK;
@@ -74,6 +96,8 @@ static enum aq_status node_end(struct aq_decoder *decoder, enum aq_status status
 {
     aq_decoder_trace(decoder, "%s", decoder->has_children ? ")" : "");
     decoder->depth--;
+    if (decoder->list != NULL)
+        list_end(decoder->list, decoder->depth, decoder->reader.offset);
     decoder->has_children = true;
     return status;
 }

@@ -131,6 +131,14 @@ struct aq_packing {
     size_t vector_count;
 };
 
+/* Where nodes are noted. */
+struct aq_node_list {
+    struct aq_coded_node *nodes; /* AQ_CODED_NODES_MAX */
+    size_t count;
+    size_t open[AQ_NODE_DEPTH_MAX + 2]; /* by depth, with those that do not count in it */
+    bool of_nulls;                      /* those that come */
+};
+
 struct aq_decoder {
     struct aq_reader reader;
     struct aq_arena *arena;            /* of slices that outlive the call */
@@ -142,6 +150,7 @@ struct aq_decoder {
     bool multiplying;           /* and of a multiple, which does not either */
     struct aq_wanted wanted;    /* of the node being decoded */
     struct aq_packing *packing; /* NULL, or of the rows that the node being decoded is of */
+    struct aq_node_list *list;  /* NULL, or gets the nodes met */
     struct aq_bytes *trace;     /* NULL, or gets the names of the encodings met */
     bool has_children;          /* of the node being traced */
 };

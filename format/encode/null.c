@@ -192,7 +192,11 @@ static enum aq_status decode_nulls(struct aq_decoder *decoder, struct aq_vector 
         return AQ_OK;
     }
     aq_decoder_trace(decoder, "nulls ");
+    if (decoder->list != NULL)
+        decoder->list->of_nulls = true;
     AQ_TRY(aq_decode_flags(decoder, vector->valid, vector->row_count));
+    if (decoder->list != NULL)
+        decoder->list->of_nulls = false;
     aq_decoder_trace(decoder, "; ");
     return AQ_OK;
 }
@@ -450,22 +454,41 @@ static enum aq_status describe_column(struct aq_decoder *decoder, struct aq_vect
     return decode_values(decoder, vector);
 }
 
-enum aq_status aq_column_describe(struct aq_slice bytes, char *out, size_t out_size,
-                                  struct aq_error *err)
+/* A column whose type is told by its nodes is decoded, and these are noted on the way. */
+static enum aq_status walk_nodes(struct aq_slice bytes, struct aq_bytes *trace,
+                                 struct aq_node_list *list, struct aq_error *err)
 {
     struct aq_arena arena = {0};
     struct aq_decode_scratch own = {0};
-    struct aq_bytes trace = {0};
     struct aq_vector vector;
     aq_vector_init(&vector, AQ_TYPE_BYTEA); /* the widest values, whichever come */
     struct aq_decoder decoder = decoder_make(bytes, &arena, (struct aq_wanted){0}, NULL, &own);
-    decoder.trace = &trace;
+    decoder.trace = trace;
+    decoder.list = list;
     enum aq_status status = finish(&decoder, describe_column(&decoder, &vector), err);
-    if (status == AQ_OK)
-        snprintf(out, out_size, "%.*s", (int)trace.size, (const char *)trace.data);
     aq_vector_deinit(&vector);
-    aq_bytes_deinit(&trace);
     aq_arena_deinit(&arena);
     decoder_end(&decoder, &own);
+    return status;
+}
+
+enum aq_status aq_column_describe(struct aq_slice bytes, char *out, size_t out_size,
+                                  struct aq_error *err)
+{
+    struct aq_bytes trace = {0};
+    enum aq_status status = walk_nodes(bytes, &trace, NULL, err);
+    if (status == AQ_OK)
+        snprintf(out, out_size, "%.*s", (int)trace.size, (const char *)trace.data);
+    aq_bytes_deinit(&trace);
+    return status;
+}
+
+enum aq_status aq_column_nodes(struct aq_slice bytes,
+                               struct aq_coded_node nodes[AQ_CODED_NODES_MAX], size_t *node_count,
+                               struct aq_error *err)
+{
+    struct aq_node_list list = {.nodes = nodes};
+    enum aq_status status = walk_nodes(bytes, NULL, &list, err);
+    *node_count = status == AQ_OK ? list.count : 0;
     return status;
 }

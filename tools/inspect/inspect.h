@@ -12,9 +12,9 @@ struct aq_inspect {
     struct aq_out *stream;
     bool json;
     const char *key; /* of a dataset: its slots only; NULL: all keys */
-    bool limited;    /* to `limit` keys, slots or vectors; else as suits the reader */
+    bool limited;    /* to `limit` keys, slots, nodes or vectors; else as suits the reader */
     unsigned long limit;
-    bool vectors; /* of an archive: vectors, too, and runs and chunks, which JSON has always */
+    bool vectors; /* of an archive: nodes and vectors, and runs and chunks, which JSON has always */
     struct aq_bytes object; /* JSON under construction */
 };
 
@@ -30,23 +30,31 @@ enum aq_status aq_inspect_rows(struct aq_inspect *inspect, const char *name, str
 enum aq_status aq_inspect_bound(struct aq_rows *rows, enum aq_type type, bool known,
                                 const union aq_stats_value *value) AQ_RESULT;
 
-/** The bit-packed vectors of an archive's chunks. */
-struct aq_inspect_vectors {
-    struct aq_rows rows; /* the first `limit` */
+/** What an archive's chunks are coded by: nodes, and vectors of those that are bit-packed. */
+struct aq_inspect_coding {
     uint64_t limit;
-    uint64_t count; /* of all */
+    bool indented;        /* nodes, by their depth */
+    struct aq_rows nodes; /* the first `limit` */
+    uint64_t node_count;  /* of all */
+    struct aq_rows vectors;
+    uint64_t vector_count;
     struct aq_decode_scratch scratch;
 };
-void aq_inspect_vectors_init(struct aq_inspect_vectors *vectors, const struct aq_inspect *inspect);
-void aq_inspect_vectors_deinit(struct aq_inspect_vectors *vectors);
-/** Those of a chunk, whose bytes these are, of `row_count` rows. `column` is its name. */
-enum aq_status aq_inspect_vectors_add(struct aq_inspect_vectors *vectors, size_t tile,
-                                      const char *column, struct aq_slice bytes,
-                                      const struct aq_chunk_entry *chunk, uint32_t row_count,
-                                      struct aq_error *err) AQ_RESULT;
-enum aq_status aq_inspect_vectors_print(struct aq_inspect *inspect,
-                                        struct aq_inspect_vectors *vectors,
-                                        struct aq_error *err) AQ_RESULT;
+void aq_inspect_coding_init(struct aq_inspect_coding *coding, const struct aq_inspect *inspect);
+void aq_inspect_coding_deinit(struct aq_inspect_coding *coding);
+/** A chunk as it is in the file, of `row_count` rows; one that follows another is left out. */
+struct aq_inspect_chunk {
+    size_t tile;
+    const char *column;
+    struct aq_slice bytes;
+    const struct aq_chunk_entry *entry;
+    uint32_t row_count;
+};
+enum aq_status aq_inspect_coding_add(struct aq_inspect_coding *coding,
+                                     const struct aq_inspect_chunk *chunk,
+                                     struct aq_error *err) AQ_RESULT;
+enum aq_status aq_inspect_coding_print(struct aq_inspect *inspect, struct aq_inspect_coding *coding,
+                                       struct aq_error *err) AQ_RESULT;
 
 enum aq_status aq_inspect_store(struct aq_inspect *inspect, struct aq_store *store,
                                 struct aq_snapshot *snapshot, struct aq_error *err) AQ_RESULT;

@@ -1,6 +1,6 @@
 /* An archive, from its own bytes: why its tiles have the shape they have, its columns over the whole file, its tiles;
- * and, when asked to go deeper, each run, each chunk with how it is encoded, and its vectors. For programs: all of it but
- * the vectors, unless they are asked for. */
+ * and, when asked to go deeper, each run, each chunk with how it is encoded, its nodes and vectors. For programs: all of it
+ * but these, unless they are asked for. */
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -59,7 +59,7 @@ struct walk {
     struct aq_rows tiles;
     struct aq_rows runs;
     struct aq_rows chunks;
-    struct aq_inspect_vectors *vectors; /* NULL: not asked for */
+    struct aq_inspect_coding *coding; /* NULL: not asked for */
 };
 
 static double per_row(uint64_t bytes, uint64_t row_count)
@@ -85,7 +85,7 @@ static enum aq_status describe(const struct walk *walk, const struct aq_bytes *b
     return status;
 }
 
-/* What a chunk's bytes say: how it is encoded, and its vectors if they are asked for. */
+/* What a chunk's bytes say: how it is encoded, and its nodes and vectors if they are asked for. */
 static enum aq_status read_chunk(const struct walk *walk, size_t tile, uint32_t row_count,
                                  const struct aq_chunk_entry *chunk, char text[ENCODING_BYTES_MAX],
                                  struct aq_error *err)
@@ -96,11 +96,14 @@ static enum aq_status read_chunk(const struct walk *walk, size_t tile, uint32_t 
     enum aq_status status =
         aq_store_file_read(walk->file, chunk->offset, chunk->size_bytes, &bytes, err);
     if (status >= 0) {
+        struct aq_inspect_chunk part = {.tile = tile,
+                                        .column = aq_schema_stored_column(schema, index).name,
+                                        .bytes = aq_bytes_view(&bytes),
+                                        .entry = chunk,
+                                        .row_count = row_count};
         status = describe(walk, &bytes, chunk, text, err);
-        if (status >= 0 && walk->vectors != NULL)
-            status = aq_inspect_vectors_add(walk->vectors, tile,
-                                            aq_schema_stored_column(schema, index).name,
-                                            aq_bytes_view(&bytes), chunk, row_count, err);
+        if (status >= 0 && walk->coding != NULL)
+            status = aq_inspect_coding_add(walk->coding, &part, err);
         status = aq_error_locate(err, status, walk->file->path, (int64_t)chunk->offset);
     }
     aq_bytes_deinit(&bytes);
@@ -271,7 +274,7 @@ static enum aq_status print(struct aq_inspect *inspect, struct walk *walk, struc
         return AQ_OK;
     AQ_TRY(aq_inspect_rows(inspect, "runs", &walk->runs, err));
     AQ_TRY(aq_inspect_rows(inspect, "chunks", &walk->chunks, err));
-    return walk->vectors != NULL ? aq_inspect_vectors_print(inspect, walk->vectors, err) : AQ_OK;
+    return walk->coding != NULL ? aq_inspect_coding_print(inspect, walk->coding, err) : AQ_OK;
 }
 
 #define INIT(rows, columns) aq_rows_init((rows), (columns), sizeof(columns) / sizeof((columns)[0]))
@@ -279,15 +282,15 @@ static enum aq_status print(struct aq_inspect *inspect, struct walk *walk, struc
 enum aq_status aq_inspect_archive(struct aq_inspect *inspect, const struct aq_store_file *file,
                                   struct aq_error *err)
 {
-    struct aq_inspect_vectors vectors = {0};
-    struct walk walk = {.file = file, .vectors = inspect->vectors ? &vectors : NULL};
+    struct aq_inspect_coding coding = {0};
+    struct walk walk = {.file = file, .coding = inspect->vectors ? &coding : NULL};
     const struct aq_archive_root *root = &walk.view.root;
     enum aq_status status = aq_archive_file_root(file, &walk.view, err);
     INIT(&walk.column_rows, column_columns);
     INIT(&walk.tiles, tile_columns);
     INIT(&walk.runs, run_columns);
     INIT(&walk.chunks, chunk_columns);
-    aq_inspect_vectors_init(&vectors, inspect);
+    aq_inspect_coding_init(&coding, inspect);
     if (status >= 0) {
         walk.columns = calloc(aq_schema_stored_count(&root->schema) + 1, sizeof(*walk.columns));
         if (walk.columns == NULL)
@@ -304,7 +307,7 @@ enum aq_status aq_inspect_archive(struct aq_inspect *inspect, const struct aq_st
     aq_rows_deinit(&walk.tiles);
     aq_rows_deinit(&walk.runs);
     aq_rows_deinit(&walk.chunks);
-    aq_inspect_vectors_deinit(&vectors);
+    aq_inspect_coding_deinit(&coding);
     aq_archive_view_deinit(&walk.view);
     return status;
 }

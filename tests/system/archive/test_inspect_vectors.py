@@ -1,7 +1,9 @@
-"""What `inspect --vectors` says of bit-packed vectors, held against the values that queries give."""
+"""What `inspect --vectors` says of nodes, held against their chunks, and of bit-packed vectors, against the values that queries give."""
 
+import itertools
 import json
 import random
+import re
 
 import pytest
 
@@ -114,6 +116,32 @@ def test_codes_and_differences_have_a_width_and_no_bounds(store):
     assert all(vector["min"] is vector["max"] is None for vector in by_column["wind"] + by_column["steps"])
 
 
+def children(nodes, place):
+    """The nodes right within one."""
+    depth = nodes[place]["depth"]
+    within = itertools.takewhile(lambda node: node["depth"] > depth, nodes[place + 1 :])
+    return [node for node in within if node["depth"] == depth + 1]
+
+
+@pytest.mark.parametrize("profile", ("fast", "archive"))
+def test_nodes_make_up_their_chunks(profile, store, tmp_path):
+    store = store if profile == "fast" else make_store(tmp_path, profile)
+    seen, _ = vectors_of(store)
+    assert seen["node_count"] == len(seen["nodes"])
+    for chunk in seen["chunks"]:
+        nodes = [node for node in seen["nodes"] if node["column"] == chunk["column"]]
+        assert [node["node"] for node in nodes] == re.findall(r"\b(?!zstd|nulls|scales)[a-z]+[0-9]*", re.sub(r" [0-9x^-]+", "", chunk["encoding"]))
+        tops = [node for node in nodes if node["depth"] == 0]
+        assert [node["of"] for node in tops] == (["nulls"] if chunk["nulls"] else []) + ["values"]
+        assert {node["values"] for node in tops} == {2 * ROWS}
+        assert 0 <= chunk["bytes"] - sum(node["bytes"] for node in tops) < 64 + 4 + 3
+        for place, node in enumerate(nodes):
+            assert sum(child["bytes"] for child in children(nodes, place)) < node["bytes"]
+    (codes,) = [node for node in seen["nodes"] if node["column"] == "wind" and (node["depth"], node["values"]) == (1, 2 * ROWS)]
+    (texts,) = [node for node in seen["nodes"] if node["column"] == "wind" and node["node"] == "text"]
+    assert texts["values"] == len(set(values_of(store, "wind"))) and codes["bits_per_value"] < 2.1
+
+
 def test_output_is_limited(store):
     text = inspect(store, "--vectors")
     table = text.split("\nvectors:\n")[1].splitlines()
@@ -121,9 +149,10 @@ def test_output_is_limited(store):
     cut = inspect(store, "--vectors", "-n", 4)
     heading = f"\nvectors, the first 4 of {6 * len(PACKED)} (--limit):\n"
     assert [line.split() for line in cut.split(heading)[1].splitlines()[2:]] == [line.split() for line in table[2:6]]
-    assert text.startswith(cut.split(heading)[0])
+    head, nodes = cut.split(heading)[0].split("\nnodes, the first 4 of ")
+    assert text.startswith(head) and nodes.split("|")[0].endswith(" (--limit):\n tile ") and len(nodes.splitlines()) == 7
     seen, _ = vectors_of(store, "-n", 4)
-    assert len(seen["vectors"]) == 4 and seen["vector_count"] == 6 * len(PACKED)
+    assert len(seen["nodes"]) == len(seen["vectors"]) == 4 and seen["vector_count"] == 6 * len(PACKED)
     assert "vector_count" not in json.loads(inspect(store, "--json"))
 
 

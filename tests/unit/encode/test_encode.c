@@ -568,3 +568,45 @@ Test(encode, describes_in_words)
     aq_vector_deinit(&vector);
     aq_bytes_deinit(&out);
 }
+
+/* Flags of nulls in two runs; five texts, of which one is that of a null. */
+Test(encode, lists_its_nodes)
+{
+    static const struct aq_coded_node expected[] = {
+        {"run", true, 0, 3000, 1 + 1 + 6 + 4},
+        {"delta", true, 1, 2, 1 + 2 + 3},
+        {"constant", true, 2, 1, 3},
+        {"bitpack", true, 1, 2, 4},
+        {"dict", false, 0, 3000, 1 + 1 + 31 + 1132},
+        {"text", false, 1, 5, 1 + 6 + 1 + 23},
+        {"bitpack", false, 2, 5, 1 + 2 + 3}, /* four bits each */
+        {"bitpack", false, 1, 3000, 1 + 3 * 2 + 3000 * 3 / 8},
+    };
+    static const char *const texts[] = {"", "north", "west", "south-west", "east"};
+    struct aq_coded_node nodes[AQ_CODED_NODES_MAX];
+    struct aq_vector vector;
+    struct aq_bytes out = {0};
+    size_t count = 0;
+    aq_vector_init(&vector, AQ_TYPE_TEXT);
+    for (size_t i = 0; i < 3000; i++)
+        cr_assert_eq(i < 100
+                         ? aq_vector_append_null(&vector)
+                         : aq_vector_append_slice(&vector, aq_slice_of(texts[next_random() % 5])),
+                     AQ_OK);
+    cr_assert_eq(aq_column_encode(&vector, 0, 3000, AQ_PROFILE_FRAME, &out), AQ_OK);
+    cr_assert_eq(aq_column_nodes(aq_bytes_view(&out), nodes, &count, NULL), AQ_OK);
+    cr_assert_eq(count, sizeof expected / sizeof expected[0]);
+    for (size_t i = 0; i < count; i++) {
+        cr_expect_str_eq(nodes[i].encoding, expected[i].encoding);
+        cr_expect_eq(nodes[i].of_nulls, expected[i].of_nulls);
+        cr_expect_eq(nodes[i].depth, expected[i].depth);
+        cr_expect_eq(nodes[i].value_count, expected[i].value_count);
+        cr_expect_eq(nodes[i].size_bytes, expected[i].size_bytes, "node %zu", i);
+    }
+    cr_expect_eq(out.size, 2 + 1 + expected[0].size_bytes + expected[4].size_bytes);
+    out.size--;
+    cr_expect_eq(aq_column_nodes(aq_bytes_view(&out), nodes, &count, NULL), AQ_CORRUPT);
+    cr_expect_eq(count, 0);
+    aq_vector_deinit(&vector);
+    aq_bytes_deinit(&out);
+}
