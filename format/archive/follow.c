@@ -80,20 +80,24 @@ static enum aq_status take_apart(struct aq_slice bytes, size_t row_count, struct
     return aq_reader_finish(&reader, "a column that follows another", err);
 }
 
+/* What was found in a part of a follower's bytes lies so much further on in the whole. */
+static enum aq_status in_whole(struct aq_slice bytes, struct aq_slice part, enum aq_status status,
+                               struct aq_error *err)
+{
+    if (status == AQ_CORRUPT && err != NULL && err->offset >= 0)
+        err->offset += part.data - bytes.data;
+    return status;
+}
+
 /* As aq_column_decode, of a part of a follower's bytes. */
 static enum aq_status decode_part(struct aq_slice bytes, struct aq_slice part, size_t count,
                                   struct aq_decode_scratch *scratch, struct aq_arena *arena,
                                   struct aq_vector *vector, struct aq_error *err)
 {
     struct aq_wanted all = {.end = count};
-    struct aq_error inner = {.offset = -1};
-    enum aq_status status =
-        aq_column_decode_rows(part, vector->type, count, &all, scratch, arena, vector, &inner);
-    if (status == AQ_CORRUPT && inner.offset >= 0)
-        inner.offset += part.data - bytes.data;
-    if (status != AQ_OK && err != NULL)
-        *err = inner;
-    return status;
+    return in_whole(
+        bytes, part,
+        aq_column_decode_rows(part, vector->type, count, &all, scratch, arena, vector, err), err);
 }
 
 static bool are_rows(const struct aq_vector *rows, size_t row_count)
@@ -366,8 +370,10 @@ enum aq_status aq_follower_describe(struct aq_slice coded, char *out, size_t out
     char values[96];
     AQ_TRY(take_apart(coded, AQ_TILE_ROWS_MAX, &follower, err));
     if (follower.exception_count > 0)
-        AQ_TRY(aq_column_describe(follower.rows, rows, sizeof rows, err));
-    AQ_TRY(aq_column_describe(follower.values, values, sizeof values, err));
+        AQ_TRY(in_whole(coded, follower.rows,
+                        aq_column_describe(follower.rows, rows, sizeof rows, err), err));
+    AQ_TRY(in_whole(coded, follower.values,
+                    aq_column_describe(follower.values, values, sizeof values, err), err));
     snprintf(out, out_size, "%zu values, %zu exceptions: %s; rows %s", follower.list_count,
              follower.exception_count, values, rows);
     return AQ_OK;

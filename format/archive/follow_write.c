@@ -519,6 +519,7 @@ enum aq_status aq_followers_append(struct aq_tile_output *tile)
     aq_bytes_varint(&tile->directory, AQ_SECTION_FOLLOWERS);
     aq_bytes_slice(&tile->directory, aq_bytes_view(&body));
     tile->has_sections = true;
+    enum aq_status status = aq_bytes_status(&body);
     aq_bytes_deinit(&body);
-    return aq_bytes_status(&tile->directory);
+    return status == AQ_OK ? aq_bytes_status(&tile->directory) : status;
 }

@@ -382,6 +382,38 @@ Test(follow, hostile_bodies_are_corrupt)
         cr_assert_eq(read_made(rows, 2, false, 4, 4, cut, found), AQ_CORRUPT);
 }
 
+/* One row, an exception, whose rows' node or values' node names no encoding. */
+Test(follow, damage_is_where_it_is_in_the_chunk)
+{
+    struct aq_chunk_entry entries[2] = {{.type = AQ_TYPE_BIGINT}, {.type = AQ_TYPE_BIGINT}};
+    uint8_t own[] = {4, 1, 0, 1, 0, 2, 0, 1, 2};
+    static const uint8_t leader[] = {1, 0, 1, 2};
+    static const size_t nodes[] = {3, 7};
+    struct aq_chunk_coded coded = {aq_slice_make(own, sizeof own),
+                                   aq_slice_make(leader, sizeof leader), NULL};
+    struct aq_wanted all = {.end = 1};
+    struct aq_vector vector;
+    struct aq_error err = {0};
+    char text[128];
+    entries[1].leader = &entries[0];
+    aq_vector_init(&vector, AQ_TYPE_BIGINT);
+    for (size_t i = 0; i < 2; i++) {
+        cr_assert_eq(aq_chunk_decode_rows(&coded, &entries[1], 1, &all, NULL, NULL, &vector, &err),
+                     AQ_OK);
+        cr_assert_eq(aq_follower_describe(coded.own, text, sizeof text, &err), AQ_OK);
+        own[nodes[i]] = 15;
+        cr_assert_eq(aq_chunk_decode_rows(&coded, &entries[1], 1, &all, NULL, NULL, &vector, &err),
+                     AQ_CORRUPT);
+        int64_t offset = err.offset;
+        cr_assert_geq(offset, (int64_t)nodes[i]);
+        cr_assert_leq(offset, (int64_t)nodes[i] + 1);
+        cr_assert_eq(aq_follower_describe(coded.own, text, sizeof text, &err), AQ_CORRUPT);
+        cr_assert_eq(err.offset, offset);
+        own[nodes[i]] = 1;
+    }
+    aq_vector_deinit(&vector);
+}
+
 Test(follow, a_damaged_leader_is_named)
 {
     struct aq_chunk_entry entries[2] = {{.column_id = 3, .type = AQ_TYPE_BIGINT},

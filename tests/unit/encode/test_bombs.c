@@ -7,6 +7,7 @@
 #include <unistd.h>
 #include <zstd.h>
 
+#include "format/archive/archive.h"
 #include "format/encode/encode.h"
 #include "format/encode/node.h"
 
@@ -242,5 +243,91 @@ Test(bombs, planes)
     }
     aq_bytes_deinit(&plane);
     aq_bytes_deinit(&shorter);
+    aq_bytes_deinit(&nodes);
+}
+
+/* A coded column of so many rows without nulls, and its nodes. */
+static void append_column(struct aq_bytes *out, uint64_t row_count, const void *nodes, size_t size)
+{
+    aq_bytes_varint(out, row_count);
+    if (row_count == 0)
+        return;
+    aq_bytes_u8(out, 0);
+    aq_bytes_append(out, nodes, size);
+}
+
+struct made_column {
+    uint64_t row_count;
+    const char *nodes;
+    size_t size;
+};
+#define COLUMN(rows, nodes)                \
+    (struct made_column)                   \
+    {                                      \
+        (rows), (nodes), sizeof(nodes) - 1 \
+    }
+
+/* ROWS rows that follow a leader. */
+static enum aq_status decode_follower(enum aq_type type, struct made_column leader,
+                                      struct made_column exceptions, struct made_column values)
+{
+    struct aq_chunk_entry entries[2] = {{.type = AQ_TYPE_BIGINT},
+                                        {.type = type, .leader = &entries[0]}};
+    struct aq_bytes of_leader = {0}, rows = {0}, own = {0};
+    struct aq_wanted all = {.end = ROWS};
+    struct aq_arena arena = {0};
+    struct aq_vector vector;
+    append_column(&of_leader, leader.row_count, leader.nodes, leader.size);
+    append_column(&rows, exceptions.row_count, exceptions.nodes, exceptions.size);
+    aq_bytes_slice(&own, aq_bytes_view(&rows));
+    append_column(&own, values.row_count, values.nodes, values.size);
+    struct aq_chunk_coded coded = {.own = aq_bytes_view(&own), .leader = aq_bytes_view(&of_leader)};
+    aq_vector_init(&vector, type);
+    enum aq_status status =
+        aq_chunk_decode_rows(&coded, &entries[1], ROWS, &all, NULL, &arena, &vector, NULL);
+    cr_assert_eq(vector.row_count, status == AQ_OK ? ROWS : 0);
+    aq_vector_deinit(&vector);
+    aq_arena_deinit(&arena);
+    aq_bytes_deinit(&of_leader);
+    aq_bytes_deinit(&rows);
+    aq_bytes_deinit(&own);
+    return status;
+}
+
+/* A column that follows another has at most a value for each row, and another for each that is an exception. */
+Test(bombs, followers)
+{
+    struct made_column same = COLUMN(ROWS, "\1\2"), ascending = COLUMN(ROWS, "\5\0\1\2");
+    struct made_column none = COLUMN(0, ""), huge = COLUMN(INT64_MAX, "\1\2");
+    struct made_column twice = COLUMN(2 * ROWS, "\1\2"), more = COLUMN(2 * ROWS + 1, "\1\2");
+    limit_memory(24 * MIB);
+    cr_assert_eq(decode_follower(AQ_TYPE_BIGINT, ascending, none, same), AQ_OK);
+    cr_assert_eq(decode_follower(AQ_TYPE_BIGINT, ascending, ascending, twice), AQ_OK,
+                 "all there is");
+    cr_assert_eq(decode_follower(AQ_TYPE_BIGINT, same, ascending, twice), AQ_CORRUPT);
+    cr_assert_eq(decode_follower(AQ_TYPE_BIGINT, ascending, ascending, more), AQ_CORRUPT);
+    cr_assert_eq(decode_follower(AQ_TYPE_BIGINT, ascending, none, huge), AQ_CORRUPT);
+    cr_assert_eq(decode_follower(AQ_TYPE_BIGINT, ascending, huge, same), AQ_CORRUPT);
+    cr_assert_eq(decode_follower(AQ_TYPE_BIGINT, ascending, huge, huge), AQ_CORRUPT);
+    cr_assert_eq(decode_follower(AQ_TYPE_BIGINT, huge, none, same), AQ_CORRUPT);
+    cr_assert_eq(decode_follower(AQ_TYPE_BIGINT, ascending, same, twice), AQ_CORRUPT, "one row");
+    cr_assert_eq(decode_follower(AQ_TYPE_TEXT, ascending, none,
+                                 COLUMN(ROWS, "\x20\1\x80\x80\x80\x80\4\1\3abc")),
+                 AQ_CORRUPT, "texts that are not there");
+}
+
+/* A list that is there, and too large for the machine: 128 MiB. */
+Test(bombs, a_follower_s_texts)
+{
+    struct aq_bytes packed = zeros_packed(128 * MIB);
+    struct aq_bytes nodes = {0};
+    append_texts(&nodes, 128 * MIB / 2, packed.data, packed.size);
+    struct made_column values = {2, (const char *)nodes.data, nodes.size};
+    struct made_column leader = COLUMN(ROWS, "\3\2\5\0\1\2\2\2\5\xfe\xff\3\1\0\5\0\1\2");
+    enum aq_status status = decode_follower(AQ_TYPE_TEXT, leader, COLUMN(0, ""), values);
+    cr_assert_eq(status, AQ_OK, "%d", status);
+    if (limit_memory(24 * MIB))
+        cr_assert_eq(decode_follower(AQ_TYPE_TEXT, leader, COLUMN(0, ""), values), AQ_NO_MEMORY);
+    aq_bytes_deinit(&packed);
     aq_bytes_deinit(&nodes);
 }
