@@ -142,8 +142,8 @@ $(UNIT_BINARIES): $B/libtools.a $B/libaqstore.a $(OBJECTS_$(MODE)) $(filter %.o,
 
 $B/unit/test_crash_states: $B/tests/sim/sim_disk.o
 $B/unit/test_no_memory: $B/tests/sim/sim_disk.o
-$B/unit/test_no_memory $B/unit/test_follow_memory: $B/tests/sim/scarce_memory.o
-$B/unit/test_no_memory $B/unit/test_follow_memory: private LDFLAGS += $(patsubst %,-Wl$(comma)--wrap=%,malloc calloc realloc posix_memalign strdup free \
+$B/unit/test_no_memory $B/unit/test_follow_memory $B/unit/test_run_memory: $B/tests/sim/scarce_memory.o
+$B/unit/test_no_memory $B/unit/test_follow_memory $B/unit/test_run_memory: private LDFLAGS += $(patsubst %,-Wl$(comma)--wrap=%,malloc calloc realloc posix_memalign strdup free \
 	aq_arena_alloc aq_arena_copy aq_arena_string aq_bytes_reserve)
 
 $B/bench/archive/encode $B/bench/archive/encode_frames $B/bench/archive/decode: $B/bench/%: $B/bench/%.o $B/libaqstore.a

@@ -151,6 +151,8 @@ static enum aq_status append_column(struct output *output, size_t column)
     if (status == AQ_OK)
         status = append_fields(&fields, &least, missing, output);
     if (status == AQ_OK)
+        status = aq_bytes_status(&output->column);
+    if (status == AQ_OK)
         aq_bytes_slice(&output->body, aq_bytes_view(&output->column));
     aq_vector_deinit(&least);
     fields_deinit(&fields);
@@ -166,7 +168,6 @@ static enum aq_status append_columns(struct output *output)
         if (is_stored(output->schema, i))
             AQ_TRY(append_column(output, i));
     }
-    AQ_TRY(aq_bytes_status(&output->column));
     return aq_bytes_status(&output->body);
 }
 

@@ -207,6 +207,8 @@ static enum aq_status append_column(enum aq_type type, const struct aq_column_st
     if (status == AQ_OK)
         status = append_fields(&fields, output);
     if (status == AQ_OK)
+        status = aq_bytes_status(&output->column);
+    if (status == AQ_OK)
         aq_bytes_slice(&output->body, aq_bytes_view(&output->column));
     aq_vector_deinit(&fields.nulls);
     aq_vector_deinit(&fields.least);
@@ -226,7 +228,6 @@ static enum aq_status append_columns(const struct aq_schema *schema,
             AQ_TRY(append_column(aq_schema_stored_column(schema, i).type, stats[i], runs, rows_min,
                                  output));
     }
-    AQ_TRY(aq_bytes_status(&output->column));
     return aq_bytes_status(&output->body);
 }
 
