@@ -198,11 +198,14 @@ static enum aq_status decode_text_entries(struct aq_decoder *decoder, size_t cou
                                           struct aq_slice **entries, size_t *entry_count)
 {
     struct aq_wanted wanted = decoder->wanted;
+    struct aq_packing *packing = decoder->packing;
     AQ_TRY(decode_entry_count(decoder, count, entry_count));
     AQ_TRY(aq_decoder_alloc(decoder, *entry_count, sizeof **entries, entries));
     decoder->wanted = (struct aq_wanted){.end = *entry_count};
+    decoder->packing = NULL;
     AQ_TRY(aq_decode_slices(decoder, *entries, *entry_count));
     decoder->wanted = wanted;
+    decoder->packing = packing;
     return AQ_OK;
 }
 

@@ -239,6 +239,17 @@ static size_t read_packing(const struct aq_vector *vector, enum aq_profile profi
     return vector_count;
 }
 
+/* A dictionary whose entries are a dictionary, as no writer makes them: two vectors are of rows, and two of entries. */
+Test(bounds, vectors_of_entries_are_none_of_rows)
+{
+    uint8_t bytes[] = {0x80, 0x10, 0,                                 /* 2,048 rows, no nulls */
+                       33,   0x80, 0x10,                              /* of 2,048 entries */
+                       33,   1,    32,   1, 2, 0, 'a', 4, 0, 0, 0, 0, /* each "a" */
+                       4,    0,    0,    0, 0};
+    struct aq_bytes coded = {.data = bytes, .size = sizeof bytes};
+    cr_assert_eq(expect_packing(&coded, AQ_TYPE_TEXT, 2048), AQ_OK);
+}
+
 /* Of values, of their differences, and of the codes of strings; with nulls, and lengths of strings, which are packed too. */
 Test(bounds, are_packed_in_vectors)
 {
