@@ -126,11 +126,17 @@ static enum aq_status take_sample(const struct aq_vector *vector, struct aq_vect
     size_t row_count = vector->row_count;
     size_t stretches = row_count <= SAMPLE_ROWS_ALL ? 1 : SAMPLE_STRETCHES;
     size_t rows = row_count <= SAMPLE_ROWS_ALL ? row_count : SAMPLE_ROWS;
-    AQ_TRY(aq_vector_reserve(sample, stretches * rows));
+    size_t width = aq_type_physical(vector->type) == AQ_PHYSICAL_SLICE ? sizeof(struct aq_slice)
+                                                                       : sizeof(int64_t);
+    AQ_TRY(aq_vector_resize(sample, stretches * rows));
+    if (vector->valid != NULL)
+        AQ_TRY(aq_vector_need_validity(sample));
     for (size_t i = 0; i < stretches; i++) {
         size_t first = row_count / stretches * i;
-        for (size_t row = first; row < first + rows; row++)
-            AQ_TRY(aq_vector_append_from(sample, vector, row, NULL));
+        memcpy((uint8_t *)sample->values + i * rows * width,
+               (const uint8_t *)vector->values + first * width, rows * width);
+        if (vector->valid != NULL)
+            memcpy(sample->valid + i * rows, vector->valid + first, rows);
     }
     return AQ_OK;
 }
@@ -189,13 +195,14 @@ static void votes_deinit(struct votes *votes)
     free(votes->margins);
 }
 
-/* The number of votes that were against: of the two rows that such a one is about, one is an exception. */
+/* The number of votes that were against: of the two rows that such a one is about, one is an exception. There is no outcome
+ * where they are more than against_max. */
 static size_t vote(const struct aq_numbers *leader, const struct aq_numbers *follower,
-                   size_t row_count, struct votes *votes)
+                   size_t row_count, size_t against_max, struct votes *votes)
 {
     size_t against = 0;
     memset(votes->margins, 0, leader->count * sizeof *votes->margins);
-    for (size_t row = 0; row < row_count; row++) {
+    for (size_t row = 0; row < row_count && against <= against_max; row++) {
         uint32_t of = leader->codes[row];
         uint32_t value = follower->codes[row];
         if (votes->margins[of] == 0)
@@ -215,7 +222,7 @@ static size_t count_exceptions(const struct aq_numbers *leader, const struct aq_
                                size_t row_count, size_t count_max, struct votes *votes)
 {
     size_t count = 0;
-    size_t against = vote(leader, follower, row_count, votes);
+    size_t against = vote(leader, follower, row_count, count_max, votes);
     if (against > count_max)
         return against;
     for (size_t row = 0; row < row_count; row++)
