@@ -168,6 +168,18 @@ static void check_chunk(const struct aq_bytes *file, const struct aq_chunk_entry
         aq_arena_deinit(&arena);
     }
     cr_assert_eq(numbers.end, chunk->leader == NULL ? 0 : row_count);
+    if (chunk->leader != NULL) { /* what is kept needs no leader any more */
+        struct aq_vector found;
+        struct aq_arena arena = {0};
+        aq_vector_init(&found, chunk->type);
+        coded.leader = (struct aq_slice){0};
+        cr_assert_eq(
+            aq_chunk_decode_rows(&coded, chunk, row_count, &wanted[0], NULL, &arena, &found, NULL),
+            AQ_OK);
+        expect_rows(expected, &found, 0, row_count);
+        aq_vector_deinit(&found);
+        aq_arena_deinit(&arena);
+    }
     aq_leader_numbers_deinit(&numbers);
 }
 
@@ -252,9 +264,9 @@ Test(follow, rows_of_every_shape_come_back)
         size_t rows;
         uint64_t different, odd_one_in;
         bool follows;
-    } shapes[] = {{1, 1, 0, false},        {900, 1, 0, false},  {4000, 300, 0, true},
-                  {4000, 300, 12, true},   {4000, 4, 1, false}, {65536, 3000, 100, true},
-                  {65536, 60000, 0, false}};
+    } shapes[] = {{1, 1, 0, false},         {900, 1, 0, false},      {4000, 300, 0, true},
+                  {4000, 300, 12, true},    {4000, 4, 1, false},     {4000, 1800, 0, false},
+                  {65536, 3000, 100, true}, {65536, 60000, 0, false}};
     for (size_t i = 0; i < sizeof shapes / sizeof shapes[0]; i++) {
         struct aq_schema schema = schema_of(AQ_TYPE_DOUBLE, AQ_TYPE_TEXT);
         struct aq_batch rows;
@@ -269,6 +281,106 @@ static void run_backwards(void *context, size_t count, void (*task)(void *, size
     *(size_t *)context += count;
     while (count-- > 0)
         task(of_task, count);
+}
+
+/* Rows of three columns of integers, by a function of row and column; which column follows which. */
+static size_t follow_made(int64_t (*value)(size_t row, size_t column), size_t row_count,
+                          uint32_t leaders[COLUMNS])
+{
+    struct aq_schema schema = schema_of(AQ_TYPE_BIGINT, AQ_TYPE_BIGINT);
+    struct aq_batch rows;
+    struct aq_bytes file = {0};
+    struct opened opened;
+    cr_assert_eq(aq_schema_batch_init(&schema, false, &rows), AQ_OK);
+    for (size_t row = 0; row < row_count; row++) {
+        cr_assert_eq(aq_vector_append_slice(&rows.columns[0], aq_slice_of("hanoi")), AQ_OK);
+        cr_assert_eq(aq_vector_append_int(&rows.columns[1], (int64_t)row * AQ_US_PER_HOUR), AQ_OK);
+        for (size_t c = LEADER; c < COLUMNS; c++)
+            cr_assert_eq(aq_vector_append_int(&rows.columns[c], value(row, c)), AQ_OK);
+        rows.row_count++;
+    }
+    size_t count = check_file(&schema, &rows);
+    write_rows(&schema, &rows, false, NULL, &file);
+    open_file(&file, &opened);
+    for (size_t c = 0; c < COLUMNS; c++)
+        leaders[c] = leader_of(&opened, c);
+    aq_arena_deinit(&opened.arena);
+    aq_bytes_deinit(&file);
+    aq_batch_deinit(&rows);
+    return count;
+}
+
+/* A number that looks like any. */
+static int64_t scatter(uint64_t number)
+{
+    number = (number + 1) * UINT64_C(0xbf58476d1ce4e5b9);
+    return (int64_t)((number ^ number >> 31) * UINT64_C(0x94d049bb133111eb) >> 20);
+}
+
+static int64_t one_for_one(size_t row, size_t column)
+{
+    return scatter((uint64_t)scatter(row) % 200 * 3 + column);
+}
+
+Test(follow, of_columns_that_could_follow_each_other_one_leads)
+{
+    uint32_t leaders[COLUMNS];
+    cr_assert_eq(follow_made(one_for_one, 4000, leaders), 2);
+}
+
+/* The leader's chunk is more than four times the follower's. */
+static int64_t parity(size_t row, size_t column)
+{
+    uint64_t number = (uint64_t)scatter(row) % 300;
+    return column == LEADER     ? scatter(number)
+           : column == FOLLOWER ? scatter(number) & 1
+                                : scatter(row ^ 0xfffff);
+}
+
+Test(follow, no_small_column_follows_a_large_one)
+{
+    uint32_t leaders[COLUMNS];
+    cr_assert_eq(follow_made(parity, 4000, leaders), 0);
+}
+
+/* Of each of the leader's values the first row is an exception. */
+static int64_t odd_at_first(size_t row, size_t column)
+{
+    uint64_t number = row < 60 ? row : (uint64_t)scatter(row) % 60;
+    return column == LEADER     ? scatter(number)
+           : column == FOLLOWER ? scatter(row < 60 ? number + 100 : number % 50)
+                                : scatter(row ^ 0xfffff);
+}
+
+Test(follow, first_rows_may_be_exceptions)
+{
+    uint32_t leaders[COLUMNS];
+    cr_assert_eq(follow_made(odd_at_first, 4000, leaders), 1);
+    cr_assert_eq(leaders[FOLLOWER], LEADER);
+}
+
+/* It says which rows are read: here by one number, as is all that is beside it. */
+Test(follow, time_follows_none)
+{
+    struct aq_schema schema = schema_of(AQ_TYPE_BIGINT, AQ_TYPE_BIGINT);
+    struct aq_batch rows;
+    struct aq_bytes file = {0};
+    struct opened opened;
+    cr_assert_eq(aq_schema_batch_init(&schema, false, &rows), AQ_OK);
+    for (size_t row = 0; row < 4000; row++) {
+        cr_assert_eq(aq_vector_append_slice(&rows.columns[0], aq_slice_of("hanoi")), AQ_OK);
+        for (size_t c = 1; c < COLUMNS; c++)
+            cr_assert_eq(aq_vector_append_int(&rows.columns[c], one_for_one(row, c) >> 8), AQ_OK);
+        rows.row_count++;
+    }
+    write_rows(&schema, &rows, false, NULL, &file);
+    open_file(&file, &opened);
+    cr_assert_eq(leader_of(&opened, 1), AQ_COLUMN_NONE);
+    for (size_t c = LEADER; c < COLUMNS; c++)
+        cr_assert_eq(leader_of(&opened, c), 1);
+    aq_arena_deinit(&opened.arena);
+    aq_bytes_deinit(&file);
+    aq_batch_deinit(&rows);
 }
 
 Test(follow, bytes_do_not_depend_on_the_executor)
@@ -371,6 +483,7 @@ Test(follow, hostile_bodies_are_corrupt)
     cr_assert_eq(read_made(beyond, 2, false, 4, 4, 0, found), AQ_CORRUPT);
     cr_assert_eq(read_made(below, 2, false, 4, 4, 0, found), AQ_CORRUPT);
     cr_assert_eq(read_made(rows, 2, true, 4, 4, 0, found), AQ_CORRUPT);
+    cr_assert_eq(read_made(rows, 1, true, 3, 4, 0, found), AQ_CORRUPT);
     cr_assert_eq(read_made(many, 5, false, 6, 4, 0, found), AQ_CORRUPT);
     cr_assert_eq(read_made(rows, 2, false, 3, 4, 0, found), AQ_CORRUPT); /* too few values */
     cr_assert_eq(read_made(rows, 2, false, 5, 4, 0, found), AQ_CORRUPT); /* too many */
