@@ -230,7 +230,7 @@ static size_t check_file(const struct aq_schema *schema, const struct aq_batch *
     size_t count = 0;
     write_rows(schema, rows, false, NULL, &file);
     open_file(&file, &opened);
-    for (size_t c = 0; c < COLUMNS; c++) {
+    for (size_t c = 0; c < schema->column_count; c++) {
         check_chunk(&file, &opened.directory.chunks[c], &rows->columns[c]);
         if (leader_of(&opened, c) == AQ_COLUMN_NONE)
             continue;
@@ -357,6 +357,42 @@ Test(follow, first_rows_may_be_exceptions)
     uint32_t leaders[COLUMNS];
     cr_assert_eq(follow_made(odd_at_first, 4000, leaders), 1);
     cr_assert_eq(leaders[FOLLOWER], LEADER);
+}
+
+/* Columns in pairs, of which the second follows; the later, the more bits a value. */
+Test(follow, only_the_largest_are_looked_at)
+{
+    enum { MANY = 82, LOOKED_AT = 32 };
+    static struct aq_column many[MANY];
+    static char names[MANY][8];
+    struct aq_schema schema = archive_schema(many, MANY);
+    struct aq_batch rows;
+    struct aq_bytes file = {0};
+    struct opened opened;
+    memcpy(many, columns, 2 * sizeof *many);
+    for (uint32_t c = 2; c < MANY; c++) {
+        snprintf(names[c], sizeof names[c], "c%u", c);
+        many[c] = (struct aq_column){.name = names[c], .type = AQ_TYPE_BIGINT, .id = c + 1};
+    }
+    cr_assert_eq(aq_schema_batch_init(&schema, false, &rows), AQ_OK);
+    for (size_t row = 0; row < 4000; row++) {
+        cr_assert_eq(aq_vector_append_slice(&rows.columns[0], aq_slice_of("hanoi")), AQ_OK);
+        cr_assert_eq(aq_vector_append_int(&rows.columns[1], (int64_t)row * AQ_US_PER_HOUR), AQ_OK);
+        for (size_t c = 2; c < MANY; c++) {
+            uint64_t number = (uint64_t)scatter(row * MANY + c / 2) % (10 + 10 * (c / 2));
+            cr_assert_eq(aq_vector_append_int(&rows.columns[c], scatter(number * 3 + c)), AQ_OK);
+        }
+        rows.row_count++;
+    }
+    cr_assert_eq(check_file(&schema, &rows), LOOKED_AT / 2);
+    write_rows(&schema, &rows, false, NULL, &file);
+    open_file(&file, &opened);
+    for (uint32_t c = 0; c < MANY; c += 2)
+        cr_assert_eq(leader_of(&opened, c) == c + 1 || leader_of(&opened, c + 1) == c,
+                     c >= MANY - LOOKED_AT, "column %u", c);
+    aq_arena_deinit(&opened.arena);
+    aq_bytes_deinit(&file);
+    aq_batch_deinit(&rows);
 }
 
 /* It says which rows are read: here by one number, as is all that is beside it. */
