@@ -44,7 +44,8 @@ LARGE_FRAMES = "ingest: {commit_size: 16MiB, commit_interval: 10s}\n"  # of rows
 STEPS = (
     ("choose", r"/encode/choose/|:look_|:surprise_"),
     ("repeats", r"/encode/nodes/repeat\.c"),
-    ("dictionary", r"/encode/nodes/dict\.c"),
+    ("dictionary", r"/encode/(nodes/dict|number)\.c"),
+    ("followers", r"/archive/follow_write\.c"),
     ("decimals", r"/encode/nodes/decimal\.c|:to_decimals_"),
     ("delta, runs, planes", r"/encode/nodes/(delta|run|byteplane)\.|:split_"),
     ("pack", r"/encode/nodes/bitpack\.c"),
