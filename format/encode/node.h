@@ -49,6 +49,17 @@ struct aq_encoder {
     uint64_t late_count; /* of nodes in the output: a sum of AQ_LATE_COUNT_... */
 };
 
+/** The greatest number that divides both; of 0 and a number, this one. */
+static inline uint64_t aq_common_divisor(uint64_t a, uint64_t b)
+{
+    while (b != 0) {
+        uint64_t rest = a % b;
+        a = b;
+        b = rest;
+    }
+    return a;
+}
+
 static inline void *aq_encoder_alloc(struct aq_encoder *encoder, size_t count, size_t size)
 {
     return aq_arena_alloc(&encoder->scratch, count * size);

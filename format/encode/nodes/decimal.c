@@ -72,16 +72,6 @@ static uint8_t choose_exponent(const double *values, size_t count, int64_t *inte
     return best;
 }
 
-static uint64_t gcd(uint64_t a, uint64_t b)
-{
-    while (b != 0) {
-        uint64_t rest = a % b;
-        a = b;
-        b = rest;
-    }
-    return a;
-}
-
 static uint64_t magnitude(int64_t integer)
 {
     return integer < 0 ? (uint64_t)-integer : (uint64_t)integer;
@@ -115,7 +105,7 @@ static bool try_exponent(const double *values, size_t count, uint8_t hint, uint8
 static uint64_t add_multiple(uint64_t multiple, int64_t integer)
 {
     uint64_t size = magnitude(integer);
-    return multiple != 0 && size % multiple == 0 ? multiple : gcd(multiple, size);
+    return multiple != 0 && size % multiple == 0 ? multiple : aq_common_divisor(multiple, size);
 }
 
 /* Rows of a segment that differ from the one before; the one segment of a frame, which joins no other, may be too long to
@@ -179,7 +169,7 @@ static bool join(struct segment *segment, const struct segment *next)
     uint8_t exponent = segment->exponent > next->exponent ? segment->exponent : next->exponent;
     uint64_t step = step_in(segment, exponent);
     uint64_t next_step = step_in(next, exponent);
-    uint64_t joint = gcd(step, next_step);
+    uint64_t joint = aq_common_divisor(step, next_step);
     if (step == 0 || next_step == 0)
         return false;
     double cost = (double)segment->change_count * aq_log2((double)step / (double)joint) +

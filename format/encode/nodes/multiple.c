@@ -7,16 +7,6 @@
 #include "format/encode/kernel/kernel.h"
 #include "format/encode/node.h"
 
-static uint64_t gcd(uint64_t a, uint64_t b)
-{
-    while (b != 0) {
-        uint64_t rest = a % b;
-        a = b;
-        b = rest;
-    }
-    return a;
-}
-
 uint64_t aq_multiple_find(const int64_t *values, size_t count)
 {
     uint64_t found = 0; /* divides all differences so far; 0: these are 0 */
@@ -28,7 +18,7 @@ uint64_t aq_multiple_find(const int64_t *values, size_t count)
         if (distance == last || distance == 0)
             continue;
         last = distance;
-        found = gcd(distance, found);
+        found = aq_common_divisor(distance, found);
         if (found < AQ_MULTIPLE_WRITTEN_MIN)
             return 1;
     }
