@@ -36,4 +36,14 @@ static inline enum aq_status decode_node(struct aq_slice node, int64_t *values, 
     return decode_node_by(aq_decode_ints, aq_kernels(), node, values, count);
 }
 
+/* A node of ten values comes out as expected, and cut anywhere is corrupt. */
+static inline void check_node(const char *what, const void *bytes, size_t size,
+                              enum aq_status expected)
+{
+    int64_t values[10];
+    cr_assert_eq(decode_node(aq_slice_make(bytes, size), values, 10), expected, "%s", what);
+    for (size_t cut = 0; cut < size; cut++)
+        cr_assert_eq(decode_node(aq_slice_make(bytes, cut), values, 10), AQ_CORRUPT, "%s", what);
+}
+
 #endif

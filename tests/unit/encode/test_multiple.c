@@ -141,15 +141,8 @@ Test(multiple, is_left_out_where_it_saves_little)
     cr_expect_eq(describe(values, 15, AQ_PROFILE_ARCHIVE, text, &size), 0, "%s", text);
 }
 
-static void refused(const char *what, const void *bytes, size_t size, enum aq_status expected)
-{
-    int64_t values[10];
-    cr_assert_eq(decode_node(aq_slice_make(bytes, size), values, 10), expected, "%s", what);
-    for (size_t cut = 0; cut < size; cut++)
-        cr_assert_eq(decode_node(aq_slice_make(bytes, cut), values, 10), AQ_CORRUPT, "%s", what);
-}
-#define REFUSED(what, bytes) refused((what), (bytes), sizeof(bytes) - 1, AQ_CORRUPT)
-#define TAKEN(what, bytes) refused((what), (bytes), sizeof(bytes) - 1, AQ_OK)
+#define REFUSED(what, bytes) check_node((what), (bytes), sizeof(bytes) - 1, AQ_CORRUPT)
+#define TAKEN(what, bytes) check_node((what), (bytes), sizeof(bytes) - 1, AQ_OK)
 
 /* Ten values: a multiple, a zigzag code of the base, mostly a constant (1, then a zigzag code). */
 Test(multiple, forged_ones)

@@ -92,20 +92,13 @@ Test(repeat, a_run_that_repeats_another_costs_next_to_nothing)
     cr_assert_lt(column_size(values, RUN_COUNT + 1) - without, without / RUN_COUNT / 25);
 }
 
-static void refused(const char *what, const void *bytes, size_t size, enum aq_status expected)
-{
-    int64_t values[10];
-    cr_assert_eq(decode_node(aq_slice_make(bytes, size), values, 10), expected, "%s", what);
-    for (size_t cut = 0; cut < size; cut++)
-        cr_assert_eq(decode_node(aq_slice_make(bytes, cut), values, 10), AQ_CORRUPT, "%s", what);
-}
-#define REFUSED(what, bytes) refused((what), (bytes), sizeof(bytes) - 1, AQ_CORRUPT)
+#define REFUSED(what, bytes) check_node((what), (bytes), sizeof(bytes) - 1, AQ_CORRUPT)
 
 /* Ten values, most nodes constants (1, then a zigzag code). */
 Test(repeat, forged_copies)
 {
-    refused("6 after 4", "\x09\1\1\x08\1\x0a\1\0\1\x0e", 10, AQ_OK);
-    refused("9 after 1, none of the others left", "\x09\1\1\2\1\x10\1\0\1\x0e", 10, AQ_OK);
+    check_node("6 after 4", "\x09\1\1\x08\1\x0a\1\0\1\x0e", 10, AQ_OK);
+    check_node("9 after 1, none of the others left", "\x09\1\1\2\1\x10\1\0\1\x0e", 10, AQ_OK);
     REFUSED("no copies", "\x09\0\1\x08\1\x0a\1\0\1\x0e");
     REFUSED("more copies than values", "\x09\x0b\1\0\1\0\1\0\1\x0e");
     REFUSED("a copy that goes beyond the end", "\x09\1\1\x08\1\x0c\1\0\1\x0e");
@@ -123,7 +116,7 @@ Test(repeat, forged_copies)
 /* Four deep with a repeat between them, and five. */
 Test(repeat, does_not_count_in_the_depth)
 {
-    refused("four", "\5\0\5\0\5\0\x09\1\1\2\1\x0a\1\0\1\x0e", 16, AQ_OK);
+    check_node("four", "\5\0\5\0\5\0\x09\1\1\2\1\x0a\1\0\1\x0e", 16, AQ_OK);
     REFUSED("five", "\5\0\5\0\5\0\x09\1\1\4\1\x08\1\0\5\0\1\x0e");
     REFUSED("a repeat as the fifth", "\5\0\5\0\5\0\5\0\x09\1\1\2\1\x08\1\0\1\x0e");
 }
