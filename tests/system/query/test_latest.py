@@ -61,7 +61,7 @@ def in_order(value):
     """As rows that tie are ordered: nulls last, NaN above all numbers, then by bits."""
     if isinstance(value, float):
         return False, math.isnan(value), 0.0 if math.isnan(value) else value, struct.unpack("<Q", struct.pack("<d", value))
-    return value is None, value or ""
+    return value is None, "" if value is None else value
 
 
 def picked(rows, name, column):
